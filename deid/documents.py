@@ -1,0 +1,148 @@
+"""Read a YAML document safely: no tags, no anchors, no duplicate keys, bounded size, and errors with line and column."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from deid.errors import DocumentError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 32
+MAX_DIGITS = 18
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed YAML file: its content as plain lists, maps and scalars, and where each part stands.
+
+    `digest` is the SHA-256 (hex) of the file's bytes, which is what signatures are over.
+    `places` maps a JSON path such as `$.rules.sex` to (line, column), both from 1.
+    """
+
+    path: Path
+    content: Any
+    digest: str
+    places: dict[str, tuple[int, int]]
+
+    def fault(self, message: str, *, at: str = "$", hint: str) -> DocumentError:
+        """Return an error that names the file, the nearest known place to the path `at`, and the remedy."""
+        line, column = self._nearest(at)
+        return DocumentError(f"{self.path.name}:{line}:{column}: {message}", hint=hint)
+
+    def into(self, kind: type[T]) -> T:
+        """Convert the content to a msgspec Struct type; raise DocumentError with the place of what does not fit."""
+        try:
+            return msgspec.convert(self.content, kind)
+        except msgspec.ValidationError as error:
+            text, _, path = str(error).partition(" - at `")
+            raise self.fault(
+                _plain(text), at=path.rstrip("`") or "$", hint=f"docs/formats describes every field of this file"
+            ) from None
+
+    def _nearest(self, path: str) -> tuple[int, int]:
+        while path and path not in self.places:
+            cut = max(path.rfind("."), path.rfind("["))
+            path = path[:cut] if cut > 0 else ""
+        return self.places.get(path, (1, 1))
+
+
+def load(path: Path) -> Document:
+    """Read and parse the YAML file at `path`; raise DocumentError for anything but plain, bounded data."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DocumentError(
+            f"cannot read {path.name}: {error.strerror}", hint="check the path and that this user may read it"
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise DocumentError(f"{path.name} is larger than {MAX_BYTES:,} bytes", hint="split it; documents are small")
+    return parse(path, data)
+
+
+def parse(path: Path, data: bytes) -> Document:
+    """Parse the bytes of a YAML document; `path` is only used in messages."""
+    digest = hashlib.sha256(data).hexdigest()
+    places: dict[str, tuple[int, int]] = {}
+    try:
+        text = data.decode("utf-8-sig")
+        _refuse_anchors(path, text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError:
+        raise DocumentError(f"{path.name} is not UTF-8", hint="save it as UTF-8") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise _syntax_fault(path, error) from None
+    if node is None:
+        raise DocumentError(f"{path.name} is empty", hint="docs/formats shows an example of every document")
+    content = _build(path, node, "$", places, 0)
+    return Document(path, content, digest, places)
+
+
+def _refuse_anchors(path: Path, text: str) -> None:
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        if isinstance(token, (yaml.AnchorToken, yaml.AliasToken, yaml.TagToken)):
+            mark = token.start_mark
+            raise DocumentError(
+                f"{path.name}:{mark.line + 1}:{mark.column + 1}: anchors, aliases and tags are not allowed",
+                hint="write the value out where it is needed",
+            )
+
+
+def _syntax_fault(path: Path, error: Exception) -> DocumentError:
+    mark = getattr(error, "problem_mark", None)
+    where = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
+    problem = getattr(error, "problem", None) or "nested too deeply or not YAML"
+    return DocumentError(f"{path.name}{where}: {problem}", hint="mend the YAML there; indent with spaces")
+
+
+def _build(path: Path, node: yaml.Node, at: str, places: dict[str, tuple[int, int]], depth: int) -> Any:
+    line, column = node.start_mark.line + 1, node.start_mark.column + 1
+    places[at] = (line, column)
+    if depth > MAX_DEPTH:
+        raise DocumentError(f"{path.name}:{line}:{column}: nested more than {MAX_DEPTH} deep", hint="flatten it")
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(path, child, f"{at}[{i}]", places, depth + 1) for i, child in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return _build_map(path, node, at, places, depth)
+    return _scalar(path, node, line, column)
+
+
+def _build_map(
+    path: Path, node: yaml.MappingNode, at: str, places: dict[str, tuple[int, int]], depth: int
+) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line, column = key_node.start_mark.line + 1, key_node.start_mark.column + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise DocumentError(f"{path.name}:{line}:{column}: a key must be a word", hint="quote or rename the key")
+        key = str(key_node.value)
+        if key in content:
+            raise DocumentError(f"{path.name}:{line}:{column}: the key {key!r} stands twice", hint="remove one of them")
+        content[key] = _build(path, value_node, f"{at}.{key}", places, depth + 1)
+        places[f"{at}.{key}"] = (line, column)
+    return content
+
+
+def _scalar(path: Path, node: yaml.Node, line: int, column: int) -> Any:
+    text = str(node.value)
+    if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(text) > MAX_DIGITS:
+        raise DocumentError(
+            f"{path.name}:{line}:{column}: a number of more than {MAX_DIGITS} characters",
+            hint="quote it if it is a code, shorten it if it is a number",
+        )
+    if node.tag == "tag:yaml.org,2002:timestamp":  # a date stays text; msgspec turns it into the type that is asked for
+        return text
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (yaml.YAMLError, ValueError):
+        raise DocumentError(f"{path.name}:{line}:{column}: not a plain value", hint="quote the text") from None
+
+
+def _plain(text: str) -> str:
+    return text.replace("Object contains", "there is an").replace("Object missing", "missing").replace("`", "'")

@@ -1,0 +1,78 @@
+"""Every error a user can meet, by whose fault it is, with its exit code.
+
+A message says what was attempted, what was found and what was expected; the hint gives the remedy.
+Neither ever holds a cell value of the source: a message may be read by people who may not see the data.
+Exit codes are never reused: a retired number stays in this list as a comment.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DeidError(Exception):
+    """The base of every error that is shown to a user without a traceback."""
+
+    exit_code: ClassVar[int] = 10
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}"
+
+
+class DocumentError(DeidError):
+    """A policy, request, description or trust root that cannot be read or says something impossible."""
+
+    exit_code = 11
+
+
+class PlanError(DeidError):
+    """A request that the policy does not cover, or a legal basis that plan and request do not earn."""
+
+    exit_code = 12
+
+
+class SourceError(DeidError):
+    """Source data that does not match its description."""
+
+    exit_code = 13
+
+
+class TrustError(DeidError):
+    """A document that is unsigned, altered, expired, or signed by somebody who may not."""
+
+    exit_code = 14
+
+
+class KeyFaultError(DeidError):
+    """A key that is missing, locked or does not fit."""
+
+    exit_code = 15
+
+
+class ReleaseError(DeidError):
+    """A release that is damaged, swapped, cut, in clear, or already there."""
+
+    exit_code = 16
+
+
+class DisclosureError(DeidError):
+    """A disclosure limit that the data cannot meet under this policy."""
+
+    exit_code = 17
+
+
+class VerificationError(DeidError):
+    """Staged output that is not what the plan promised; nothing was published."""
+
+    exit_code = 18
+
+
+class StorageError(DeidError):
+    """A disk, folder or lock that stood in the way; nothing was published."""
+
+    exit_code = 19

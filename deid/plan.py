@@ -1,0 +1,165 @@
+"""A plan: one step per requested column, with its rule, citation and output; pure, total and printable.
+
+It is compiled from request, policy and description alone: no row is read. `legal.judge` then says what it earns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from deid.derive import DERIVED, Measure
+from deid.errors import PlanError
+from deid.kinds import KINDS, Kind, Role
+from deid.period import Period
+from deid.policy import Policy
+from deid.request import Request
+from deid.schema import Column, DatasetDescription, Table
+from deid.transforms import Output, Transform
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happens to one column; `output` is None where nothing is written, `measure` is set for derived columns."""
+
+    column: Column
+    transform: Transform
+    output: Output | None
+    citation: str
+    measure: Measure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """The steps of one table, in output order; `not_requested` counts described columns that are never read."""
+
+    table: Table
+    steps: tuple[Step, ...]
+    not_requested: int
+
+    @property
+    def written(self) -> tuple[Step, ...]:
+        """The steps that write a column."""
+        return tuple(step for step in self.steps if step.output is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run will do, before it does anything.
+
+    `period` is the span of time this release is about, or None; `reference_date` is the day at which ages are
+    judged: the expiry of the request, because people age while a release is in use.
+    """
+
+    request: Request
+    policy: Policy
+    dataset: DatasetDescription
+    tables: tuple[TablePlan, ...]
+    period: Period | None
+    reference_date: date
+
+    def table(self, name: str) -> TablePlan | None:
+        """Return the plan of the table called `name`, or None."""
+        return next((table for table in self.tables if table.table.name == name), None)
+
+    def steps_of(self, transform: type) -> list[tuple[TablePlan, Step]]:
+        """Return every step that uses a transform of the given class."""
+        return [(t, s) for t in self.tables for s in t.steps if isinstance(s.transform, transform)]
+
+
+def compile_plan(
+    request: Request, policy: Policy, dataset: DatasetDescription, *, period: Period | None = None, today: date
+) -> Plan:
+    """Compile a plan; raise PlanError naming every table, column or kind that stands in the way.
+
+    `today` decides whether the request has expired.
+    """
+    if request.expires < today:
+        raise PlanError(
+            f"request {request.name} expired on {request.expires}", hint="ask the privacy officer for a new expiry"
+        )
+    problems: list[str] = []
+    tables = tuple(
+        plan
+        for name, columns in request.tables.items()
+        if (plan := _table(name, columns, request, policy, dataset, problems)) is not None
+    )
+    if request.derive and not any(t.table.name == dataset.encounters for t in tables):
+        problems.append("derive: needs the encounters table among the requested tables")
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise PlanError(
+            f"request {request.name} cannot run under policy {policy.name}:{listed}",
+            hint="describe the column, add a rule for its kind to the policy, or leave it out of the request",
+        )
+    return Plan(request, policy, dataset, tables, period, request.expires)
+
+
+def _table(
+    name: str,
+    columns: tuple[str, ...],
+    request: Request,
+    policy: Policy,
+    dataset: DatasetDescription,
+    problems: list[str],
+) -> TablePlan | None:
+    table = dataset.table(name)
+    if table is None:
+        problems.append(f"{name}: no such table in dataset {dataset.name}")
+        return None
+    steps = [step for column in columns if (step := _step(table, column, policy, problems)) is not None]
+    if name == dataset.encounters:
+        steps += [step for measure in request.derive if (step := _derived(table, measure, policy, problems))]
+    names = [step.column.name for step in steps if step.output is not None]
+    problems += [f"{name}.{twice}: two output columns of this name" for twice in {n for n in names if names.count(n) > 1}]
+    return TablePlan(table, tuple(steps), len(table.columns) - len(columns))
+
+
+def _step(table: Table, name: str, policy: Policy, problems: list[str]) -> Step | None:
+    column = table.column(name)
+    if column is None:
+        problems.append(f"{table.name}.{name}: no such column in the description")
+        return None
+    return _ruled(table, column, policy, problems)
+
+
+def _derived(table: Table, name: str, policy: Policy, problems: list[str]) -> Step | None:
+    measure = DERIVED.get(name)
+    if measure is None:
+        problems.append(f"derive: there is no measure {name} (there are {', '.join(sorted(DERIVED))})")
+        return None
+    missing = [kind for kind in measure.needs if next(table.of_kind(*kind.split("|")), None) is None]
+    if missing:
+        problems.append(f"derive: {name} needs a column of kind {missing[0].replace('|', ' or ')} in {table.name}")
+        return None
+    step = _ruled(table, Column(name, KINDS[measure.kind]), policy, problems)
+    return replace(step, measure=measure) if step is not None else None
+
+
+def _ruled(table: Table, column: Column, policy: Policy, problems: list[str]) -> Step | None:
+    where = f"{table.name}.{column.name}"
+    transform = policy.rule_for(table.name, column.name, column.kind.name)
+    if transform is None:
+        problems.append(f"{where}: the policy has no rule for kind {column.kind.name}")
+        return None
+    try:
+        output = transform.output(column)
+    except PlanError as error:
+        problems.append(f"{where}: {error.message}")
+        return None
+    if transform.name == "keep" and column.kind.role is Role.DIRECT and not _may_be_kept(column.kind):
+        problems.append(f"{where}: a direct identifier ({column.kind.name}) would stand in the output")
+        return None
+    return Step(column, transform, output, citation(column.kind))
+
+
+def _may_be_kept(kind: Kind) -> bool:
+    """Whether a direct identifier may ever stay: encounter and claim keys in a Limited Data Set, 164.514(e)(2)."""
+    return kind.limited is None
+
+
+def citation(kind: Kind) -> str:
+    """Return the paragraph that names this kind, or the reason that none does."""
+    if kind.safe_harbor is not None:
+        return f"45 CFR 164.514(b)(2)(i)({kind.safe_harbor})"
+    return f"{kind.role}, not listed in 164.514(b)(2)(i)"

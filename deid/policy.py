@@ -1,0 +1,134 @@
+"""A policy: one rule for each kind, the legal basis it claims, and its disclosure limits.
+
+The document is specified in docs/formats/policy.md. A policy is signed by a privacy officer; see deid/signing.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from deid.documents import Document, load
+from deid.kinds import KINDS
+from deid.transforms import Transform, build
+
+
+class Basis(StrEnum):
+    """The legal bases on which data may leave."""
+
+    SAFE_HARBOR = "safe_harbor"
+    LIMITED_DATA_SET = "limited_data_set"
+    EXPERT_DETERMINATION = "expert_determination"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Disclosure limits over patients.
+
+    `k`: the least number of patients who share one vector of the quasi-identifiers, or None for no such limit.
+    `quasi_identifiers`: the kinds, in the population table, that make up the vector.
+    `suppression`: the largest share of patients, from 0 to 1, that may be withheld to reach k.
+    """
+
+    k: int | None
+    quasi_identifiers: tuple[str, ...]
+    suppression: float
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A parsed policy; `digest` is the SHA-256 (hex) of its file, which signatures and manifests name."""
+
+    name: str
+    version: int
+    basis: Basis
+    rules: dict[str, Transform]
+    columns: dict[str, Transform]
+    limits: Limits
+    path: Path
+    digest: str
+
+    def rule_for(self, table: str, column: str, kind: str) -> Transform | None:
+        """Return the rule of one column: its own override, else its kind's; None means the policy has none."""
+        return self.columns.get(f"{table}.{column}", self.rules.get(kind))
+
+
+class _Limits(msgspec.Struct, forbid_unknown_fields=True):
+    k: int | None = None
+    quasi_identifiers: list[str] = []
+    suppression: float = 0.0
+
+
+class _Policy(msgspec.Struct, forbid_unknown_fields=True):
+    policy: str
+    version: int
+    basis: Basis
+    rules: dict[str, Any]
+    columns: dict[str, Any] = {}
+    limits: _Limits = msgspec.field(default_factory=_Limits)
+    description: str = ""
+
+
+def load_policy(path: Path) -> Policy:
+    """Read the policy at `path`; raise DocumentError for an unknown kind, transform, option or limit."""
+    document = load(path)
+    raw = document.into(_Policy)
+    for kind in raw.rules:
+        if kind not in KINDS:
+            raise document.fault(
+                f"there is no kind {kind!r}", at=f"$.rules.{kind}", hint="docs/reference/kinds.md lists every kind"
+            )
+    return Policy(
+        name=raw.policy,
+        version=raw.version,
+        basis=raw.basis,
+        rules={kind: _rule(document, rule, f"$.rules.{kind}") for kind, rule in raw.rules.items()},
+        columns={column: _rule(document, rule, f"$.columns.{column}") for column, rule in raw.columns.items()},
+        limits=_limits(document, raw.limits),
+        path=path,
+        digest=document.digest,
+    )
+
+
+def _rule(document: Document, raw: Any, at: str) -> Transform:
+    """Turn `keep`, or `{round: 10}`, or `{generalize_date: year, floor_age: 90}`, into a transform."""
+    if isinstance(raw, str):
+        name, options = raw, {}
+    elif isinstance(raw, dict) and raw:
+        (name, first), *rest = raw.items()
+        options = dict(rest)
+        if isinstance(first, dict):
+            options |= first
+        elif first is not None:
+            options[""] = first  # the primary option; build() knows its name
+    else:
+        raise document.fault(
+            "a rule is the name of a transform, or the name with its options",
+            at=at,
+            hint="write for instance `keep`, or `{generalize_date: year}`",
+        )
+    try:
+        return build(str(name), options)
+    except ValueError as error:
+        raise document.fault(
+            str(error), at=at, hint="docs/reference/transforms.md lists the transforms and their options"
+        ) from None
+
+
+def _limits(document: Document, raw: _Limits) -> Limits:
+    if raw.k is not None and not 2 <= raw.k <= 1_000_000:
+        raise document.fault("k must be from 2 to 1,000,000", at="$.limits.k", hint="11 is usual for research")
+    if not 0.0 <= raw.suppression <= 1.0:
+        raise document.fault("suppression is a share from 0 to 1", at="$.limits.suppression", hint="0.05 is 5 %")
+    for kind in raw.quasi_identifiers:
+        if kind not in KINDS:
+            raise document.fault(
+                f"there is no kind {kind!r}",
+                at="$.limits.quasi_identifiers",
+                hint="docs/reference/kinds.md lists every kind",
+            )
+    return Limits(raw.k, tuple(raw.quasi_identifiers), raw.suppression)

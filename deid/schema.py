@@ -1,0 +1,97 @@
+"""What a source looks like: its tables, the kind of every column, and how each table reaches the patient.
+
+Terms are those of docs/formats/dataset.md, which is the specification of the document these objects are read from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deid.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One described column.
+
+    `date_format` is a strptime pattern, or `iso` (the default: ISO 8601 dates, with or without a time).
+    `path` is where the value lies in a tree-shaped record (FHIR); None for tables.
+    """
+
+    name: str
+    kind: Kind
+    date_format: str = "iso"
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a table without a patient column reaches the patient: one step, through another table.
+
+    `on` is the column of this table that holds the key; `key` is the column of table `to` that it equals.
+    """
+
+    to: str
+    on: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """How a delimited text file is written; compression is told by its first bytes, never by its name."""
+
+    delimiter: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+    nulls: tuple[str, ...] = ("",)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One described table; exactly one of `patient` (a column) and `link` is set.
+
+    `resource` is the FHIR resource type of an NDJSON table, `each` the repeating element that gives one row apiece.
+    """
+
+    name: str
+    path: str
+    columns: tuple[Column, ...]
+    patient: str | None = None
+    link: Link | None = None
+    text: TextFormat = field(default_factory=TextFormat)
+    resource: str | None = None
+    each: str | None = None
+
+    def column(self, name: str) -> Column | None:
+        """Return the column called `name`, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    def of_kind(self, *kinds: str) -> Iterator[Column]:
+        """Yield the columns whose kind is one of `kinds`, in the order of the description."""
+        return (column for column in self.columns if column.kind.name in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetDescription:
+    """A whole source: format, root folder and tables.
+
+    `population` is the table with exactly one row for each patient; `encounters` the one with one row for each
+    encounter, where derived measures are added (None when the source has none).
+    `confirmed` is False for a draft that no person has edited; nothing runs on a draft.
+    `digest` is the SHA-256 (hex) of the document's bytes.
+    """
+
+    name: str
+    format: str
+    root: Path
+    tables: tuple[Table, ...]
+    population: str
+    encounters: str | None
+    confirmed: bool
+    digest: str
+
+    def table(self, name: str) -> Table | None:
+        """Return the table called `name`, or None."""
+        return next((table for table in self.tables if table.name == name), None)

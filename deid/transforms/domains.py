@@ -1,0 +1,114 @@
+"""Output domains: the set of values a column of a release may contain, checked on what was really written.
+
+Each domain has one method, `violations`, that counts the non-null values outside it and never returns a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+class Domain(Protocol):
+    """A set of allowed values."""
+
+    def violations(self, values: pa.Array) -> int:
+        """Return how many non-null values of `values` (dictionary-encoded or not) lie outside the domain."""
+        ...
+
+    def describe(self) -> str:
+        """Return the domain in a few words for the codebook."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """Every value of the type; used where the policy keeps a column as it is."""
+
+    def violations(self, values: pa.Array) -> int:
+        """Return 0."""
+        return 0
+
+    def describe(self) -> str:
+        """Return the words for no restriction."""
+        return "any value of its type"
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Strings that match one RE2 pattern from beginning to end."""
+
+    pattern: str
+    words: str
+
+    def violations(self, values: pa.Array) -> int:
+        """Return how many strings do not match."""
+        plain = _values_in_use(values)
+        return _count_false(pc.match_substring_regex(plain, f"^(?:{self.pattern})$"), values, plain)
+
+    def describe(self) -> str:
+        """Return the pattern in words."""
+        return self.words
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A closed list of strings."""
+
+    allowed: frozenset[str]
+    words: str
+
+    def violations(self, values: pa.Array) -> int:
+        """Return how many strings are not in the list."""
+        plain = _values_in_use(values)
+        return _count_false(pc.is_in(plain, value_set=pa.array(sorted(self.allowed), plain.type)), values, plain)
+
+    def describe(self) -> str:
+        """Return the list in words."""
+        return self.words
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Numbers from `low` to `high`, both included; with `multiple_of`, only its multiples."""
+
+    low: float | None = None
+    high: float | None = None
+    multiple_of: float | None = None
+
+    def violations(self, values: pa.Array) -> int:
+        """Return how many numbers lie outside."""
+        good = pc.is_valid(values)
+        if self.low is not None:
+            good = pc.and_(good, pc.greater_equal(values, self.low))
+        if self.high is not None:
+            good = pc.and_(good, pc.less_equal(values, self.high))
+        if self.multiple_of is not None:
+            steps = pc.divide(pc.cast(values, pa.float64()), float(self.multiple_of))
+            good = pc.and_(good, pc.less(pc.abs(pc.subtract(steps, pc.round(steps))), 1e-6))
+        kept = pc.sum(pc.fill_null(good, False)).as_py() or 0
+        return len(values) - values.null_count - int(kept)
+
+    def describe(self) -> str:
+        """Return the limits in words."""
+        parts = [
+            f"at least {self.low:g}" if self.low is not None else "",
+            f"at most {self.high:g}" if self.high is not None else "",
+            f"multiples of {self.multiple_of:g}" if self.multiple_of is not None else "",
+        ]
+        return ", ".join(part for part in parts if part) or "any number"
+
+
+def _values_in_use(values: pa.Array) -> pa.Array:
+    return values.dictionary if isinstance(values, pa.DictionaryArray) else values
+
+
+def _count_false(good: pa.Array, values: pa.Array, plain: pa.Array) -> int:
+    """Count rows whose value is false in `good`; `plain` is the dictionary of `values`, or `values` itself."""
+    if plain is not values:
+        good = good.take(values.indices)
+    kept = pc.sum(pc.fill_null(good, False)).as_py() or 0
+    return len(values) - values.null_count - int(kept)
