@@ -21,7 +21,9 @@ class Measure:
 DERIVED: dict[str, Measure] = {
     measure.name: measure
     for measure in (
-        Measure("age_at_visit", "age", ("admit_date|service_date",), "whole years from birth to the first day of the visit"),
+        Measure(
+            "age_at_visit", "age", ("admit_date|service_date",), "whole years from birth to the first day of the visit"
+        ),
         Measure(
             "length_of_stay",
             "length_of_stay",

@@ -1,4 +1,4 @@
-"""Read a YAML document safely: no tags, no anchors, no duplicate keys, bounded size, and errors with line and column."""
+"""Read a YAML document safely: no tags, anchors or duplicate keys, bounded size, errors with line and column."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Document:
         except msgspec.ValidationError as error:
             text, _, path = str(error).partition(" - at `")
             raise self.fault(
-                _plain(text), at=path.rstrip("`") or "$", hint=f"docs/formats describes every field of this file"
+                _plain(text), at=path.rstrip("`") or "$", hint="docs/formats describes every field of this file"
             ) from None
 
     def _nearest(self, path: str) -> tuple[int, int]:

@@ -111,7 +111,9 @@ def _table(
     if name == dataset.encounters:
         steps += [step for measure in request.derive if (step := _derived(table, measure, policy, problems))]
     names = [step.column.name for step in steps if step.output is not None]
-    problems += [f"{name}.{twice}: two output columns of this name" for twice in {n for n in names if names.count(n) > 1}]
+    problems += [
+        f"{name}.{twice}: two output columns of this name" for twice in {n for n in names if names.count(n) > 1}
+    ]
     return TablePlan(table, tuple(steps), len(table.columns) - len(columns))
 
 
@@ -119,6 +121,11 @@ def _step(table: Table, name: str, policy: Policy, problems: list[str]) -> Step 
     column = table.column(name)
     if column is None:
         problems.append(f"{table.name}.{name}: no such column in the description")
+        return None
+    if column.kind.name == "patient_id" and name not in (table.patient, table.link and table.link.on):
+        problems.append(
+            f"{table.name}.{name}: a second patient key; describe it as unique_id, or as the table's patient"
+        )
         return None
     return _ruled(table, column, policy, problems)
 

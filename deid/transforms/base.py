@@ -41,6 +41,7 @@ class Context:
     `pseudonym`: from the source identifiers of one kind, string array with nulls, to their pseudonyms.
     `redact`: from notes, string array with nulls, to redacted notes; a null stays or becomes null (withheld).
     `window`: first and last day of the declared data window, or None.
+    `reference_year`: the year in which ages are judged, that of the plan's reference date.
     """
 
     patient: Integers
@@ -49,6 +50,7 @@ class Context:
     pseudonym: Callable[[str, pa.Array], pa.Array]
     redact: Callable[[pa.Array], pa.Array]
     window: tuple[date, date] | None
+    reference_year: int
 
 
 class Transform(Protocol):

@@ -72,6 +72,22 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOfNumbers:
+    """A closed list of whole numbers."""
+
+    allowed: frozenset[int]
+    words: str
+
+    def violations(self, values: pa.Array) -> int:
+        """Return how many numbers are not in the list."""
+        return _count_false(pc.is_in(values, value_set=pa.array(sorted(self.allowed), values.type)), values, values)
+
+    def describe(self) -> str:
+        """Return the list in words."""
+        return self.words
+
+
+@dataclass(frozen=True, slots=True)
 class Between:
     """Numbers from `low` to `high`, both included; with `multiple_of`, only its multiples."""
 
@@ -87,10 +103,13 @@ class Between:
         if self.high is not None:
             good = pc.and_(good, pc.less_equal(values, self.high))
         if self.multiple_of is not None:
-            steps = pc.divide(pc.cast(values, pa.float64()), float(self.multiple_of))
-            good = pc.and_(good, pc.less(pc.abs(pc.subtract(steps, pc.round(steps))), 1e-6))
+            steps = pc.divide(pc.cast(values, pa.float64(), safe=False), float(self.multiple_of))
+            # Beyond 2^52 steps neighboring doubles differ by whole steps, so the tolerance grows with the number.
+            tolerance = pc.max_element_wise(1e-6, pc.multiply(pc.abs(steps), 2.0**-50))
+            near = pc.less_equal(pc.abs(pc.subtract(steps, pc.round(steps))), tolerance)
+            good = pc.and_(pc.and_(good, pc.is_finite(values)), pc.or_(near, pc.is_inf(steps)))
         kept = pc.sum(pc.fill_null(good, False)).as_py() or 0
-        return len(values) - values.null_count - int(kept)
+        return int(len(values) - values.null_count - kept)
 
     def describe(self) -> str:
         """Return the limits in words."""
@@ -111,4 +130,4 @@ def _count_false(good: pa.Array, values: pa.Array, plain: pa.Array) -> int:
     if plain is not values:
         good = good.take(values.indices)
     kept = pc.sum(pc.fill_null(good, False)).as_py() or 0
-    return len(values) - values.null_count - int(kept)
+    return int(len(values) - values.null_count - kept)

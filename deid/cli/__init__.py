@@ -1,0 +1,92 @@
+"""The command `deid`: parse, call one function, print.
+
+Commands are loaded when they are named, so that `deid --help` answers at once.
+Rules for output: results on standard output; progress, errors and hints on standard error; no cell value anywhere.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+import deid
+from deid.errors import DeidError
+
+# name -> (module, attribute, what --help says)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("demo", "demo", "Make a site, an officer and a researcher, export the samples, and open the release."),
+    "describe": (
+        "describe",
+        "describe",
+        "Draft a dataset description from names and a sample, for a person to confirm.",
+    ),
+    "policy": ("policy", "policy", "Check, show and sign policies."),
+    "request": ("request", "request", "Check requests, and sign the statement that Safe Harbor needs."),
+    "plan": ("plan", "plan", "Show what an export would do to every column, and the legal basis it earns."),
+    "export": ("export", "export", "Run a request and publish an encrypted release."),
+    "open": ("opening", "open_", "Open a release with a recipient's private key."),
+    "verify": ("opening", "verify", "Check a release: digests, structure and, with a private key, every value."),
+    "keys": ("keys", "keys", "Generate keys for a site, an officer or a recipient."),
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"deid.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(deid.__version__, prog_name="deid")
+def cli() -> None:
+    """Turn identified, coded healthcare encounters into encrypted datasets for research and public health."""
+
+
+INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of deid, not a fault of anybody's data
+
+
+def main() -> None:
+    """Run the command line and exit with the code of the fault, if there is one."""
+    # A core file would hold cells in clear.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        cli.main(standalone_mode=False)
+    except DeidError as error:
+        _fail(error.message, error.hint, error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", "nothing was published", 130)
+    except BrokenPipeError:
+        sys.exit(141)
+    except Exception as error:  # noqa: BLE001 - the last line of defense: its text might quote a cell
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+        _fail(
+            f"internal fault: {type(error).__name__} at {where}",
+            "nothing was published; report this line, which holds no data, as a defect of deid",
+            INTERNAL,
+        )
+
+
+def _fail(message: str, hint: str, code: int) -> None:
+    click.echo(f"error: {message}", err=True)
+    click.echo(f"hint: {hint}", err=True)
+    sys.exit(code)

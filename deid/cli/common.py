@@ -1,0 +1,93 @@
+"""What commands share: options, passphrases, dates, progress, and how JSON is printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from deid.errors import KeyFaultError
+
+PathArgument = click.Path(path_type=Path)
+PASSPHRASE, PASSPHRASE_FILE, SITE = "DEID_PASSPHRASE", "DEID_PASSPHRASE_FILE", "DEID_SITE"
+
+site_option = click.option(
+    "--site",
+    "site_path",
+    type=PathArgument,
+    envvar=SITE,
+    default=Path("site.yaml"),
+    show_default=True,
+    help=f"The site file; {SITE} in the environment says the same.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def today() -> date:
+    """Return the day, in UTC."""
+    return datetime.now(UTC).date()
+
+
+def day_of(value: datetime | None) -> date | None:
+    """Return the day of an option that names one."""
+    return value.date() if value is not None else None
+
+
+def passphrase(what: str, *, confirm: bool = False) -> Callable[[], bytes]:
+    """Return a function that gets a passphrase: from a file or variable the environment names, else at the prompt."""
+
+    def get() -> bytes:
+        if PASSPHRASE_FILE in os.environ:
+            try:
+                return Path(os.environ[PASSPHRASE_FILE]).read_bytes()
+            except OSError as error:
+                raise KeyFaultError(
+                    f"cannot read the passphrase file: {error.strerror}", hint=f"check {PASSPHRASE_FILE}"
+                ) from None
+        if PASSPHRASE in os.environ:
+            return os.environ[PASSPHRASE].encode()
+        if not sys.stdin.isatty():
+            raise KeyFaultError(
+                f"the passphrase of {what} is needed", hint=f"set {PASSPHRASE_FILE} to a file that only you may read"
+            )
+        typed: str = click.prompt(f"Passphrase of {what}", hide_input=True, confirmation_prompt=confirm, err=True)
+        return typed.encode()
+
+    return get
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int], None]]:
+    """Yield a function of (what is done, rows more); it draws on a terminal and is silent elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _what, _rows: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only where there is a terminal
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} rows"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, rows: int) -> None:
+            if what not in tasks:
+                for other in tasks.values():
+                    bar.update(other, total=bar.tasks[other].completed)
+                tasks[what] = bar.add_task(what, total=None)
+            bar.update(tasks[what], advance=rows)
+
+        yield show
+        for task in tasks.values():
+            bar.update(task, total=bar.tasks[task].completed)

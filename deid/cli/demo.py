@@ -1,0 +1,110 @@
+"""`deid demo`: a whole site in one folder, from keys to an opened release."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from deid.cli.common import PathArgument, progress_bar
+from deid.cli.export import summary
+from deid.cli.plan import as_lines, compile_request
+from deid.errors import StorageError
+from deid.keys.base import KeyProvider
+from deid.keys.officers import SigningKey, generate_signing_key
+from deid.policy import Basis
+
+REQUESTS = ("diabetes-encounters", "emergency-visits")
+DEMO_SCRYPT_N = 2**15  # the demo's passphrase is random and thrown away, so it needs no costly stretching
+
+
+@click.command()
+@click.option("--folder", type=PathArgument, default=Path("demo"), show_default=True, help="A folder to make.")
+@click.option("--project", type=PathArgument, default=Path(), help="Where samples/, policies/ and exports/ lie.")
+def demo(folder: Path, project: Path) -> None:
+    """Make a site, an officer and a researcher, export the samples, and open the release."""
+    if folder.exists():
+        raise StorageError(f"{folder} is already there", hint="remove it, or name another with --folder")
+    for needed in ("samples", "policies", "exports"):
+        if not (project / needed).is_dir():
+            raise StorageError(f"there is no {needed}/ folder here", hint="run this in a checkout, or use --project")
+        shutil.copytree(project / needed, folder / needed, ignore=shutil.ignore_patterns("releases", "*.dsse.json"))
+    provider, officer = _people(folder)
+    for policy in sorted((folder / "policies").glob("*.yaml")):
+        _sign_policy(policy, officer)
+    for name in REQUESTS:
+        _run(folder, folder / "exports" / f"{name}.yaml", provider, officer)
+    click.echo(f"\nEverything is in {folder}/. Try: deid plan {folder}/exports/{REQUESTS[0]}.yaml")
+
+
+def _people(folder: Path) -> tuple[KeyProvider, SigningKey]:
+    """Make the site's keys, its officer and trust root, and the researcher's key pair."""
+    from deid.keys.local import generate_provider  # noqa: PLC0415
+    from deid.keys.recipients import generate_identity  # noqa: PLC0415
+    from deid.trust import add_person  # noqa: PLC0415
+
+    for place in (folder / "keys", folder / "exports" / "keys"):
+        place.mkdir(mode=0o700, exist_ok=True)
+    passphrase = secrets.token_urlsafe(24).encode()
+    (folder / "keys" / "passphrase").touch(mode=0o600)
+    (folder / "keys" / "passphrase").write_bytes(passphrase)
+    provider = generate_provider(folder / "keys" / "site.key", passphrase, scrypt_n=DEMO_SCRYPT_N)
+    officer = generate_signing_key(folder / "keys" / "officer.key", passphrase, scrypt_n=DEMO_SCRYPT_N)
+    add_person(folder / "trust.yaml", name="Demo Officer", role="privacy_officer", key=folder / "keys" / "officer.pub")
+    generate_identity(folder / "researcher.key", folder / "exports" / "keys" / "researcher.pub", None)
+    (folder / "site.yaml").write_text("site: demo\nkeys: local:keys/site.key\ntrust: trust.yaml\n")
+    click.echo(f"made a site, an officer who may sign, and a researcher's key in {folder}/")
+    return provider, officer
+
+
+def _sign_policy(path: Path, officer: SigningKey) -> None:
+    from deid.legal.policies import check_policy  # noqa: PLC0415
+    from deid.policy import load_policy  # noqa: PLC0415
+    from deid.signing import sign_document  # noqa: PLC0415
+
+    policy = load_policy(path)
+    check_policy(policy)
+    sign_document(
+        path,
+        officer,
+        "policy",
+        data_digest=policy.digest,
+        name=policy.name,
+        version=str(policy.version),
+        signed_at=datetime.now(UTC),
+    )
+    click.echo(f"checked and signed policy {policy.name}")
+
+
+def _run(folder: Path, request: Path, provider: KeyProvider, officer: SigningKey) -> None:
+    from deid.export import export  # noqa: PLC0415
+    from deid.opening import CONVERTERS, open_release  # noqa: PLC0415
+    from deid.signing import sign_knowledge  # noqa: PLC0415
+    from deid.site import load_site  # noqa: PLC0415
+
+    plan = compile_request(request, None)
+    click.echo("")
+    if plan.policy.basis is Basis.SAFE_HARBOR:
+        sign_knowledge(
+            request,
+            officer,
+            name=plan.request.name,
+            request_sha256=plan.request.digest,
+            policy_sha256=plan.policy.digest,
+            dataset_sha256=plan.dataset.digest,
+            signed_at=datetime.now(UTC),
+        )
+    from deid import legal  # noqa: PLC0415
+
+    click.echo("\n".join(as_lines(plan, legal.judge(plan))))
+    with progress_bar() as progress:
+        done = export(plan, load_site(folder / "site.yaml"), provider, name="all", progress=progress)
+    click.echo("\n".join(summary(done)))
+    opened = open_release(done.folder, [folder / "researcher.key"])
+    target = folder / "opened" / plan.request.name
+    target.parent.mkdir(exist_ok=True)
+    CONVERTERS["csv"](opened, target)
+    click.echo(f"opened with the researcher's key into {target}/")

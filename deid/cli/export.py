@@ -1,0 +1,62 @@
+"""`deid export`: run a request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option
+from deid.cli.plan import compile_request
+from deid.errors import DocumentError
+from deid.export import Exported
+from deid.export import export as run_export
+from deid.keys import open_provider
+from deid.manifest import RELEASE_ID, shown
+from deid.site import load_site
+
+
+@click.command()
+@click.argument("request_path", metavar="REQUEST", type=PathArgument)
+@site_option
+@click.option("--period", help="The period of this release: 2026, 2026-Q3 or 2026-10.")
+@click.option("--release", "name", help="The name of this release.  [default: the period, or `all`]")
+@json_option
+def export(request_path: Path, site_path: Path, period: str | None, name: str | None, as_json: bool) -> None:
+    """Run a REQUEST and publish an encrypted release; nothing is left behind if anything fails."""
+    plan = compile_request(request_path, period)
+    name = name or (plan.period.label if plan.period else "all")
+    if not RELEASE_ID.fullmatch(name):
+        raise DocumentError(
+            "the release's name holds other than letters, digits, dots, underscores and hyphens",
+            hint="names become folder names",
+        )
+    site = load_site(site_path)
+    provider = open_provider(site.keys, passphrase("the site's keys"))
+    with progress_bar() as progress:
+        done = run_export(plan, site, provider, name=name, progress=progress)
+    if as_json:
+        print_json(
+            {
+                "release": str(done.folder),
+                "earned": done.judgment.earned.value,
+                "rows": done.rows,
+                "quarantined": {table: shown(rows) for table, rows in done.quarantined.items()},
+                "patients_suppressed": shown(done.suppressed_patients),
+                "notes_withheld": shown(done.withheld_notes),
+            }
+        )
+    else:
+        click.echo("\n".join(summary(done)))
+
+
+def summary(done: Exported) -> list[str]:
+    """Return what a person wants to know of a finished run."""
+    lines = [f"published {done.folder}", f"earned    {done.judgment.headline}"]
+    lines += [f"  {rows:>12,} rows  {table}" for table, rows in done.rows.items()]
+    lines += [f"  {shown(rows):>12} rows of {table} quarantined" for table, rows in done.quarantined.items()]
+    if done.suppressed_patients:
+        lines.append(f"  {shown(done.suppressed_patients):>12} patients withheld to reach k")
+    if done.withheld_notes:
+        lines.append(f"  {shown(done.withheld_notes):>12} notes withheld because they could not be redacted safely")
+    return lines

@@ -1,0 +1,85 @@
+"""`deid open` and `deid verify`: what a recipient does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deid.cli.common import PathArgument, json_option, passphrase, print_json, site_option
+from deid.errors import ReleaseError
+from deid.keys.base import KeyProvider
+
+FORMATS = ("parquet", "csv", "duckdb")
+
+
+@click.command("open")
+@click.argument("release", type=PathArgument)
+@click.option("--key", "key_paths", type=PathArgument, multiple=True, help="A recipient's private key file.")
+@click.option("--to", "target_format", type=click.Choice(FORMATS), help="Convert to this format.")
+@click.option("--out", type=PathArgument, help="The new folder (parquet, csv) or file (duckdb).")
+@click.option("--with-site", is_flag=True, help="Also open with the site's own keys (the columns profile).")
+@site_option
+def open_(
+    release: Path,
+    key_paths: tuple[Path, ...],
+    target_format: str | None,
+    out: Path | None,
+    with_site: bool,
+    site_path: Path,
+) -> None:
+    """Open RELEASE with a private key: show what it holds, or convert it with --to and --out."""
+    from deid.opening import CONVERTERS, open_release  # noqa: PLC0415 - loads pyarrow
+
+    provider = _provider(site_path) if with_site else None
+    opened = open_release(release, key_paths, passphrase("the private key"), provider=provider)
+    if target_format is None:
+        for table in opened.tables:
+            click.echo(f"{table}  {opened.manifest.tables[table].rows:,} rows")
+            for column in opened.manifest.tables[table].columns:
+                click.echo(f"  {column.name}  {column.type}  {column.transform}")
+        return
+    if out is None:
+        raise click.UsageError("--to needs --out, a name that does not exist yet")
+    CONVERTERS[target_format](opened, out)
+    click.echo(f"wrote {out}; it is no longer encrypted: keep it where the agreement allows")
+
+
+@click.command()
+@click.argument("release", type=PathArgument)
+@click.option("--key", "key_paths", type=PathArgument, multiple=True, help="A recipient's private key file.")
+@click.option("--with-site", is_flag=True, help="Verify with the site's own keys (the columns profile).")
+@site_option
+@json_option
+def verify(release: Path, key_paths: tuple[Path, ...], with_site: bool, site_path: Path, as_json: bool) -> None:
+    """Check RELEASE: every digest, nothing missing or added and, with a private key, that every value decrypts."""
+    from deid.keys.recipients import load_identity  # noqa: PLC0415 - loads cryptography
+    from deid.opening import verify_release  # noqa: PLC0415 - loads pyarrow
+
+    identities = [load_identity(path, passphrase("the private key")) for path in key_paths]
+    found = verify_release(release, identities, provider=_provider(site_path) if with_site else None)
+    if as_json:
+        record = {
+            "release": found.release,
+            "sound": found.is_sound,
+            "authenticated": found.authenticated,
+            "files": found.files,
+            "rows": found.rows,
+            "faults": [fault.message for fault in found.faults],
+        }
+        print_json(record)
+    else:
+        proof = "proven by the key" if found.authenticated else "digests only: no key was given"
+        click.echo(f"{found.release}: {found.tables} tables, {found.files} files, {found.rows:,} rows; {proof}")
+    if found.faults:
+        listed = "".join(f"\n  - {fault.message}" for fault in found.faults)
+        raise ReleaseError(f"release {found.release} is not sound:{listed}", hint=found.faults[0].hint)
+    if not as_json:
+        click.echo("sound")
+
+
+def _provider(site_path: Path) -> KeyProvider:
+    from deid.keys import open_provider  # noqa: PLC0415 - loads cryptography
+    from deid.site import load_site  # noqa: PLC0415
+
+    return open_provider(load_site(site_path).keys, passphrase("the site's keys"))

@@ -1,0 +1,80 @@
+"""`deid policy`: check, show and sign."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from deid.cli.common import PathArgument, day_of, json_option, passphrase, print_json
+from deid.kinds import KINDS
+from deid.legal.policies import check_policy
+from deid.policy import Policy, load_policy
+from deid.release import rule_text
+
+
+@click.group()
+def policy() -> None:
+    """Check, show and sign policies."""
+
+
+@policy.command()
+@click.argument("policy_path", metavar="POLICY", type=PathArgument)
+@json_option
+def check(policy_path: Path, as_json: bool) -> None:
+    """Prove that every rule of POLICY is allowed on the basis it claims, or say which paragraph each breaks."""
+    loaded = load_policy(policy_path)
+    findings = check_policy(loaded)
+    if as_json:
+        print_json({"policy": loaded.name, "basis": loaded.basis.value, "notes": [f.text for f in findings]})
+        return
+    click.echo(f"{loaded.name} version {loaded.version} claims {loaded.basis.value.replace('_', ' ')}")
+    click.echo(f"  {len(loaded.rules)} kinds and {len(loaded.columns)} columns have a rule; every rule is allowed")
+    for finding in findings:
+        click.echo(f"  - {finding.paragraph}  {finding.subject}: {finding.text}")
+
+
+@policy.command()
+@click.argument("policy_path", metavar="POLICY", type=PathArgument)
+def show(policy_path: Path) -> None:
+    """Show every rule of POLICY beside the paragraph that names its kind."""
+    click.echo("\n".join(_lines(load_policy(policy_path))))
+
+
+def _lines(policy: Policy) -> list[str]:
+    width = max((len(name) for name in (*policy.rules, *policy.columns)), default=0)
+    lines = [f"{policy.name} version {policy.version}, claims {policy.basis.value.replace('_', ' ')}"]
+    for name, transform in policy.rules.items():
+        letter = KINDS[name].safe_harbor
+        cited = f"  164.514(b)(2)(i)({letter})" if letter else ""
+        lines.append(f"  {name.ljust(width)}  {rule_text(transform)}{cited}")
+    lines += [f"  {name.ljust(width)}  {rule_text(transform)}  (column)" for name, transform in policy.columns.items()]
+    if policy.limits.k is not None:
+        kinds = ", ".join(policy.limits.quasi_identifiers)
+        lines.append(f"  k = {policy.limits.k} over {kinds}; at most {100 * policy.limits.suppression:g} % withheld")
+    return lines
+
+
+@policy.command()
+@click.argument("policy_path", metavar="POLICY", type=PathArgument)
+@click.option("--key", "key_path", type=PathArgument, required=True, help="The officer's private signing key.")
+@click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which the signature holds.")
+def sign(policy_path: Path, key_path: Path, expires: datetime | None) -> None:
+    """Sign POLICY as it stands; any later change to the file undoes the signature."""
+    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
+    from deid.signing import sign_document  # noqa: PLC0415
+
+    loaded = load_policy(policy_path)
+    check_policy(loaded)
+    written = sign_document(
+        policy_path,
+        load_signing_key(key_path, passphrase("the signing key")),
+        "policy",
+        data_digest=loaded.digest,
+        name=loaded.name,
+        version=str(loaded.version),
+        signed_at=datetime.now(UTC),
+        expires=day_of(expires),
+    )
+    click.echo(f"signed {written}")

@@ -1,0 +1,351 @@
+"""The crosswalk: random pseudonyms that stay the same from release to release, kept encrypted inside.
+
+A pseudonym is drawn, never derived: 45 CFR 164.514(c)(1) allows a re-identification code only if it "is not derived
+from or related to information about the individual". Identifiers themselves are not kept: an entry goes from the
+AES-CMAC of an identifier, under a key of its domain, to 15 random bytes.
+
+All identifiers are observed first, then the crosswalk is frozen, and only then are pseudonyms looked up: a task that
+is tried again cannot draw another one. The format is docs/formats/crosswalk.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deid.errors import StorageError
+from deid.generations import Generations, Index, lock
+from deid.partitions import EMPTY, SURROGATE_BYTES, DomainEntry, DomainLookup, DomainWriter, Entries
+from deid.prf import BatchCmac, base32, derive_key
+from deid.runs import order_of, search
+from deid.sealed import SealedRows
+from deid.tags import U64, first_words, words
+
+DEFAULT_BUDGET = 64 << 20
+DEFAULT_WAIT = 60.0
+_FULL = 1 << 15  # entries of a partition: 1 MiB, a good unit to seal, to cache and to sort
+_MOST_DIGITS = 5
+_RECENT = 1 << 16  # tags remembered for each domain, so that rows of one patient do not all go into the spill
+
+
+class Crosswalk:
+    """A crosswalk to which identifiers are shown; `freeze` gives the one from which pseudonyms are read.
+
+    The folder is locked while it is opened and while a freeze commits, not in between: exports may overlap, and the
+    later one builds on what the earlier one committed.
+    """
+
+    def __init__(self, generations: Generations, *, spill: Path, budget: int, wait: float, at_least: int) -> None:
+        self._generations = generations
+        self._budget = budget
+        self._wait = wait
+        self._at_least = at_least
+        self._domains: dict[str, _Observed] = {}
+        self._rows = SealedRows(pa.schema([("domain", pa.int32())]), folder=spill, budget=budget // 2, bits=128)
+        self._frozen: FrozenCrosswalk | None = None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        key: bytes,
+        *,
+        spill: Path,
+        budget: int = DEFAULT_BUDGET,
+        wait: float = DEFAULT_WAIT,
+        at_least: int = 0,
+    ) -> Self:
+        """Opens the crosswalk of a folder, or begins one, after checking it and sweeping what a killed run left.
+
+        Args:
+            folder: Made if missing, for its owner alone.
+            key: 32 bytes or more, always the same for one folder.
+            spill: Where identifiers' tags go, sealed, when they outgrow the budget.
+            budget: Bytes of memory for tags while observing, and for opened partitions while looking up.
+            wait: Seconds to wait for another run that is committing.
+            at_least: The newest generation known to exist (from the audit log): an older folder was put back.
+
+        Raises:
+            KeyFaultError: The key does not fit.
+            StorageError: Another run keeps the folder locked, or files are missing, cut, changed or rolled back.
+        """
+        crosswalk = cls(Generations(folder, key), spill=spill, budget=budget, wait=wait, at_least=at_least)
+        with lock(folder, wait=wait):
+            crosswalk._current()
+        return crosswalk
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Removes the spill and closes the frozen crosswalk that was given out."""
+        self._rows.close()
+        if self._frozen is not None:
+            self._frozen.close()
+
+    def observe(self, domain: str, ids: pa.Array) -> None:
+        """Shows identifiers of a domain (party and kind) that will need pseudonyms; nulls and repeats are welcome.
+
+        Args:
+            domain: Which pseudonym space; two receiving parties never share one.
+            ids: A string array, dictionary-encoded or not. Texts are opaque: "001" and "1" differ.
+        """
+        seen = self._domains.get(domain)
+        if seen is None:
+            seen = self._domains[domain] = _Observed(len(self._domains), tagger(self._generations.key, domain))
+        tags = seen.fresh(seen.cmac.digest(_distinct_enough(ids)))
+        self._rows.add(tags, pa.record_batch({"domain": pa.array(np.full(len(tags), seen.number, np.int32))}))
+
+    def freeze(self) -> FrozenCrosswalk:
+        """Draws surrogates for the identifiers that have none, and commits them as a new generation.
+
+        Where every identifier is known nothing is written. What was committed stays if the export fails later: a
+        surrogate that nobody has seen does no harm.
+        """
+        self._rows.freeze()
+        with lock(self._generations.folder, wait=self._wait):
+            index = self._current()
+            grown = [name for name in self._domains if self._has_new(index, name)]
+            if grown:
+                index = self._commit(index, grown)
+            # Opened under the lock: the files stay readable for this run when later commits remove their names.
+            self._frozen = FrozenCrosswalk(self._generations, index, budget=self._budget)
+        self._rows.close()
+        return self._frozen
+
+    def _current(self) -> Index:
+        index = self._generations.current()
+        if index.generation < self._at_least:
+            raise StorageError(
+                f"the crosswalk is at generation {index.generation}, but {self._at_least} is known to exist",
+                hint="an old copy was put back; restore the newest one",
+            )
+        return index
+
+    def _observed(self, name: str) -> Iterator[tuple[U64, U64]]:
+        """Gives the tags of one domain, ascending, each once (no table splits the rows of a tag)."""
+        number = self._domains[name].number
+        for table in self._rows.partitions():
+            mine = table["domain"].to_numpy() == number
+            high, low = table["tag"].to_numpy()[mine], table["tag_low"].to_numpy()[mine]
+            again = np.zeros(len(high), dtype=np.bool_)
+            again[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+            if len(high):
+                yield high[~again], low[~again]
+
+    def _has_new(self, index: Index, name: str) -> bool:
+        entry = index.domain(name)
+        if entry is None:
+            return any(len(high) for high, _ in self._observed(name))
+        with DomainLookup(self._generations.open_domain(index, entry), budget=self._budget // 4) as held:
+            return any(not held.find(high, low)[0].all() for high, low in self._observed(name))
+
+    def _commit(self, index: Index, grown: list[str]) -> Index:
+        with self._generations.staging(index) as staging:
+            domains: list[DomainEntry] = []
+            for entry in index.domains:
+                if entry.name not in grown:
+                    self._generations.keep(index, entry, staging)
+                    domains.append(entry)
+            domains += [self._grow(index, name, staging) for name in grown]
+            return self._generations.commit(index, tuple(domains), staging)
+
+    def _grow(self, index: Index, name: str, staging: Path) -> DomainEntry:
+        old = index.domain(name)
+        observed = sum(len(high) for high, _ in self._observed(name))
+        digits = _digits_for(max(observed, old.count if old else 0), old)
+        with ExitStack() as stack:
+            file = self._generations.open_domain(index, old) if old else None
+            held = stack.enter_context(DomainLookup(file, budget=0)) if file else None
+            writer = DomainWriter(staging, name, 16**digits, self._generations.key)
+            stack.callback(writer.close)
+            arriving = _Ascending(self._observed(name))
+            for number in range(16**digits):
+                fresh = arriving.below((number + 1) << (64 - 4 * digits))
+                writer.write(_merged(held.within(number, digits) if held else EMPTY, *fresh))
+            return writer.finish()
+
+
+class FrozenCrosswalk:
+    """Pseudonyms of one generation: read-only, the same for every task that is tried, and safe to use after a fork."""
+
+    def __init__(self, generations: Generations, index: Index, *, budget: int) -> None:
+        self._key = generations.key
+        self._index = index
+        self._taggers: dict[str, BatchCmac] = {}
+        share = budget // max(1, len(index.domains))
+        with ExitStack() as opening:
+            # A fault in the middle closes what was opened; otherwise `close` does.
+            self._held = {
+                entry.name: opening.enter_context(DomainLookup(generations.open_domain(index, entry), budget=share))
+                for entry in index.domains
+            }
+            self._open = opening.pop_all()
+
+    @classmethod
+    def at(cls, folder: Path, key: bytes, *, generation: int, budget: int = DEFAULT_BUDGET) -> Self:
+        """Opens a committed generation in another process; StorageError once two later ones have replaced it."""
+        generations = Generations(folder, key)
+        return cls(generations, generations.at(generation), budget=budget)
+
+    def close(self) -> None:
+        """Forgets what was opened."""
+        self._open.close()
+
+    @property
+    def generation(self) -> int:
+        """The number to write into the audit log, and to hand to workers."""
+        return self._index.generation
+
+    def count(self, domain: str) -> int:
+        """The identifiers that have a pseudonym in this domain."""
+        entry = self._index.domain(domain)
+        return entry.count if entry else 0
+
+    def pseudonyms(self, domain: str, ids: pa.Array) -> pa.StringArray:
+        """Gives the pseudonym of each identifier, 24 base32 characters; null stays null.
+
+        Raises:
+            StorageError: An identifier was never observed: a surrogate is not drawn here, as a task that is tried
+                again would draw another. Or a partition was changed since it was committed.
+        """
+        if isinstance(ids, pa.DictionaryArray):
+            used, ranks = _used_entries(ids)
+            return self.pseudonyms(domain, used).take(ranks.take(ids.indices))
+        held = self._held.get(domain)
+        valid = ids.is_valid()
+        rows = np.flatnonzero(valid.to_numpy(zero_copy_only=False))
+        surrogates = np.zeros((len(ids), SURROGATE_BYTES), dtype=np.uint8)
+        if len(rows):
+            if held is None:
+                raise _unobserved(len(rows))
+            if domain not in self._taggers:
+                self._taggers[domain] = tagger(self._key, domain)
+            high, low = words(self._taggers[domain].digest(ids.drop_null()), 128)
+            assert low is not None
+            order = np.argsort(high)  # ascending look-ups open each partition once, and are faster inside it
+            found, drawn = held.find(high.take(order), low.take(order))
+            if not found.all():
+                raise _unobserved(len(found) - int(np.count_nonzero(found)))
+            surrogates[rows[order]] = drawn
+        text = base32(surrogates)
+        return pc.if_else(valid, text, pa.scalar(None, pa.string())) if ids.null_count else text
+
+
+class _Observed:
+    """One domain while it is observed: its tagger, and a small memory of tags that were shown lately."""
+
+    def __init__(self, number: int, cmac: BatchCmac) -> None:
+        self.number = number
+        self.cmac = cmac
+        # Slot i first holds a tag that does not belong there, so that an empty slot never reads as seen.
+        self._recent: U64 = ~np.arange(_RECENT, dtype=np.uint64)
+
+    def fresh(self, digests: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+        """Gives the tags, uint64 (n, 2), but for some that were surely given before."""
+        high, low = words(digests, 128)
+        assert low is not None
+        slots = (high & np.uint64(_RECENT - 1)).astype(np.int64)
+        # 64 bits of a PRF decide "seen". If two identifiers shared them, the second would have no pseudonym, and
+        # looking it up would fail loudly; it would never get the first one's.
+        new = self._recent.take(slots) != high
+        self._recent[slots] = high
+        return np.stack([high[new], low[new]], axis=1)
+
+
+class _Ascending:
+    """Cuts a stream of ascending tags at given bounds."""
+
+    def __init__(self, stream: Iterator[tuple[U64, U64]]) -> None:
+        self._stream = stream
+        self._left: tuple[U64, U64] | None = next(stream, None)
+
+    def below(self, bound: int) -> tuple[U64, U64]:
+        """Gives the tags that come before `bound` (of the first 64 bits) and were not given yet."""
+        parts: list[tuple[U64, U64]] = []
+        while self._left is not None:
+            high, low = self._left
+            end = len(high) if bound >> 64 else int(np.searchsorted(high, np.uint64(bound)))
+            parts.append((high[:end], low[:end]))
+            if end < len(high):
+                self._left = high[end:], low[end:]
+                break
+            self._left = next(self._stream, None)
+        if not parts:
+            return EMPTY.high, EMPTY.low
+        return np.concatenate([high for high, _ in parts]), np.concatenate([low for _, low in parts])
+
+
+def tagger(key: bytes, domain: str) -> BatchCmac:
+    """Gives the PRF that turns identifiers of a domain into tags."""
+    return BatchCmac(derive_key(key, "crosswalk", "tags", domain))
+
+
+def _merged(old: Entries, high: U64, low: U64) -> Entries:
+    """Adds an entry with a drawn surrogate for each tag that has none; both inputs ascend."""
+    absent = search(old.high, old.low, high, low) < 0
+    high, low = np.concatenate([old.high, high[absent]]), np.concatenate([old.low, low[absent]])
+    surrogates = _drawn(old.surrogates, int(np.count_nonzero(absent)))
+    order = order_of(high, low)
+    return Entries(high.take(order), low.take(order), surrogates.take(order, axis=0))
+
+
+def _drawn(old: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
+    """Draws surrogates and gives them after the old ones.
+
+    Among 10 million surrogates of 120 bits two are equal with a chance of 2^-75. What is checked here, in each
+    partition, is that even the first 64 bits are all different: it catches a generator that repeats itself, such as
+    that of a virtual machine set back to a snapshot.
+    """
+    for _ in range(3):
+        fresh = np.frombuffer(os.urandom(count * SURROGATE_BYTES), dtype=np.uint8).reshape(count, SURROGATE_BYTES)
+        every = np.concatenate([old, fresh])
+        if len(np.unique(first_words(every))) == len(every):
+            return every
+    raise StorageError(
+        "the random generator of this machine repeated itself", hint="do not release anything from this machine"
+    )
+
+
+def _digits_for(entries: int, old: DomainEntry | None) -> int:
+    """Gives the number of hexadecimal digits that name a partition, for up to twice `entries` entries."""
+    digits = (len(old.partitions).bit_length() - 1) // 4 if old else 0
+    while digits < _MOST_DIGITS and entries > _FULL << (4 * digits):
+        digits += 1
+    return digits
+
+
+def _distinct_enough(ids: pa.Array) -> pa.Array:
+    """Gives the identifiers without nulls and, where a dictionary tells them, without repeats."""
+    return (_used_entries(ids)[0] if isinstance(ids, pa.DictionaryArray) else ids).drop_null()
+
+
+def _used_entries(ids: pa.DictionaryArray) -> tuple[pa.Array, pa.Array]:
+    """Gives the entries of a dictionary that rows point to, and for each entry its place among those.
+
+    The others may be identifiers of rows that were filtered away: never observed, and not to be given a pseudonym.
+    """
+    used = np.zeros(len(ids.dictionary), dtype=np.bool_)
+    used[ids.indices.drop_null().to_numpy()] = True
+    return ids.dictionary.filter(pa.array(used)), pa.array(np.cumsum(used) - 1)
+
+
+def _unobserved(count: int) -> StorageError:
+    return StorageError(
+        f"{count} identifiers have no pseudonym: they were not there when the source was first read",
+        hint="the source changed during the export, or this is a fault of the toolkit; run the export again",
+    )

@@ -1,0 +1,158 @@
+"""What a run knows before it writes the first row, and how each batch is read in its light.
+
+A Decision is made once, by `observe`, and is frozen while the transforms run, so that a retried task cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from deid.cohort import Combine, Predicate
+from deid.crosswalk import FrozenCrosswalk
+from deid.patients import AGED, NO_DAY, PSEUDONYM_KNOWN, SURROGATE_BYTES, Patients, Positions, Tagger
+from deid.prf import BatchCmac, base32
+from deid.schema import Table
+from deid.sealed import SealedMap
+from deid.selection import carriers, matches
+
+Flags = npt.NDArray[np.bool_]
+SubkeyOf = Callable[..., bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class RowSelection:
+    """Which rows a request is about, beside which patients.
+
+    `carrier`: the table on whose own columns the predicates are evaluated; rows of other tables with an encounter
+    key are kept if `encounters` holds it. `period` predicates hold in addition to the cohort's.
+    """
+
+    carrier: str
+    combine: Combine
+    predicates: tuple[Predicate, ...]
+    period: Predicate | None
+    tagger: Tagger
+    encounters: SealedMap | None
+
+    def keeps(self, table: Table, values: Mapping[str, pa.Array], birth_days: npt.NDArray[np.int32]) -> Flags:
+        """Return which rows of a batch of the carrier table match."""
+        kept = np.ones(len(birth_days), bool)
+        if self.predicates:
+            hits = [matched(p, table, values, birth_days) for p in self.predicates]
+            kept = np.logical_or.reduce(hits) if self.combine is Combine.ANY else np.logical_and.reduce(hits)
+        if self.period is not None:
+            kept = kept & matched(self.period, table, values, birth_days)
+        return np.asarray(kept, bool)
+
+
+def matched(
+    predicate: Predicate, table: Table, values: Mapping[str, pa.Array], birth_days: npt.NDArray[np.int32]
+) -> Flags:
+    """Return which rows match on any of the table's columns that carry the predicate."""
+    hits = [matches(predicate, column, values[column.name], birth_days) for column in carriers(table, predicate)]
+    return np.asarray(np.logical_or.reduce(hits), bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonyms:
+    """From source identifiers to pseudonyms, by the method that the policy chose for each kind.
+
+    Random ones come from the crosswalk (45 CFR 164.514(c)); keyed ones are AES-CMAC under a subkey of the series,
+    the receiving party and the kind. `domain_of` separates parties, so that two of them never share a pseudonym.
+    """
+
+    party: str
+    codes: FrozenCrosswalk | None
+    keyed: Mapping[str, BatchCmac]
+
+    def domain_of(self, kind: str) -> str:
+        """Return the crosswalk domain of one kind for this party."""
+        return f"{self.party}/{kind}"
+
+    def surrogates(self, kind: str, ids: pa.Array) -> pa.Array:
+        """Return pseudonyms, string array, null where the identifier is null."""
+        if kind not in self.keyed:
+            if self.codes is None:
+                raise AssertionError("a random pseudonym was asked for, but no crosswalk was filled")
+            return self.codes.pseudonyms(self.domain_of(kind), ids)
+        encoded = base32(self.keyed[kind].digest(ids)[:, :SURROGATE_BYTES])
+        return _nulls_of(ids, encoded)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Everything that was decided; `suppressed_patients` counts those withheld to reach k."""
+
+    patients: Patients
+    pseudonyms: Pseudonyms
+    population: str
+    reference_date: date
+    rows: RowSelection | None = None
+    stays: SealedMap | None = None
+    stay_tagger: Tagger | None = None
+    identifiers: SealedMap | None = None
+    suppressed_patients: int = 0
+    smallest_class: int | None = None
+
+    def patient_pseudonyms(self, kind: str, ids: pa.Array, patient: Positions) -> pa.Array:
+        """Return the pseudonyms of rows' patients, looked up once for each patient and then remembered.
+
+        `ids`: the rows' source identifiers; `patient`: int32 positions of the same length, none negative.
+        """
+        known = (self.patients.flags[patient] & PSEUDONYM_KNOWN) != 0
+        if not known.all():
+            fresh, where = np.unique(patient[~known], return_index=True)
+            rows = np.flatnonzero(~known)[where]
+            text = self.pseudonyms.surrogates(kind, ids.take(pa.array(rows)))
+            self.patients.surrogate[fresh] = _from_base32(text)
+            self.patients.flags[fresh] |= PSEUDONYM_KNOWN
+        return base32(self.patients.surrogate[patient])
+
+    def mark_aged(self, patient: Positions, birth_days: npt.NDArray[np.int32]) -> None:
+        """Remember birth days, and who is 90 or older on the reference date (164.514(b)(2)(i)(C)).
+
+        `birth_days`: int32 days since 1970-01-01, NO_DAY where unknown. The day decides, not the year: who turns 90
+        on the reference date is closed.
+        """
+        limit = (_years_before(self.reference_date, 90) - date(1970, 1, 1)).days
+        self.patients.birth_day[patient] = birth_days
+        aged = (birth_days <= limit) & (birth_days != NO_DAY)
+        self.patients.flags[patient[aged]] |= AGED
+
+
+def _years_before(day: date, years: int) -> date:
+    """Return the same day `years` earlier; for 29 February, 1 March, which closes one birthday more, not one less."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        return date(day.year - years, 3, 1)
+
+
+_ALPHABET = np.full(128, 255, np.uint8)
+_ALPHABET[np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", np.uint8)] = np.arange(32)
+
+
+def _from_base32(text: pa.Array) -> npt.NDArray[np.uint8]:
+    """Return the 15 bytes of each 24-character base32 text, uint8 of shape (n, 15)."""
+    plain = text.cast(pa.string())
+    offset, data = plain.offset, plain.buffers()[2]
+    letters = np.frombuffer(data, np.uint8)[24 * offset : 24 * (offset + len(plain))].reshape(len(plain), 3, 8)
+    digits = _ALPHABET[letters].astype(np.uint64)
+    words = np.zeros((len(plain), 3), np.uint64)
+    for place in range(8):
+        words = (words << np.uint64(5)) | digits[:, :, place]
+    big_endian = words.astype(">u8").view(np.uint8).reshape(len(plain), 3, 8)
+    return big_endian[:, :, 3:].reshape(len(plain), SURROGATE_BYTES)
+
+
+def _nulls_of(ids: pa.Array, values: pa.Array) -> pa.Array:
+    if not ids.null_count:
+        return values
+    missing = ids.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(values.to_numpy(zero_copy_only=False), pa.string(), mask=missing)

@@ -1,0 +1,297 @@
+"""An export: the only place that wires a run together.
+
+Authorize, observe and decide, transform into staged encrypted files, read back and verify, publish by one rename.
+Whatever fails on the way, nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from deid import legal, release, signing
+from deid.crosswalk import Crosswalk
+from deid.decision import Decision
+from deid.errors import PlanError
+from deid.keys.base import KeyProvider
+from deid.keys.recipients import Recipient, count_stanzas, load_recipient, seal_envelope
+from deid.legal import Judgment
+from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, to_bytes
+from deid.observe import Progress, Workshop, observe, observed_first, patient_arrays, registrars
+from deid.observers import encounter_key, scattered, unpack_identifiers
+from deid.patients import SELECTED, Patients, Positions
+from deid.pipeline import columns_read, output_schema, transform
+from deid.plan import Plan, TablePlan
+from deid.quarantine import Quarantine
+from deid.release import TableFacts
+from deid.request import Profile
+from deid.rows import Rows
+from deid.selection import carriers
+from deid.sinks.encrypted_parquet import TableWriter, WrittenFile
+from deid.sinks.release_keys import ReleaseKeys
+from deid.site import Site
+from deid.sources import Source, open_source
+from deid.staging import staged, sync
+from deid.trust import TrustRoot, load_trust
+from deid.verification import check_envelope, verify_staged
+
+if TYPE_CHECKING:
+    from deid.notes import Redactor
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What came of a run: the release's folder, its judgment, and the rows of each table."""
+
+    folder: Path
+    judgment: Judgment
+    rows: Mapping[str, int]
+    quarantined: Mapping[str, int]
+    suppressed_patients: int
+    withheld_notes: int
+
+
+def authorize(plan: Plan, trust: TrustRoot, *, at: datetime) -> Judgment:
+    """Return the judgment of a plan that may run; raise PlanError or TrustError for one that may not.
+
+    The policy's signature is verified over the bytes that were compiled. A Safe Harbor release needs the officer's
+    signed statement of no actual knowledge, 45 CFR 164.514(b)(2)(ii), over this request, policy and description.
+    """
+    if not plan.dataset.confirmed:
+        raise PlanError(
+            f"the description of dataset {plan.dataset.name} is a draft that nobody has confirmed",
+            hint="read it, correct the kinds, and remove the line `confirmed: false`",
+        )
+    judgment = legal.require(plan)
+    signing.verify_document(plan.policy.path, plan.policy.digest, trust, "policy", at=at)
+    if judgment.needs_statement:
+        signing.verify_knowledge(
+            plan.request.path,
+            trust,
+            request_sha256=plan.request.digest,
+            policy_sha256=plan.policy.digest,
+            dataset_sha256=plan.dataset.digest,
+            at=at,
+        )
+    return judgment
+
+
+def export(
+    plan: Plan, site: Site, provider: KeyProvider, *, name: str, progress: Progress, now: datetime | None = None
+) -> Exported:
+    """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise."""
+    now = now or datetime.now(UTC)
+    judgment = authorize(plan, load_trust(site.trust), at=now)
+    recipients = load_recipients(plan)
+    source = open_source(plan.dataset)
+    source.check(_columns_needed(plan))
+    target = site.releases / plan.request.name / name
+    with ExitStack() as stack:
+        folder = stack.enter_context(staged(target))
+        workshop = _workshop(site, provider, stack)
+        quarantine = stack.enter_context(Quarantine(plan.request, name, site.state, provider))
+        run = _Run(plan, source, workshop, quarantine, progress)
+        keys = _fresh_keys(plan, f"{plan.request.name}.{name}", provider)
+        written, decision = run.write(folder, keys)
+        verify_staged(plan, decision, folder, written, keys, progress)
+        facts = run.facts(written)
+        _documents(plan, judgment, decision, facts, source, keys, recipients, folder, now)
+        quarantine.keep()
+    return Exported(
+        folder=target,
+        judgment=judgment,
+        rows={table: fact.rows for table, fact in facts.items()},
+        quarantined=dict(quarantine.rows),
+        suppressed_patients=decision.suppressed_patients,
+        withheld_notes=run.withheld_notes,
+    )
+
+
+def load_recipients(plan: Plan) -> list[Recipient]:
+    """Return the recipients' public keys; raise KeyFaultError for one that is missing, malformed or named twice."""
+    return [load_recipient(path) for path in plan.request.recipients]
+
+
+def _fresh_keys(plan: Plan, release_id: str, provider: KeyProvider) -> ReleaseKeys:
+    """Return the keys of a new release; in the columns profile, one group for each family of kinds."""
+    if plan.request.profile is Profile.PORTABLE:
+        return ReleaseKeys.portable(release_id)
+    groups = {
+        f"{planned.table.name}.{step.column.name}": step.column.kind.group.name.lower()
+        for planned in plan.tables
+        for step in planned.written
+    }
+    return ReleaseKeys.columns(provider, release_id, groups)
+
+
+def _workshop(site: Site, provider: KeyProvider, stack: ExitStack) -> Workshop:
+    site.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    spill = site.state / "spill"
+    spill.mkdir(mode=0o700, exist_ok=True)
+    key = provider.subkey("crosswalk")
+    crosswalk = stack.enter_context(Crosswalk.open(site.state / "crosswalk", key, spill=spill))
+    return Workshop(subkey=provider.subkey, crosswalk=crosswalk, spill=spill, open=stack)
+
+
+def _columns_needed(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return, for the check of headers, the columns of every table that this run reads."""
+    predicates = plan.request.cohort.predicates if plan.request.cohort else ()
+    needed: dict[str, tuple[str, ...]] = {}
+    for table in plan.dataset.tables:
+        planned = plan.table(table.name)
+        carried = [column.name for predicate in predicates for column in carriers(table, predicate)]
+        is_needed = planned is not None or carried or table.name == plan.dataset.population
+        linked = any(t.link is not None and t.link.to == table.name for t in plan.dataset.tables if plan.table(t.name))
+        if is_needed or linked:
+            key = table.patient if table.patient is not None else table.link.on if table.link else ""
+            columns = [key, *(columns_read(planned) if planned else []), *carried]
+            needed[table.name] = tuple(dict.fromkeys(columns))
+    return needed
+
+
+class _Run:
+    """One run's way from source to staged files; counts what the manifest will tell."""
+
+    def __init__(
+        self, plan: Plan, source: Source, workshop: Workshop, quarantine: Quarantine, progress: Progress
+    ) -> None:
+        self._plan, self._workshop, self._progress = plan, workshop, progress
+        self._quarantine = quarantine
+        self._patients = Patients(keeps=patient_arrays(plan))
+        self._rows = Rows(source, plan.dataset, self._patients)
+        self._nulls: dict[str, Counter[str]] = {}
+        self._redactor: Redactor | None = None
+        self.withheld_notes = 0
+
+    def write(self, folder: Path, keys: ReleaseKeys) -> tuple[dict[str, tuple[WrittenFile, ...]], Decision]:
+        """Observe, decide, and write every table; the population first, so that the others know their patients."""
+        decision = observe(self._plan, self._rows, self._patients, self._workshop, self._progress)
+        written: dict[str, tuple[WrittenFile, ...]] = {}
+        population = self._plan.dataset.population
+        for planned in sorted(self._plan.tables, key=lambda t: t.table.name != population):
+            written[planned.table.name] = self._table(planned, decision, folder, keys)
+        return written, decision
+
+    def facts(self, written: Mapping[str, Sequence[WrittenFile]]) -> dict[str, TableFacts]:
+        """Return what was counted for each table."""
+        return {
+            table: TableFacts(
+                rows=sum(file.rows for file in files),
+                files=tuple(file.entry() for file in files),
+                nulls=self._nulls[table],
+                quarantined=self._quarantine.rows[table],
+            )
+            for table, files in written.items()
+        }
+
+    def _table(
+        self, planned: TablePlan, decision: Decision, folder: Path, keys: ReleaseKeys
+    ) -> tuple[WrittenFile, ...]:
+        table = planned.table
+        is_population = table.name == self._plan.dataset.population
+        first_sight = registrars(self._plan, decision, self._workshop) if self._is_first(is_population) else []
+        nulls = self._nulls[table.name] = Counter()
+        columns = [*self._columns(planned, decision), *(n for r in first_sight for n in r.columns(table))]
+        self._progress(f"writing {table.name}", 0)
+        with TableWriter(folder, table.name, output_schema(planned), keys) as writer:
+            for rows in self._rows.read(table, columns):
+                for registrar in first_sight:
+                    registrar.see(rows)
+                if self._is_first(is_population):
+                    self._patients.flags[rows.patient[rows.patient >= 0]] |= SELECTED
+                self._quarantine.take(rows)
+                batch = transform(self._plan, planned, decision, rows, self._redact(decision)).batch
+                for name, cells in zip(batch.schema.names, batch.columns, strict=True):
+                    nulls[name] += cells.null_count
+                writer.write(batch)
+                self._progress(f"writing {table.name}", len(rows))
+            self._quarantine.finish_table(table.name, self._rows.reasons[table.name])
+            return writer.close()
+
+    def _is_first(self, is_population: bool) -> bool:
+        return is_population and not observed_first(self._plan)
+
+    def _columns(self, planned: TablePlan, decision: Decision) -> list[str]:
+        columns = columns_read(planned)
+        selection = decision.rows
+        if selection is None:
+            return columns
+        if planned.table.name != selection.carrier:
+            return columns + [column.name for column in encounter_key(planned.table)]
+        predicates = [*selection.predicates, *([selection.period] if selection.period else [])]
+        return columns + [c.name for predicate in predicates for c in carriers(planned.table, predicate)]
+
+    def _redact(self, decision: Decision) -> Callable[[pa.Array, Positions], pa.Array]:
+        """Return what takes identifiers out of notes, made when the first notes come."""
+
+        def redact(notes: pa.Array, patient: Positions) -> pa.Array:
+            from deid.notes import KnownIdentifiers, Redactor  # noqa: PLC0415 - heavy, and only where notes are read
+
+            if decision.identifiers is None:
+                raise AssertionError("notes were read, but the patients' identifiers were not observed")
+            self._redactor = self._redactor or Redactor()
+            _, packed = decision.identifiers.find(scattered(patient))
+            known = [KnownIdentifiers(unpack_identifiers(text)) for text in packed.column(0).to_pylist()]
+            result = self._redactor.redact(notes, known)
+            self.withheld_notes += result.withheld
+            return result.texts
+
+        return redact
+
+
+def _documents(
+    plan: Plan,
+    judgment: Judgment,
+    decision: Decision,
+    facts: Mapping[str, TableFacts],
+    source: Source,
+    keys: ReleaseKeys,
+    recipients: Sequence[Recipient],
+    folder: Path,
+    now: datetime,
+) -> None:
+    """Write codebook, data package, manifest, its authentication and the envelope into the staging folder."""
+    texts = {
+        release.CODEBOOK: release.codebook(plan, facts, keys.release).encode(),
+        release.PACKAGE: release.data_package(plan, facts, keys.release),
+    }
+    manifest = to_bytes(
+        release.build_manifest(
+            plan,
+            judgment,
+            decision,
+            facts,
+            release=keys.release,
+            aad=keys.aad,
+            created=now.date(),
+            sources=source.digests,
+            unread=source.unread,
+            recipients=[hashlib.sha256(recipient.key.encode()).hexdigest() for recipient in recipients],
+            documents=[release.document_entry(file, data) for file, data in texts.items()],
+        )
+    )
+    texts[MANIFEST] = manifest
+    texts[MAC] = keys.manifest_mac(manifest).encode() + b"\n"
+    texts[ENVELOPE] = seal_envelope(keys.payload(), recipients)
+    if plan.request.profile is Profile.COLUMNS:
+        texts[KEYS] = keys.keys_file()
+    check_envelope(count_stanzas(texts[ENVELOPE]), len(recipients))
+    for file, data in texts.items():
+        _write(folder / file, data)
+    sync(folder)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

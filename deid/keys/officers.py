@@ -1,0 +1,87 @@
+"""Ed25519 keys of the people who sign documents: a sealed private file and a public PEM file (docs/formats/keys.md)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # public, but no __all__
+
+from deid.errors import KeyFaultError
+from deid.keys.base import KEY_BYTES
+from deid.keys.files import read_public, refuse_existing, write_public
+from deid.keys.key_file import PRODUCTION_N, read_sealed, write_sealed
+
+KIND = "signing-key"
+MAX_BYTES = 16 * 1024
+
+
+class SigningKey:
+    """A private signing key, in memory; shows nothing but its key id and cannot be pickled."""
+
+    __slots__ = ("_signer",)
+
+    def __init__(self, seed: bytes) -> None:
+        self._signer = CryptoSigner(Ed25519PrivateKey.from_private_bytes(seed))
+
+    @property
+    def public(self) -> SSlibKey:
+        """The public half."""
+        key = self._signer.public_key
+        assert isinstance(key, SSlibKey)
+        return key
+
+    @property
+    def keyid(self) -> str:
+        """64 hex digits that name the key in a trust root."""
+        return str(self.public.keyid)
+
+    @property
+    def signer(self) -> CryptoSigner:
+        """What securesystemslib signs with."""
+        return self._signer
+
+    def __repr__(self) -> str:
+        return f"SigningKey(keyid={self.keyid!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signing key cannot be pickled or copied")
+
+
+def generate_signing_key(path: Path, passphrase: bytes, *, scrypt_n: int = PRODUCTION_N) -> SigningKey:
+    """Make a new Ed25519 key: sealed in the new file `path`, its public half beside it with the suffix `.pub`.
+
+    Raises KeyFaultError if a file exists or the passphrase is empty, StorageError if one cannot be written.
+    """
+    path_public = path.with_suffix(".pub")
+    refuse_existing(path, path_public)
+    seed = os.urandom(KEY_BYTES)
+    write_sealed(path, kind=KIND, payload=seed, passphrase=passphrase, scrypt_n=scrypt_n)
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key()
+    write_public(path_public, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return SigningKey(seed)
+
+
+def load_signing_key(path: Path, passphrase: Callable[[], bytes]) -> SigningKey:
+    """Open the private key at `path`; raise KeyFaultError if it is missing, readable by others, damaged or locked."""
+    return SigningKey(read_sealed(path, kind=KIND, passphrase=passphrase, size=KEY_BYTES).payload)
+
+
+def load_public_key(path: Path) -> SSlibKey:
+    """Read the PEM public key at `path`; raise KeyFaultError for anything but one Ed25519 key."""
+    data = read_public(path, limit=MAX_BYTES)
+    try:
+        key = load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise KeyFaultError(
+            f"{path.name} does not hold an Ed25519 public key in PEM form",
+            hint="give the .pub file that `deid keys generate --kind officer` made",
+        )
+    return SSlibKey.from_crypto(key)

@@ -1,0 +1,114 @@
+"""Judges plan and request together: which legal basis they earn, paragraph by paragraph of 45 CFR 164.514.
+
+Pure: no row, no file, no clock. Nothing is declared: a claim is compared with what was computed.
+The rules, in the order in which they are asked:
+
+- of each written column, what each basis demands (`safe_harbor`, `limited_data_set`, `expert`);
+- of the columns together, that no age and year reveal an age over 89 (`combinations`);
+- of the request, that cohort, period, schedule, window and names tell no more than the columns may (`request_rules`).
+
+The whole table of kinds and transforms is docs/reference/legal-table.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deid.errors import PlanError
+from deid.kinds import Kind
+from deid.legal import combinations, expert, limited_data_set, request_rules, safe_harbor
+from deid.legal.judgment import Finding, Judgment, strongest
+from deid.plan import Plan
+from deid.policy import Basis
+from deid.transforms import Transform
+
+__all__ = ["Finding", "Judgment", "judge", "require", "verdict"]
+
+_NONE: frozenset[Basis] = frozenset()
+
+
+def verdict(kind: Kind, transform: Transform, *, subject: str = "") -> tuple[Finding, ...]:
+    """Return what each basis finds against a column of `kind` after `transform`; empty if every basis allows it.
+
+    `subject` is the `table.column` that the findings name; the kind's name when it is empty.
+    """
+    found = (
+        (safe_harbor.breach(kind, transform), frozenset({Basis.SAFE_HARBOR})),
+        (limited_data_set.breach(kind, transform), frozenset({Basis.LIMITED_DATA_SET})),
+        (expert.breach(kind, transform), frozenset({Basis.EXPERT_DETERMINATION})),
+        (limited_data_set.note(kind, transform), _NONE),
+    )
+    return tuple(Finding(hit[0], subject or kind.name, hit[1], breaks) for hit, breaks in found if hit is not None)
+
+
+def judge(plan: Plan) -> Judgment:
+    """Return what `plan` and its request earn, with every finding and its paragraph."""
+    findings = (
+        *_columns(plan),
+        *combinations.findings(plan),
+        *request_rules.findings(plan),
+    )
+    claimed = plan.policy.basis
+    return Judgment(
+        earned=strongest(findings),
+        claimed=claimed,
+        findings=(*findings, *_of_claim(plan)),
+        needs_statement=claimed is Basis.SAFE_HARBOR,
+        needs_agreement=claimed is Basis.LIMITED_DATA_SET,
+    )
+
+
+def require(plan: Plan) -> Judgment:
+    """Return the judgment; raise PlanError naming every finding if the policy claims more than is earned."""
+    judgment = judge(plan)
+    broken = judgment.breaking(judgment.claimed)
+    if not broken:
+        return judgment
+    listed = "".join(f"\n  - {finding.subject}: {finding.text} ({finding.paragraph})" for finding in broken)
+    less = (
+        f", or claim less: without a change it {judgment.headline}" if judgment.earned is not judgment.claimed else ""
+    )
+    raise PlanError(
+        f"policy {plan.policy.name} claims {judgment.claimed}, "
+        f"and request {plan.request.name} under it does not earn that:{listed}",
+        hint=f"mend what is listed{less}",
+    )
+
+
+def _columns(plan: Plan) -> Iterator[Finding]:
+    for table in plan.tables:
+        for step in table.steps:
+            yield from verdict(step.column.kind, step.transform, subject=f"{table.table.name}.{step.column.name}")
+
+
+def _of_claim(plan: Plan) -> Iterator[Finding]:
+    """Yield what the claimed basis asks for beside the list; what is earned does not depend on it."""
+    if plan.policy.basis is Basis.SAFE_HARBOR:
+        yield Finding(
+            "164.514(b)(2)(ii)",
+            "release",
+            "the officer signs at release that there is no actual knowledge by which the rest could identify a person",
+            _NONE,
+        )
+    elif plan.policy.basis is Basis.LIMITED_DATA_SET:
+        if not (plan.request.agreement or "").strip():
+            yield Finding(
+                "164.514(e)(4)",
+                "request.agreement",
+                "a Limited Data Set leaves only under a data-use agreement; the request names none",
+                frozenset({Basis.LIMITED_DATA_SET}),
+            )
+        yield Finding(
+            "164.514(e)(3)",
+            "request.purpose",
+            "the purpose must be research, public health or health care operations; the officer who approves reads it",
+            _NONE,
+        )
+    else:
+        yield Finding(
+            "164.514(b)(1)",
+            "release",
+            "the toolkit prepares evidence and never says that a dataset is de-identified; an expert signs that the "
+            "risk is very small",
+            _NONE,
+        )

@@ -1,0 +1,198 @@
+"""The manifest of a release: what it holds, what was done to it, and under whose rules.
+
+Terms and fields are those of docs/formats/release.md, which is the specification.
+The manifest says nothing about single persons: counts of one to ten patients are written as "1-10".
+These Structs are used both to write a manifest (deid.release) and to read one (deid.opening).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from deid.errors import ReleaseError
+
+FORMAT = "deid-release/1"
+MANIFEST = "manifest.json"
+MAC = "manifest.mac"
+ENVELOPE = "envelope.age"
+KEYS = "keys.json"
+SIGNATURE = "manifest.dsse.json"
+RECALL = "RECALLED.json"
+
+# What may stand in a release folder beside the files and documents that its manifest lists: the manifest cannot hold
+# its own digest, and signatures and recalls come after it.
+UNLISTED = frozenset({MANIFEST, MAC, ENVELOPE, KEYS, SIGNATURE, RECALL})
+
+SMALL: Literal["1-10"] = "1-10"
+MAX_BYTES = 64 * 1024 * 1024
+RELEASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+FILE_NAME = re.compile(r"data/(?P<table>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})/(?P<file>part-\d{5}\.parquet)")
+DOCUMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.[a-z]{2,5}")
+
+Count: TypeAlias = int | Literal["1-10"]
+
+
+def shown(patients: int) -> Count:
+    """Return a count of patients as it may be shown: 0, "1-10", or the number (CMS cell suppression policy)."""
+    return SMALL if 1 <= patients <= 10 else patients
+
+
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of a table: name relative to the release folder, SHA-256 in hex, size in bytes, rows, row groups."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int
+    row_groups: int
+
+
+class DocumentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file beside the data, in the release folder itself: the codebook, the data package, a report."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+class ColumnEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One column: what it was (`kind`), what was done (`transform`), what it may now hold, and why.
+
+    `type` is the Arrow type as read from disk; `domain` describes the allowed values in words;
+    `nulls` is the number of rows without a value, None where it was not counted.
+    """
+
+    name: str
+    kind: str
+    transform: str
+    type: str
+    domain: str
+    meaning: str
+    citation: str
+    nulls: Count | None = None
+
+
+class TableEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One table: its rows, its files in the order they were written, its columns in the order they stand."""
+
+    rows: int
+    files: tuple[FileEntry, ...]
+    columns: tuple[ColumnEntry, ...]
+
+
+class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What disclosure control did: the k that was asked for, and patients released and withheld."""
+
+    patients_released: Count
+    patients_suppressed: Count = 0
+    k: int | None = None
+
+
+class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The software that made the release."""
+
+    deid: str
+    pyarrow: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A release, told in full; every digest is SHA-256 in hex, every date a calendar date without time of day.
+
+    `aad` is the prefix that binds every file of a portable release to its place, None where the files carry none.
+    `method` holds method codes of HL7 DARTS; `paragraphs` the paragraphs of 45 CFR that decided the legal basis.
+    `quarantined` and `unread` are numbers of rows, and of undescribed paths, per table.
+    `recipients` holds the fingerprint of each recipient's public key.
+    """
+
+    format: Literal["deid-release/1"]
+    release: str
+    profile: Literal["portable", "columns"]
+    created: date
+    request: str
+    request_sha256: str
+    policy: str
+    policy_version: int
+    policy_sha256: str
+    dataset_sha256: str
+    basis_claimed: str
+    basis_earned: str
+    tables: dict[str, TableEntry]
+    disclosure: Suppression
+    versions: Versions
+    aad: str | None = None
+    documents: tuple[DocumentEntry, ...] = ()
+    paragraphs: tuple[str, ...] = ()
+    method: tuple[str, ...] = ()
+    period: str | None = None
+    reference_date: date | None = None
+    dates_treatment: str | None = None
+    pseudonyms: str | None = None
+    census_vintage: str | None = None
+    census_sha256: str | None = None
+    source_sha256: dict[str, str] = {}
+    quarantined: dict[str, Count] = {}
+    unread: dict[str, int] = {}
+    recipients: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def files(self) -> tuple[FileEntry, ...]:
+        """Return the files of every table, in order."""
+        return tuple(file for table in self.tables.values() for file in table.files)
+
+
+def to_bytes(manifest: Manifest) -> bytes:
+    """Return the manifest as indented JSON with sorted keys; raise ReleaseError if it is unsound."""
+    check(manifest)
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2) + b"\n"
+
+
+def from_bytes(data: bytes) -> Manifest:
+    """Return the manifest that `data` holds; raise ReleaseError for anything unknown, missing or out of its folder."""
+    if len(data) > MAX_BYTES:
+        raise ReleaseError(f"{MANIFEST} is larger than {MAX_BYTES:,} bytes", hint=_ASK_AGAIN)
+    try:
+        head = msgspec.json.decode(data, type=_Head)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise ReleaseError(f"{MANIFEST} is not the manifest of a release", hint=_ASK_AGAIN) from None
+    if head.format != FORMAT:
+        raise ReleaseError(
+            f"{MANIFEST} is not of format {FORMAT}", hint="open it with the deid that made it, or a later one"
+        )
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except msgspec.MsgspecError as error:
+        at = str(error).rpartition("`$")[2].rstrip("`")
+        raise ReleaseError(f"{MANIFEST} does not follow its format at ${at}", hint=_ASK_AGAIN) from None
+    check(manifest)
+    return manifest
+
+
+def check(manifest: Manifest) -> None:
+    """Raise ReleaseError unless names stay inside the folder, stand once, and the counts of rows agree."""
+    if not RELEASE_ID.fullmatch(manifest.release):
+        raise ReleaseError(f"{MANIFEST} names no proper release", hint=_ASK_AGAIN)
+    for name, table in manifest.tables.items():
+        for file in table.files:
+            match = FILE_NAME.fullmatch(file.name)
+            if match is None or match["table"] != name:
+                raise ReleaseError(f"{MANIFEST} lists a file outside data/{name[:128]}", hint=_ASK_AGAIN)
+        if sum(file.rows for file in table.files) != table.rows:
+            raise ReleaseError(f"{MANIFEST}: the files of {name} do not add up to its rows", hint=_ASK_AGAIN)
+    for document in manifest.documents:
+        if not DOCUMENT_NAME.fullmatch(document.name) or document.name in UNLISTED:
+            raise ReleaseError(f"{MANIFEST} lists a document with an improper name", hint=_ASK_AGAIN)
+    names = [file.name for file in manifest.files()] + [document.name for document in manifest.documents]
+    if len(set(names)) != len(names):
+        raise ReleaseError(f"{MANIFEST} lists a file twice", hint=_ASK_AGAIN)
+
+
+class _Head(msgspec.Struct):
+    format: str = ""
+
+
+_ASK_AGAIN = "do not use this copy; ask the sending site for the release again"

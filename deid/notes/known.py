@@ -1,0 +1,346 @@
+"""A patient's own identifiers, taken from the record, and where they stand in a text.
+
+A note is cut into runs of letters and runs of digits; each run is looked up in one set, so that a note costs tens of
+microseconds whatever the number of identifiers. `leaks` checks the released text by other means: deid/notes/leak_check.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+
+from deid.notes.folding import fold, fold_lower
+from deid.notes.leak_check import leaks
+from deid.notes.words import COMMON_NAMES, MONTHS, PARTICLES, STREET_TYPES, STREET_WORDS, TITLES, UNIT_WORDS
+
+__all__ = ["SEARCHED_KINDS", "KnownIdentifiers", "Span", "leaks"]
+
+NAME_KINDS = frozenset({"person_name", "relative_name", "provider_name"})
+PHRASE_KINDS = frozenset({"city", "county", "birth_place", "employer_name", "facility_name", "facility_place"})
+ADDRESS_KINDS = frozenset({"street_address"})
+DATE_KINDS = frozenset({"birth_date", "death_date", "service_date", "admit_date", "discharge_date", "record_date"})
+PHONE_KINDS = frozenset({"phone", "fax", "facility_phone"})
+CODE_KINDS = frozenset(
+    {
+        "patient_id", "encounter_id", "claim_id", "mrn", "ssn", "member_id", "account_number", "license_number",
+        "vehicle_id", "device_id", "email", "url", "ip_address", "unique_id", "npi", "provider_id", "facility_id",
+        "zip_code", "geocode", "photo", "biometric", *PHONE_KINDS,
+    }
+)  # fmt: skip
+SEARCHED_KINDS = NAME_KINDS | PHRASE_KINDS | ADDRESS_KINDS | DATE_KINDS | CODE_KINDS
+
+_TOKEN = re.compile(r"[^\W\d_]+|\d+")
+_ORDINALS = frozenset({"st", "nd", "rd", "th", "of", "the"})
+_CODE_GAP = re.compile(r"[\W_]{0,4}")
+_COUNTRY_CODE = re.compile(r"(?<!\d)(?:\+?1[\s.\-]{0,2})?\(?$")
+_INITIAL_BETWEEN = re.compile(r"[ \t]*[-,.]?[ \t]*(?:[A-Za-z]\.?[ \t]+)?")
+_WRITTEN_DATES = ("%Y-%m-%d", "%Y%m%d", "%m/%d/%Y", "%d-%b-%Y")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters [start, end) of a text, the kind of identifier they are, and the rule that found them."""
+
+    start: int
+    end: int
+    kind: str
+    rule: str
+
+
+class _Phrase(NamedTuple):
+    tokens: tuple[str, ...]
+    kind: str
+    rule: str
+    capitalized: bool  # found only where it is written with a capital
+
+
+class _Tokens(NamedTuple):
+    """A folded text in runs: what they are (street words in one spelling), and where."""
+
+    plain: str
+    words: list[str]
+    starts: list[int]
+    ends: list[int]
+
+
+class KnownIdentifiers:
+    """The identifiers of one patient, ready to be looked for.
+
+    `values` are pairs of a kind name out of `SEARCHED_KINDS` and its text (dates as `date` or ISO text); ValueError for
+    any other kind. Empty values are passed over, and so are values under three characters that are not names: they
+    would hit ordinary text.
+    """
+
+    __slots__ = ("_codes", "_dates", "_phrases", "_short_dates", "_triggers", "values")
+
+    def __init__(self, values: Iterable[tuple[str, str | date]]) -> None:
+        self.values: tuple[tuple[str, str], ...] = tuple(
+            dict.fromkeys((kind, _as_text(value)) for kind, value in values if value)
+        )
+        self._phrases: dict[str, list[_Phrase]] = {}
+        self._codes: dict[str, list[tuple[str, str]]] = {}
+        self._dates: dict[tuple[int, int, int], str] = {}
+        for kind, value in self.values:
+            self._add(kind, value)
+        for phrases in self._phrases.values():
+            phrases.sort(key=lambda phrase: -len(phrase.tokens))
+        self._short_dates = {(y % 100, m, d): kind for (y, m, d), kind in self._dates.items()}
+        looked_up = set(self._phrases) | set(self._codes) | set(_date_triggers(self._dates))
+        self._triggers = frozenset(looked_up | {long for long, short in STREET_WORDS.items() if short in looked_up})
+
+    def __repr__(self) -> str:
+        """Return the number of identifiers, never one of them: reprs end up in logs and tracebacks."""
+        return f"KnownIdentifiers(<{len(self.values)} values>)"
+
+    def find(self, text: str) -> list[Span]:
+        """Return where this patient's identifiers stand in `text`, in order and without overlaps."""
+        folded = fold(text)
+        lower = fold_lower(folded.text)
+        if self._triggers.isdisjoint(_TOKEN.findall(lower)):
+            return []
+        tokens = _tokens(folded.text, lower)
+        found: list[Span] = []
+        for at, word in enumerate(tokens.words):
+            if word in self._triggers:
+                found += self._at(tokens, at)
+        return [Span(*folded.back(s.start, s.end), s.kind, s.rule) for s in _joined(found, folded.text)]
+
+    def _at(self, tokens: _Tokens, at: int) -> Iterable[Span]:
+        word = tokens.words[at]
+        for phrase in self._phrases.get(word, ()):
+            end = _phrase_end(tokens, at, phrase)
+            if end is not None:
+                yield Span(tokens.starts[at], end, phrase.kind, phrase.rule)
+                break  # phrases are tried longest first
+        for target, kind in self._codes.get(word, ()):
+            end = _code_end(tokens, at, target)
+            if end is not None:
+                start = tokens.starts[at]
+                if kind in PHONE_KINDS:
+                    before = _COUNTRY_CODE.search(tokens.plain, max(0, start - 6), start)
+                    start = before.start() if before else start
+                yield Span(start, end, kind, "known:number")
+        if self._dates:
+            for end, year, month, day in _dates_at(tokens, at):
+                kind_of_date = (self._dates if year > 99 else self._short_dates).get((year, month, day))
+                if kind_of_date is not None:
+                    yield Span(tokens.starts[at], end, kind_of_date, "known:date")
+
+    def _add(self, kind: str, value: str) -> None:
+        if kind in NAME_KINDS:
+            self._add_name(kind, value)
+        elif kind in DATE_KINDS:
+            self._add_date(kind, value)
+        elif kind in ADDRESS_KINDS:
+            self._add_address(kind, value)
+        elif kind in PHRASE_KINDS:
+            tokens = _split(value)
+            self._add_phrase(tokens, kind, "known:phrase", capitalized=len(tokens) == 1)
+        elif kind in CODE_KINDS:
+            self._add_code(kind, value)
+        else:
+            raise ValueError(f"kind {kind!r} is not looked for in notes")
+
+    def _add_phrase(self, tokens: list[str], kind: str, rule: str, *, capitalized: bool = False) -> None:
+        if len("".join(tokens)) >= 2:
+            self._phrases.setdefault(tokens[0], []).append(_Phrase(tuple(tokens), kind, rule, capitalized))
+
+    def _add_name(self, kind: str, value: str) -> None:
+        tokens = _split(value)
+        # The whole name and every tail of it ("de la Cruz", "la Cruz"), in any letter case.
+        for cut in range(len(tokens) - 1):
+            self._add_phrase(tokens[cut:], kind, "known:name")
+        whole = "".join(tokens)
+        if len(tokens) > 1 and len(whole) >= 5:
+            self._add_phrase([whole], kind, "known:name")
+        for word in value.split():  # O'Brien, Smith-Jones, Abe604: together, and written in one ("OBRIEN")
+            pieces = _split(word)
+            if len(pieces) > 1:
+                self._add_phrase(pieces, kind, "known:name")
+                self._add_phrase(["".join(pieces)], kind, "known:name", capitalized=len("".join(pieces)) < 4)
+        letters = [token for token in tokens if token.isalpha() and len(token) >= 2]
+        plain = [token for token in letters if token not in TITLES] or letters
+        for position, token in enumerate(plain):
+            if token in PARTICLES and any(later not in PARTICLES for later in plain[position + 1 :]):
+                continue  # "de", "van": part of the tails above, never a name alone
+            careful = len(token) == 2 or token in COMMON_NAMES or token in PARTICLES or token in TITLES
+            self._add_phrase([token], kind, "known:name_part", capitalized=careful)
+
+    def _add_date(self, kind: str, value: str) -> None:
+        day = parse_date(value)
+        if day is None:
+            self._add_code(kind, value)  # as written, at least
+        else:
+            self._dates.setdefault((day.year, day.month, day.day), kind)
+
+    def _add_address(self, kind: str, value: str) -> None:
+        tokens = _split(value)
+        if len(tokens) < 2:
+            self._add_phrase(tokens, kind, "known:address", capitalized=True)
+            return
+        self._add_phrase(tokens, kind, "known:address")
+        line = _split(re.split(r"[,\n#]", value)[0])
+        unit = next((at for at, token in enumerate(line) if token in UNIT_WORDS and at > 1), len(line))
+        line = line[:unit]
+        if len(line) < 2:
+            return
+        self._add_phrase(line, kind, "known:street_line")
+        kinds_of_street = [at for at, token in enumerate(line) if token in STREET_TYPES and at > 1]
+        if kinds_of_street:  # what follows the street's kind is a unit, whatever it is called
+            line = line[: kinds_of_street[-1] + 1]
+            self._add_phrase(line, kind, "known:street_line")
+        stem = line[:-1] if line[-1] in STREET_TYPES else line
+        if len(stem) >= 2 and stem[0].isdigit() and stem[-1].isalpha():
+            self._add_phrase(stem, kind, "known:street_line")
+        if line[0].isdigit() and len(line) >= 3 and line[-1] in STREET_TYPES:
+            self._add_phrase(line[1:], kind, "known:street_name")
+        if line[:3] == ["p", "o", "box"]:
+            self._add_phrase(["po", *line[2:]], kind, "known:street_line")
+            self._add_phrase(line[2:], kind, "known:street_line")
+
+    def _add_code(self, kind: str, value: str) -> None:
+        code = "".join(_TOKEN.findall(fold_lower(fold(value).text)))
+        digits = "".join(c for c in code if c.isdigit())
+        if len(code) < 3:
+            return
+        if not digits and len(code) < 6 and kind not in ("email", "url"):
+            self._add_phrase([code], kind, "known:code", capitalized=True)
+            return
+        targets = {code}
+        if len(digits) >= 5 and kind not in ("email", "url", "photo"):
+            targets |= {digits, digits.lstrip("0")} if kind not in PHONE_KINDS else {digits}
+        if kind in PHONE_KINDS and len(digits) >= 10:
+            targets |= {digits[-10:], "1" + digits[-10:], digits[-7:]}
+        if kind == "zip_code" and len(digits) == 9:
+            targets.add(digits[:5])
+        for target in targets:
+            if len(target) < 3:
+                continue
+            for cut in range(1, len(target) + 1):  # a run that begins the number leads to it
+                self._codes.setdefault(target[:cut], []).append((target, kind))
+
+
+def parse_date(value: str) -> date | None:
+    """Return the day that `value` writes (ISO 8601 with or without a time, yyyymmdd, m/d/yyyy, dd-Mon-yyyy), or None."""
+    head = value.strip().replace("T", " ").split(" ")[0]
+    for form in _WRITTEN_DATES:
+        try:
+            return datetime.strptime(head, form).date()  # noqa: DTZ007 - a calendar day has no zone
+        except ValueError:
+            continue
+    return None
+
+
+def _as_text(value: str | date) -> str:
+    return value.isoformat()[:10] if isinstance(value, date) else value.strip()
+
+
+def _one_spelling(token: str) -> str:
+    return STREET_WORDS.get(token, token)
+
+
+def _split(value: str) -> list[str]:
+    return [_one_spelling(token) for token in _TOKEN.findall(fold_lower(fold(value).text))]
+
+
+def _tokens(plain: str, lower: str) -> _Tokens:
+    matches = list(_TOKEN.finditer(lower))
+    return _Tokens(
+        plain, [_one_spelling(m.group()) for m in matches], [m.start() for m in matches], [m.end() for m in matches]
+    )
+
+
+def _phrase_end(tokens: _Tokens, at: int, phrase: _Phrase) -> int | None:
+    length = len(phrase.tokens)
+    if length == 1:
+        if phrase.capitalized and not tokens.plain[tokens.starts[at]].isupper():
+            return None
+        return tokens.ends[at]
+    if tuple(tokens.words[at : at + length]) != phrase.tokens:
+        return None
+    for k in range(at, at + length - 1):
+        if len(tokens.plain[tokens.ends[k] : tokens.starts[k + 1]].strip()) > 2:
+            return None
+    return tokens.ends[at + length - 1]
+
+
+def _code_end(tokens: _Tokens, at: int, target: str) -> int | None:
+    joined = ""
+    for k in range(at, len(tokens.words)):
+        if k > at:
+            gap = tokens.plain[tokens.ends[k - 1] : tokens.starts[k]]
+            # A short number is not looked for across a slash or wide gap: 120/80 is not the record number 12080.
+            if gap not in ("", "-", " ", ".") and (len(target) < 7 or not _CODE_GAP.fullmatch(gap)):
+                return None
+        joined += tokens.plain[tokens.starts[k] : tokens.ends[k]].lower()
+        if joined == target:
+            return tokens.ends[k]
+        if not target.startswith(joined):
+            return None
+    return None
+
+
+def _dates_at(tokens: _Tokens, at: int) -> Iterable[tuple[int, int, int, int]]:
+    """Yield (end, year, month, day) for every way to read a full date that begins at run `at`."""
+    word = tokens.words[at]
+    if word.isdigit() and len(word) in (6, 8):
+        yield from _compact_dates(word, tokens.ends[at])
+        return
+    parts: list[str] = []
+    k = at
+    while k < len(tokens.words) and len(parts) < 3:
+        if k > at and len(tokens.plain[tokens.ends[k - 1] : tokens.starts[k]].strip()) > 1:
+            return
+        if not (parts and tokens.words[k] in _ORDINALS):
+            parts.append(tokens.words[k])
+        k += 1
+    if len(parts) < 3:
+        return
+    a, b, c = (MONTHS.get(part, int(part) if part.isdigit() and len(part) <= 4 else -1) for part in parts)
+    end = tokens.ends[k - 1]
+    if min(a, b, c) < 0:
+        return
+    if len(parts[0]) == 4 and parts[0].isdigit():
+        yield end, a, b, c
+    elif len(parts[2]) in (2, 4) and parts[2].isdigit():
+        if not parts[1].isalpha():
+            yield end, c, a, b
+        if not parts[0].isalpha():
+            yield end, c, b, a
+
+
+def _compact_dates(word: str, end: int) -> Iterable[tuple[int, int, int, int]]:
+    if len(word) == 8:
+        yield end, int(word[:4]), int(word[4:6]), int(word[6:])
+        yield end, int(word[4:]), int(word[:2]), int(word[2:4])
+    else:
+        yield end, int(word[4:]), int(word[:2]), int(word[2:4])
+
+
+def _date_triggers(dates: Iterable[tuple[int, int, int]]) -> Iterable[str]:
+    for year, month, day in dates:
+        yield from (f"{month}", f"{month:02}", f"{day}", f"{day:02}", f"{year}", f"{year % 100:02}")
+        yield from (name for name, number in MONTHS.items() if number == month)
+        yield from (f"{year}{month:02}{day:02}", f"{month:02}{day:02}{year}", f"{month:02}{day:02}{year % 100:02}")
+
+
+def _joined(found: list[Span], text: str) -> list[Span]:
+    """Merge spans that overlap; join two names with at most an initial between them, so that no initial is left."""
+    merged: list[Span] = []
+    for span in sorted(found, key=lambda s: (s.start, -s.end)):
+        last = merged[-1] if merged else None
+        if last is not None and span.start < last.end:
+            merged[-1] = Span(last.start, max(last.end, span.end), last.kind, last.rule)
+        elif (
+            last is not None
+            and last.kind == span.kind
+            and span.kind in NAME_KINDS
+            and _INITIAL_BETWEEN.fullmatch(text, last.end, span.start)
+        ):
+            merged[-1] = Span(last.start, span.end, last.kind, last.rule)
+        else:
+            merged.append(span)
+    return merged

@@ -1,0 +1,298 @@
+"""The first reading of a source, and the decision that comes of it.
+
+Only tables in which something must be decided are read, each once for all observers: the population first, then the
+tables that others link through, then the rest. Where nothing must be decided, nothing is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from deid.cohort import Combine, Predicate, Unit
+from deid.crosswalk import Crosswalk
+from deid.decision import Decision, Pseudonyms, RowSelection
+from deid.disclosure import k_anonymity
+from deid.errors import PlanError, SourceError
+from deid.observers import (
+    ROW_MET,
+    BirthDays,
+    CohortPatients,
+    CohortRows,
+    Identifiers,
+    Links,
+    Observer,
+    Offsets,
+    RandomCodes,
+    Stays,
+    encounter_key,
+)
+from deid.patients import SELECTED, Patients, Tagger
+from deid.plan import Plan
+from deid.prf import BatchCmac
+from deid.rows import LinkMap, Rows
+from deid.schema import Table
+from deid.sealed import SealedMap, SealedRows
+from deid.selection import carriers
+from deid.transforms.generalize_age import GeneralizeAge
+from deid.transforms.pseudonymize import Pseudonymize
+from deid.transforms.redact_note import RedactNote
+from deid.transforms.shift_date import ShiftDate
+
+Progress = Callable[[str, int], None]
+MAX_PREDICATES = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What a run lends to its observation.
+
+    `subkey`: from a context to a 32-byte key of the site (HKDF), for keyed pseudonyms and date offsets.
+    `spill`: a private folder for sealed spill. `open` closes with the run.
+    """
+
+    subkey: Callable[..., bytes]
+    crosswalk: Crosswalk
+    spill: Path
+    open: ExitStack
+
+    def sealed_map(self, **columns: pa.DataType) -> SealedMap:
+        """Return a new sealed map from tags to these columns, which closes with the run."""
+        return self.open.enter_context(SealedMap(pa.schema(list(columns.items())), folder=self.spill))
+
+    def sealed_rows(self, **columns: pa.DataType) -> SealedRows:
+        """Return new sealed rows of these columns, which close with the run."""
+        return self.open.enter_context(SealedRows(pa.schema(list(columns.items())), folder=self.spill))
+
+
+def observe(plan: Plan, rows: Rows, patients: Patients, workshop: Workshop, progress: Progress) -> Decision:
+    """Read what must be read, and decide; raise DisclosureError, PlanError or SourceError."""
+    decision = Decision(
+        patients=patients,
+        pseudonyms=Pseudonyms(plan.request.party, None, _keyed(plan, workshop)),
+        population=plan.dataset.population,
+        reference_date=plan.reference_date,
+        rows=_row_selection(plan, workshop),
+    )
+    observers, stays, decision = _observers(plan, rows, patients, workshop, decision)
+    for table in _in_order(plan, rows):
+        _show(table, rows, observers, progress, is_population=table.name == plan.dataset.population)
+        _freeze_links(plan, rows, table)
+    _freeze(decision)
+    if stays is not None and decision.stays is not None:
+        stays.rows.freeze()
+        stays.followed(decision.stays)
+        decision.stays.freeze()
+    if needs_crosswalk(plan):
+        codes = workshop.crosswalk.freeze()
+        decision = replace(decision, pseudonyms=replace(decision.pseudonyms, codes=codes))
+    if observed_first(plan):
+        _select(plan, patients)
+    withheld, smallest = k_anonymity.suppress(plan, decision)
+    return replace(decision, suppressed_patients=withheld, smallest_class=smallest)
+
+
+def needs_crosswalk(plan: Plan) -> bool:
+    """Whether any column gets a random pseudonym."""
+    return any(method == "random" for _, method in _pseudonymized(plan))
+
+
+def observed_first(plan: Plan) -> bool:
+    """Whether anything must be decided before the first row is written, so that the population is read twice."""
+    return (
+        plan.request.cohort is not None
+        or plan.period is not None
+        or plan.policy.limits.k is not None
+        or needs_crosswalk(plan)
+        or plan.table(plan.dataset.population) is None
+        or any(planned.table.link is not None for planned in plan.tables)
+        or "readmitted_30d" in plan.request.derive
+        or bool(plan.steps_of(RedactNote))
+    )
+
+
+def uses_birth_days(plan: Plan) -> bool:
+    """Whether ages are judged, computed or generalized anywhere in the plan."""
+    kinds = {step.column.kind.name for planned in plan.tables for step in planned.written}
+    predicates = plan.request.cohort.predicates if plan.request.cohort else ()
+    return (
+        bool(kinds & {"birth_date", "age"})
+        or any(p.kind == "age" for p in predicates)
+        or bool(plan.steps_of(GeneralizeAge))
+    )
+
+
+def patient_arrays(plan: Plan) -> frozenset[str]:
+    """Return which arrays the run keeps for each patient."""
+    keeps = {"birth_day"} if uses_birth_days(plan) else set()
+    keeps |= {"met"} if plan.request.cohort or plan.period else set()
+    keeps |= {"klass"} if plan.policy.limits.k is not None else set()
+    keeps |= {"offset"} if plan.steps_of(ShiftDate) else set()
+    keeps |= {"surrogate"} if any(kind == "patient_id" for kind, _ in _pseudonymized(plan)) else set()
+    return frozenset(keeps)
+
+
+def _pseudonymized(plan: Plan) -> list[tuple[str, str]]:
+    """Return kind and method of every column that gets a pseudonym."""
+    return [
+        (step.column.kind.name, step.transform.method)
+        for planned in plan.tables
+        for step in planned.written
+        if isinstance(step.transform, Pseudonymize)
+    ]
+
+
+def _keyed(plan: Plan, workshop: Workshop) -> Mapping[str, BatchCmac]:
+    """Return one PRF for each kind with keyed pseudonyms, separated by series, receiving party and kind."""
+    kinds = {kind for kind, method in _pseudonymized(plan) if method == "keyed"}
+    return {k: BatchCmac(workshop.subkey("pseudonym", plan.request.name, plan.request.party, k)) for k in kinds}
+
+
+def _row_selection(plan: Plan, workshop: Workshop) -> RowSelection | None:
+    cohort, period = plan.request.cohort, plan.period
+    by_rows = cohort is not None and cohort.unit is Unit.ROWS
+    if not by_rows and period is None:
+        return None
+    predicates = cohort.predicates if cohort is not None and by_rows else ()
+    within = Predicate("service_date", low=period.first, high=period.last) if period else None
+    carrier = _carrier(plan, [*predicates, *([within] if within else [])])
+    encounters = workshop.sealed_map(kept=pa.bool_()) if encounter_key(carrier) else None
+    combine = cohort.combine if cohort is not None else Combine.ALL
+    return RowSelection(carrier.name, combine, predicates, within, Tagger.fresh(), encounters)
+
+
+def _carrier(plan: Plan, predicates: Sequence[Predicate]) -> Table:
+    tables = sorted(plan.dataset.tables, key=lambda table: table.name != plan.dataset.encounters)
+    for table in tables:
+        if all(carriers(table, predicate) for predicate in predicates):
+            return table
+    kinds = ", ".join(predicate.kind for predicate in predicates)
+    raise PlanError(
+        f"no table carries all that selects rows: {kinds}",
+        hint="select by what one table has, or select whole patients; a period needs a date in the encounters table",
+    )
+
+
+def _observers(
+    plan: Plan, rows: Rows, patients: Patients, workshop: Workshop, decision: Decision
+) -> tuple[list[Observer], Stays | None, Decision]:
+    observers: list[Observer] = []
+    stays = None
+    if not observed_first(plan):
+        return observers, stays, decision
+    observers += registrars(plan, decision, workshop)
+    if plan.steps_of(RedactNote):
+        identifiers = workshop.sealed_map(identifiers=pa.string())
+        decision = replace(decision, identifiers=identifiers)
+        observers.append(Identifiers(plan, identifiers))
+    observers += _links(plan, rows, workshop)
+    cohort = plan.request.cohort
+    if cohort is not None and cohort.unit is Unit.PATIENTS:
+        _check_cohort(plan, cohort.predicates)
+        observers.append(CohortPatients(cohort.predicates, patients))
+    if decision.rows is not None:
+        observers.append(CohortRows(decision.rows, patients))
+    if needs_crosswalk(plan):
+        observers.append(RandomCodes(plan, decision.pseudonyms, workshop.crosswalk))
+    if "readmitted_30d" in plan.request.derive:
+        tagger = Tagger.fresh()
+        decision = replace(decision, stays=workshop.sealed_map(followed=pa.bool_()), stay_tagger=tagger)
+        stays = Stays(plan, workshop.sealed_rows(patient=pa.int32(), start=pa.int32(), end=pa.int32()), tagger)
+        observers.append(stays)
+    if plan.policy.limits.k is not None:
+        observers.append(k_anonymity.Classes(plan, decision))
+    return observers, stays, decision
+
+
+def registrars(plan: Plan, decision: Decision, workshop: Workshop) -> list[Observer]:
+    """Return what notes the patients themselves, in whichever reading of the population comes first."""
+    found: list[Observer] = []
+    if uses_birth_days(plan):
+        found.append(BirthDays(plan, decision))
+    for _, step in plan.steps_of(ShiftDate)[:1]:
+        key = workshop.subkey("date-offset", plan.request.name, plan.request.party)
+        found.append(Offsets(plan, decision, BatchCmac(key), step.transform))  # type: ignore[arg-type]
+    return found
+
+
+def _links(plan: Plan, rows: Rows, workshop: Workshop) -> list[Observer]:
+    observers: list[Observer] = []
+    predicates = plan.request.cohort.predicates if plan.request.cohort else ()
+    for table in plan.dataset.tables:
+        needed = plan.table(table.name) is not None or any(carriers(table, p) for p in predicates)
+        if table.link is not None and needed and (target := plan.dataset.table(table.link.to)) is not None:
+            rows.links[table.name] = LinkMap(Tagger.fresh(), workshop.sealed_map(patient=pa.int32()))
+            observers.append(Links(target, table, rows.links[table.name]))
+    return observers
+
+
+def _check_cohort(plan: Plan, predicates: Sequence[Predicate]) -> None:
+    if len(predicates) > MAX_PREDICATES:
+        raise PlanError(f"a cohort has at most {MAX_PREDICATES} predicates", hint="join codes into one predicate")
+    for predicate in predicates:
+        if not any(carriers(table, predicate) for table in plan.dataset.tables):
+            raise PlanError(
+                f"no table of dataset {plan.dataset.name} has a column of kind {predicate.kind}, which the cohort uses",
+                hint="select by a kind that the dataset description names",
+            )
+
+
+def _in_order(plan: Plan, rows: Rows) -> list[Table]:
+    """Return every table of the description that may have to be observed: population, link targets, the rest."""
+    targets = {table.link.to for table in plan.dataset.tables if table.link is not None}
+
+    def rank(table: Table) -> tuple[bool, bool]:
+        return (table.name != plan.dataset.population, table.name not in targets)
+
+    # A table that reaches the patient by a link is only readable here where the plan made its link.
+    return sorted((t for t in plan.dataset.tables if t.link is None or t.name in rows.links), key=rank)
+
+
+def _show(table: Table, rows: Rows, observers: Sequence[Observer], progress: Progress, *, is_population: bool) -> None:
+    watching = [observer for observer in observers if observer.columns(table)]
+    if not watching and not (is_population and observers):
+        return
+    columns = list(dict.fromkeys(name for observer in watching for name in observer.columns(table)))
+    progress(f"observing {table.name}", 0)
+    for batch in rows.read(table, columns):
+        for observer in watching:
+            observer.see(batch)
+        progress(f"observing {table.name}", len(batch))
+
+
+def _freeze_links(plan: Plan, rows: Rows, target: Table) -> None:
+    """Close the links through `target`, which was just read; a key with two patients would make its rows ambiguous."""
+    for table in plan.dataset.tables:
+        if table.link is not None and table.link.to == target.name and table.name in rows.links:
+            torn = rows.links[table.name].positions.freeze("all equal")
+            if torn:
+                raise SourceError(
+                    f"{target.name}: {torn:,} keys, by which {table.name} reaches its patient, belong to two patients",
+                    hint="name a linking column that is unique to one patient",
+                )
+
+
+def _freeze(decision: Decision) -> None:
+    if decision.rows is not None and decision.rows.encounters is not None:
+        decision.rows.encounters.freeze()
+    if decision.identifiers is not None:
+        decision.identifiers.freeze()
+
+
+def _select(plan: Plan, patients: Patients) -> None:
+    """Mark the patients who are in the cohort and, where rows are selected, have one."""
+    size = len(patients)
+    selected = np.ones(size, bool)
+    cohort = plan.request.cohort
+    if cohort is not None and cohort.unit is Unit.PATIENTS:
+        wanted = np.uint32((1 << len(cohort.predicates)) - 1)
+        met = patients.met[:size] & wanted
+        selected &= (met == wanted) if cohort.combine is Combine.ALL else (met != 0)
+    if plan.period is not None or (cohort is not None and cohort.unit is Unit.ROWS):
+        selected &= (patients.met[:size] & ROW_MET) != 0
+    patients.flags[:size][selected] |= SELECTED

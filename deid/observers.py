@@ -1,0 +1,299 @@
+"""What must be seen of a source before a row can be written: one observer for each thing that is decided.
+
+An observer names the columns it needs of each table and takes note of typed rows; `observe` runs them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deid.cohort import Predicate
+from deid.crosswalk import Crosswalk
+from deid.decision import Decision, Pseudonyms, RowSelection, matched
+from deid.kinds import Kind
+from deid.patients import NO_DAY, Patients, Tagger
+from deid.plan import Plan
+from deid.prf import BatchCmac, offsets
+from deid.rows import LinkMap, TypedRows
+from deid.schema import Column, Table
+from deid.sealed import SealedMap, SealedRows
+from deid.selection import carriers, days_of, end_of_visit, start_of_visit
+from deid.transforms.pseudonymize import Pseudonymize
+from deid.transforms.shift_date import ShiftDate
+
+INPATIENT = pa.array(["INPATIENT", "IMP", "ACUTE", "NONAC", "INP"])
+READMISSION_DAYS = 30
+UNIT, RECORD = "\x1f", "\x1e"
+_NOT_SEARCHED = frozenset({"unneeded", "year", "age", "county", "local_code"})
+ROW_MET = np.uint32(1 << 31)
+
+
+class Observer(Protocol):
+    """Something that must see certain columns before it can decide."""
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """Return the columns it needs of `table`, none if it does not care."""
+        ...
+
+    def see(self, rows: TypedRows) -> None:
+        """Take note of the good rows of one batch."""
+        ...
+
+
+@dataclass(slots=True)
+class BirthDays:
+    """Remembers birth days and who is 90 or older."""
+
+    plan: Plan
+    decision: Decision
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """The birth date in the population table."""
+        is_population = table.name == self.plan.dataset.population
+        return [c.name for c in list(table.of_kind("birth_date"))[:1]] if is_population else []
+
+    def see(self, rows: TypedRows) -> None:
+        """Keep the birth day of each patient."""
+        good = rows.patient >= 0
+        self.decision.mark_aged(rows.patient[good], days_of(rows.values[self.columns(rows.table)[0]])[good])
+
+
+@dataclass(slots=True)
+class Links:
+    """Remembers which patient each key of a linking table belongs to."""
+
+    target: Table
+    source: Table
+    map: LinkMap
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """The key, in the table that is linked through."""
+        return [self.source.link.key] if table.name == self.target.name and self.source.link else []
+
+    def see(self, rows: TypedRows) -> None:
+        """Keep key and position."""
+        good = np.flatnonzero(~rows.bad)
+        keys = rows.values[self.columns(rows.table)[0]].take(pa.array(good))
+        payload = pa.record_batch([pa.array(rows.patient[good])], names=["patient"])
+        self.map.positions.add(self.map.tagger.tags(keys), payload)
+
+
+@dataclass(slots=True)
+class CohortPatients:
+    """Notes which predicates of the cohort each patient meets, on any row of any table."""
+
+    predicates: tuple[Predicate, ...]
+    patients: Patients
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """Every column that carries a predicate."""
+        return [column.name for predicate in self.predicates for column in carriers(table, predicate)]
+
+    def see(self, rows: TypedRows) -> None:
+        """Set one bit for each predicate met."""
+        birth = _birth_days(self.patients, rows)
+        for bit, predicate in enumerate(self.predicates):
+            if carriers(rows.table, predicate):
+                hit = matched(predicate, rows.table, rows.values, birth) & (rows.patient >= 0)
+                np.bitwise_or.at(self.patients.met, rows.patient[hit], np.uint32(1 << bit))
+
+
+@dataclass(slots=True)
+class CohortRows:
+    """Selects patients with a matching row, and the encounters of such rows."""
+
+    selection: RowSelection
+    patients: Patients
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """Every column that carries a predicate, and the encounter key, in the carrier table."""
+        if table.name != self.selection.carrier:
+            return []
+        predicates = [*self.selection.predicates, *([self.selection.period] if self.selection.period else [])]
+        return [c.name for p in predicates for c in carriers(table, p)] + [c.name for c in encounter_key(table)]
+
+    def see(self, rows: TypedRows) -> None:
+        """Keep the matching encounters' keys."""
+        kept = self.selection.keeps(rows.table, rows.values, _birth_days(self.patients, rows)) & (rows.patient >= 0)
+        self.patients.met[rows.patient[kept]] |= ROW_MET
+        if self.selection.encounters is not None:
+            ids = rows.values[encounter_key(rows.table)[0].name].take(pa.array(np.flatnonzero(kept)))
+            self.selection.encounters.add(
+                self.selection.tagger.tags(ids), pa.record_batch([pa.nulls(len(ids), pa.bool_())], names=["kept"])
+            )
+
+
+@dataclass(slots=True)
+class RandomCodes:
+    """Shows the crosswalk every identifier that will need a random pseudonym."""
+
+    plan: Plan
+    pseudonyms: Pseudonyms
+    crosswalk: Crosswalk
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """Every column with a random pseudonym; patients' own keys only where the population names them all."""
+        planned = self.plan.table(table.name)
+        names = [s.column.name for s in planned.written if _is_random(s.transform)] if planned else []
+        names = [name for name in names if name != table.patient]
+        if table.name == self.plan.dataset.population and self._patients_are_random() and table.patient:
+            names.append(table.patient)
+        return names
+
+    def see(self, rows: TypedRows) -> None:
+        """Hand the identifiers over."""
+        for name in self.columns(rows.table):
+            column = rows.table.column(name)
+            if column is not None:
+                self.crosswalk.observe(self.pseudonyms.domain_of(column.kind.name), rows.values[name])
+
+    def _patients_are_random(self) -> bool:
+        return any(
+            s.column.name == t.table.patient and _is_random(s.transform) for t in self.plan.tables for s in t.steps
+        )
+
+
+@dataclass(slots=True)
+class Offsets:
+    """Gives each patient one date offset, from a PRF of the source identifier under a key of series and party."""
+
+    plan: Plan
+    decision: Decision
+    cmac: BatchCmac
+    shift: ShiftDate
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """The patient key of the population table."""
+        return [table.patient] if table.name == self.plan.dataset.population and table.patient else []
+
+    def see(self, rows: TypedRows) -> None:
+        """Keep the offset of each patient, int16 days."""
+        good = np.flatnonzero(rows.patient >= 0)
+        digests = self.cmac.digest(rows.values[self.columns(rows.table)[0]].take(pa.array(good)))
+        days = offsets(digests, max_days=self.shift.max_days, multiple_of=self.shift.multiple_of)
+        self.decision.patients.offset[rows.patient[good]] = days.astype(np.int16)
+
+
+@dataclass(slots=True)
+class Identifiers:
+    """Keeps each patient's own identifiers, sealed, for the redaction of notes and the check of what was released."""
+
+    plan: Plan
+    into: SealedMap
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """Every column of the population table whose kind is searched for in notes."""
+        if table.name != self.plan.dataset.population:
+            return []
+        return [column.name for column in table.columns if is_identifying(column.kind)]
+
+    def see(self, rows: TypedRows) -> None:
+        """Pack the identifiers of each patient into one text: kind, value, kind, value."""
+        good = pa.array(np.flatnonzero(rows.patient >= 0))
+        parts: list[pa.Array] = []
+        for name in self.columns(rows.table):
+            column = rows.table.column(name)
+            if column is not None:
+                text = rows.values[name].take(good).cast(pa.string())
+                parts.append(pc.binary_join_element_wise(column.kind.name, pc.fill_null(text, ""), UNIT))
+        packed = pc.binary_join_element_wise(*parts, RECORD) if parts else pa.array([""] * len(good), pa.string())
+        tags = scattered(rows.patient[good.to_numpy()])
+        self.into.add(tags, pa.record_batch([packed], names=["identifiers"]))
+
+
+def unpack_identifiers(packed: str | None) -> list[tuple[str, str]]:
+    """Return the (kind, value) pairs that `Identifiers` packed, empty values left out."""
+    pairs = [part.split(UNIT, 1) for part in (packed or "").split(RECORD) if UNIT in part]
+    return [(kind, value) for kind, value in pairs if value]
+
+
+def is_identifying(kind: Kind) -> bool:
+    """Whether values of this kind are searched for in the notes of their patient."""
+    return kind.safe_harbor is not None and kind.name not in _NOT_SEARCHED
+
+
+@dataclass(slots=True)
+class Stays:
+    """Collects inpatient stays, to tell afterwards which were followed by another within 30 days."""
+
+    plan: Plan
+    rows: SealedRows
+    tagger: Tagger
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """First and last day, and the class of encounter."""
+        if table.name != self.plan.dataset.encounters:
+            return []
+        needed = [start_of_visit(table), end_of_visit(table), next(table.of_kind("encounter_class"), None)]
+        return [column.name for column in needed if column is not None]
+
+    def see(self, rows: TypedRows) -> None:
+        """Keep patient, first and last day of inpatient stays."""
+        start, end, klass = (rows.values[name] for name in self.columns(rows.table))
+        inpatient = is_inpatient(klass) & (rows.patient >= 0)
+        patient = pa.array(rows.patient[inpatient])
+        payload = pa.record_batch(
+            [patient, pa.array(days_of(start)[inpatient]), pa.array(days_of(end)[inpatient])],
+            names=["patient", "start", "end"],
+        )
+        self.rows.add(scattered(rows.patient[inpatient]), payload)
+
+    def followed(self, into: SealedMap) -> None:
+        """Write (patient, first day, last day) -> followed by another stay, for every stay."""
+        for part in self.rows.partitions():
+            patient, start, end = (part.column(i).to_numpy().astype(np.int64) for i in range(3))
+            order = np.lexsort((start, patient))
+            keys = patient[order] * (1 << 32) + start[order]
+            after = np.searchsorted(keys, patient * (1 << 32) + end, side="right")
+            next_key = np.append(keys, -1)[after]
+            soon = (after < len(keys)) & (next_key <= patient * (1 << 32) + end + READMISSION_DAYS)
+            followed = soon & (next_key // (1 << 32) == patient) & (start != NO_DAY) & (end != NO_DAY)
+            into.add(
+                stay_tags(self.tagger, patient, start, end), pa.record_batch([pa.array(followed)], names=["followed"])
+            )
+
+
+def is_inpatient(klass: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return which encounter classes are inpatient: the words of FHIR's ActCode and of plain tables, in any case."""
+    if isinstance(klass, pa.DictionaryArray):
+        inner = is_inpatient(klass.dictionary)
+        return np.asarray(np.append(inner, np.False_)[klass.indices.fill_null(-1).to_numpy(zero_copy_only=False)], bool)
+    hit = pc.is_in(pc.utf8_upper(klass), value_set=INPATIENT)
+    return np.asarray(pc.fill_null(hit, False).to_numpy(zero_copy_only=False))
+
+
+def stay_tags(tagger: Tagger, patient: npt.NDArray[Any], start: npt.NDArray[Any], end: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """Return a tag for each (patient, first day, last day)."""
+    packed = np.ascontiguousarray(np.stack([patient, start, end], axis=1).astype("<i8"))
+    binary = pa.Array.from_buffers(pa.binary(24), len(packed), [None, pa.py_buffer(packed)])
+    return tagger.tags(binary.cast(pa.binary()))
+
+
+def scattered(positions: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """Return uint64 tags that spread small integers evenly (the finalizer of SplitMix64, a bijection)."""
+    x = positions.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def encounter_key(table: Table) -> list[Column]:
+    """Return the table's encounter key in a list of at most one; a claim key stands in where there is none."""
+    return list(table.of_kind("encounter_id"))[:1] or list(table.of_kind("claim_id"))[:1]
+
+
+def _birth_days(patients: Patients, rows: TypedRows) -> npt.NDArray[np.int32]:
+    if not len(patients.birth_day):
+        return np.full(len(rows), NO_DAY, np.int32)
+    return np.where(rows.patient >= 0, patients.birth_day[np.maximum(rows.patient, 0)], NO_DAY)
+
+
+def _is_random(transform: object) -> bool:
+    return isinstance(transform, Pseudonymize) and transform.method == "random"

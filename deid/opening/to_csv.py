@@ -1,0 +1,29 @@
+"""A release as a folder of CSV files, one per table: UTF-8, RFC 4180, nulls as nothing and empty text as two quotes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from deid.errors import ReleaseError
+from deid.opening.opened import OpenedRelease
+from deid.opening.staging import staged
+
+
+def convert(release: OpenedRelease, target: Path) -> None:
+    """Write each table to `target`/<table>.csv with a header line.
+
+    Raises ReleaseError where decryption fails or a column holds lists, StorageError if `target` exists or the disk is
+    full; then nothing is left.
+    """
+    with staged(target) as folder:
+        folder.mkdir()
+        for table in release.tables:
+            schema = release.schema(table)
+            if nested := next((field.name for field in schema if pa.types.is_nested(field.type)), None):
+                raise ReleaseError(f"{table}.{nested} holds lists, which CSV cannot", hint="open to parquet or duckdb")
+            with pcsv.CSVWriter(folder / f"{table}.csv", schema) as writer:
+                for batch in release.batches(table):
+                    writer.write_batch(batch)

@@ -1,0 +1,105 @@
+"""Verifies a release: with a private key down to the last encrypted page, without one what digests can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from deid.errors import ReleaseError
+from deid.keys.base import KeyProvider
+from deid.keys.recipients import Identity
+from deid.manifest import MANIFEST, FileEntry, Manifest, TableEntry, from_bytes, shown
+from deid.opening.folder import faults_in, read_small
+from deid.opening.opened import OpenedRelease, unlock
+from deid.sinks.read_back import ASK_AGAIN, batches_of
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was looked at and what was found.
+
+    `authenticated`: whether a private key proved who wrote the manifest; without one, digests only show that files
+    and manifest agree. `decrypted` counts (file, column) pairs that were decrypted to the last row.
+    """
+
+    release: str
+    profile: str
+    authenticated: bool
+    tables: int
+    files: int
+    rows: int
+    bytes: int
+    decrypted: int
+    faults: tuple[ReleaseError, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found wrong."""
+        return not self.faults
+
+
+def verify_release(
+    folder: Path, identities: Sequence[Identity] | None = None, *, provider: KeyProvider | None = None
+) -> Verification:
+    """Compare the release in `folder` with its manifest and, with keys, decrypt every column of every file.
+
+    Faults of files are collected; what stands in the way of looking at them is raised: KeyFaultError if no key
+    fits, ReleaseError if the manifest is missing, unproven or not a manifest.
+    """
+    keyed = bool(identities) or provider is not None
+    opened = unlock(folder, identities or (), provider=provider) if keyed else None
+    manifest = opened.manifest if opened else from_bytes(read_small(folder, MANIFEST))
+    faults = list(faults_in(folder, manifest))
+    decrypted = 0
+    if opened is not None and not faults:  # a file that is not the sender's is not parsed
+        for name, table in manifest.tables.items():
+            faults += _decrypt_table(opened, name, table)
+        decrypted = sum(len(table.columns) * len(table.files) for table in manifest.tables.values())
+    return Verification(
+        release=manifest.release,
+        profile=manifest.profile,
+        authenticated=opened is not None,
+        tables=len(manifest.tables),
+        files=len(manifest.files()),
+        rows=_rows(manifest),
+        bytes=sum(file.bytes for file in manifest.files()),
+        decrypted=decrypted if not faults else 0,
+        faults=tuple(faults),
+    )
+
+
+def _rows(manifest: Manifest) -> int:
+    return sum(table.rows for table in manifest.tables.values())
+
+
+def _decrypt_table(opened: OpenedRelease, name: str, table: TableEntry) -> Iterator[ReleaseError]:
+    nulls = dict.fromkeys((column.name for column in table.columns), 0)
+    for file in table.files:
+        try:
+            _decrypt_file(opened, file, table, nulls)
+        except ReleaseError as fault:
+            yield fault
+            return
+    for column in table.columns:
+        if column.nulls is not None and column.nulls not in (nulls[column.name], shown(nulls[column.name])):
+            yield ReleaseError(f"{name}.{column.name} has another number of nulls than {MANIFEST} says", hint=ASK_AGAIN)
+
+
+def _decrypt_file(opened: OpenedRelease, file: FileEntry, table: TableEntry, nulls: dict[str, int]) -> None:
+    rows = 0
+    expected = [(column.name, column.type) for column in table.columns]
+    for batch in batches_of(opened.folder, file, opened.keys):
+        rows += batch.num_rows
+        if [(field.name, str(field.type)) for field in batch.schema] != expected:
+            raise ReleaseError(f"{file.name} has other columns than {MANIFEST} says", hint=ASK_AGAIN)
+        _count_nulls(batch, nulls)
+    if rows != file.rows:
+        raise ReleaseError(f"{file.name} has {rows:,} rows; {MANIFEST} says {file.rows:,}", hint=ASK_AGAIN)
+
+
+def _count_nulls(batch: pa.RecordBatch, nulls: dict[str, int]) -> None:
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        nulls[field.name] += column.null_count

@@ -1,0 +1,104 @@
+"""The run's patients: a dense position for each, and what the run must remember of them.
+
+A source identifier never stays in memory: it becomes a 64-bit tag under a key that lives for one run,
+and the tag a position. What is remembered costs `bytes_per_patient`, stated in docs/reference/memory.md and measured
+by benchmarks/structured.py.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from deid.prf import BatchCmac
+from deid.tags import TagIndex
+
+NO_DAY = np.iinfo(np.int32).min
+SELECTED, AGED, PSEUDONYM_KNOWN = np.uint8(1), np.uint8(2), np.uint8(4)
+SURROGATE_BYTES = 15
+
+Positions = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tagger:
+    """Turns identifiers into 64-bit tags under a key of this run."""
+
+    cmac: BatchCmac
+
+    @classmethod
+    def fresh(cls) -> Tagger:
+        """Return a tagger with a new random key."""
+        return cls(BatchCmac(os.urandom(32)))
+
+    def tags(self, ids: pa.Array) -> npt.NDArray[np.uint64]:
+        """Return one uint64 for each identifier, shape (n,); a null has the tag of the empty string."""
+        digests = self.cmac.digest(ids)
+        return np.ascontiguousarray(digests[:, :8]).view(np.uint64)[:, 0]
+
+
+class Patients:
+    """Everything the run knows of its patients, as arrays with one entry a patient.
+
+    `met`: bit i is set when the patient met predicate i of the cohort (uint32).
+    `klass`: the patient's class in the quasi-identifiers, int32, -1 before it is known.
+    """
+
+    def __init__(self, *, keeps: frozenset[str]) -> None:
+        self._keeps = keeps
+        self.index = TagIndex()
+        self.tagger = Tagger.fresh()
+        self._size = 0
+        self.flags = np.zeros(0, np.uint8)
+        self.birth_day = np.zeros(0, np.int32)
+        self.met = np.zeros(0, np.uint32)
+        self.klass = np.zeros(0, np.int32)
+        self.offset = np.zeros(0, np.int16)
+        self.surrogate = np.zeros((0, SURROGATE_BYTES), np.uint8)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def admit(self, ids: pa.Array) -> tuple[Positions, npt.NDArray[np.bool_]]:
+        """Give every identifier of a population batch a position; also say which are seen for the first time."""
+        positions, is_new = self.index.add(self.tagger.tags(ids))
+        self._grow(len(self.index))
+        return positions, is_new
+
+    def find(self, ids: pa.Array) -> Positions:
+        """Return positions, -1 where the population table has no such patient."""
+        if isinstance(ids, pa.DictionaryArray):
+            found = self.index.find(self.tagger.tags(ids.dictionary))
+            indices = ids.indices.fill_null(0).to_numpy(zero_copy_only=False)
+            return found[indices] if len(found) else np.full(len(ids), -1, np.int32)
+        return self.index.find(self.tagger.tags(ids))
+
+    def _grow(self, size: int) -> None:
+        if size > len(self.flags):
+            room = max(1024, size + size // 8)
+            self.flags = np.asarray(_resized(self.flags, room, 0), np.uint8)
+            for name, fill in (("birth_day", NO_DAY), ("met", 0), ("klass", -1), ("offset", 0), ("surrogate", 0)):
+                if name in self._keeps:
+                    setattr(self, name, _resized(getattr(self, name), room, fill))
+        self._size = size
+
+    @property
+    def selected(self) -> npt.NDArray[np.bool_]:
+        """Which patients are in the release so far, bool of shape (patients,)."""
+        return np.asarray((self.flags[: self._size] & SELECTED) != 0, bool)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held for all patients."""
+        arrays = (self.flags, self.birth_day, self.met, self.klass, self.offset, self.surrogate)
+        return self.index.nbytes + sum(array.nbytes for array in arrays)
+
+
+def _resized(array: npt.NDArray[np.generic], room: int, fill: int) -> npt.NDArray[np.generic]:
+    grown = np.full((room, *array.shape[1:]), fill, array.dtype)
+    grown[: len(array)] = array
+    return grown

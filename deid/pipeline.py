@@ -1,0 +1,137 @@
+"""The one function that turns source rows into release rows: `transform(plan, decision, rows) -> RecordBatch`.
+
+It is pure: it reads the plan and the frozen decision, writes nothing, and gives the same rows in any order and on any
+machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from deid.decision import Decision
+from deid.observers import encounter_key, is_inpatient, stay_tags
+from deid.patients import AGED, NO_DAY, SELECTED, Positions
+from deid.plan import Plan, Step, TablePlan
+from deid.rows import TypedRows
+from deid.selection import days_of, end_of_visit, start_of_visit, whole_years
+from deid.transforms import Context
+
+Redact = Callable[[pa.Array, Positions], pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Transformed:
+    """Release rows, and which rows of the batch they come from (int64 positions, ascending)."""
+
+    batch: pa.RecordBatch
+    kept: np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+def columns_read(table: TablePlan) -> list[str]:
+    """Return the source columns that the transform of one table reads, apart from the patient key."""
+    names = [step.column.name for step in table.written if step.measure is None]
+    source = table.table
+    if any(step.measure is not None for step in table.written):
+        needed = [start_of_visit(source), end_of_visit(source), next(source.of_kind("encounter_class"), None)]
+        names += [column.name for column in needed if column is not None]
+    return list(dict.fromkeys(names))
+
+
+def output_schema(table: TablePlan) -> pa.Schema:
+    """Return the schema of a released table."""
+    return pa.schema([pa.field(s.column.name, s.output.type) for s in table.written if s.output is not None])
+
+
+def transform(plan: Plan, table: TablePlan, decision: Decision, rows: TypedRows, redact: Redact) -> Transformed:
+    """Return the release rows of one batch.
+
+    Rows that are bad, that belong to a patient who is not selected or was suppressed, or that the cohort leaves out
+    are not in it. `redact` gets notes (string array) and the positions of their patients.
+    """
+    kept = np.flatnonzero(_kept(table, decision, rows))
+    index = None if len(kept) == len(rows) else pa.array(kept)
+    patient = rows.patient[kept]
+    values = {name: array if index is None else array.take(index) for name, array in rows.values.items()}
+    context = context_for(plan, decision, patient, redact)
+    columns = []
+    for step in table.written:
+        cells = values[step.column.name] if step.measure is None else measure(step, table, decision, values, patient)
+        columns.append(_checked(step, step.transform.apply(step.column, cells, context), len(kept)))
+    names = [step.column.name for step in table.written]
+    return Transformed(pa.RecordBatch.from_arrays(columns, names=names), kept)
+
+
+def context_for(plan: Plan, decision: Decision, patient: Positions, redact: Redact) -> Context:
+    """Return what the transforms may know about the rows beside their cells."""
+    patients = decision.patients
+    offsets = patients.offset[patient].astype(np.int32) if len(patients.offset) else np.zeros(len(patient), np.int32)
+
+    def pseudonym(kind: str, ids: pa.Array) -> pa.Array:
+        if kind == "patient_id":
+            return decision.patient_pseudonyms(kind, ids, patient)
+        return decision.pseudonyms.surrogates(kind, ids)
+
+    return Context(
+        patient=patient,
+        offset_days=offsets,
+        aged=(patients.flags[patient] & AGED) != 0,
+        pseudonym=pseudonym,
+        redact=lambda notes: redact(notes, patient),
+        window=plan.request.window,
+        reference_year=plan.reference_date.year,
+    )
+
+
+def measure(
+    step: Step, table: TablePlan, decision: Decision, values: dict[str, pa.Array], patient: Positions
+) -> pa.Array:
+    """Return a derived measure before its own transform, int64 (days, years) or string yes/no, null where unknown."""
+    source = table.table
+    start_column, end_column = start_of_visit(source), end_of_visit(source)
+    start = days_of(values[start_column.name]) if start_column else np.full(len(patient), NO_DAY, np.int32)
+    if step.column.name == "age_at_visit":
+        ages = whole_years(decision.patients.birth_day[patient], start)
+        return pa.array(ages.astype(np.int64), mask=ages < 0)
+    end = days_of(values[end_column.name]) if end_column else np.full(len(patient), NO_DAY, np.int32)
+    unknown = (start == NO_DAY) | (end == NO_DAY) | (end < start)
+    if step.column.name == "length_of_stay":
+        return pa.array(np.where(unknown, 0, end.astype(np.int64) - start), mask=unknown)
+    if decision.stays is None or decision.stay_tagger is None:
+        raise AssertionError("readmissions were asked for, but no stays were observed")
+    klass = values[next(source.of_kind("encounter_class")).name]
+    stay = is_inpatient(klass) & ~unknown
+    _, found = decision.stays.find(stay_tags(decision.stay_tagger, patient.astype(np.int64), start, end))
+    followed = found.column(0).fill_null(False).to_numpy(zero_copy_only=False)
+    return pa.array(np.where(followed, "yes", "no"), pa.string(), mask=~stay)
+
+
+def _kept(table: TablePlan, decision: Decision, rows: TypedRows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    position = np.maximum(rows.patient, 0)
+    flags = decision.patients.flags
+    kept = ~rows.bad & ((flags[position] & SELECTED) != 0) if len(flags) else np.zeros(len(rows), bool)
+    selection = decision.rows
+    if selection is None or table.table.name == decision.population:
+        return kept
+    if table.table.name == selection.carrier:
+        births = decision.patients.birth_day
+        birth = births[position] if len(births) else np.full(len(rows), NO_DAY, np.int32)
+        return kept & selection.keeps(table.table, rows.values, birth)
+    key = encounter_key(table.table)
+    if selection.encounters is None or not key:
+        return kept
+    found, _ = selection.encounters.find(selection.tagger.tags(rows.values[key[0].name]))
+    return kept & found
+
+
+def _checked(step: Step, cells: pa.Array, rows: int) -> pa.Array:
+    """Hold every transform to its promise, at run time too: a length or type that is off stops the run."""
+    plain = cells.type.value_type if isinstance(cells, pa.DictionaryArray) else cells.type
+    if step.output is None or plain != step.output.type or len(cells) != rows:
+        raise AssertionError(
+            f"{step.transform.name} did not keep its promise for a column of kind {step.column.kind.name}"
+        )
+    return cells

@@ -1,0 +1,228 @@
+"""What a release says of itself: manifest, codebook and data package, all free of identifiers and of small cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import msgspec
+import pyarrow as pa
+
+import deid
+from deid import places
+from deid.decision import Decision
+from deid.legal import Judgment
+from deid.manifest import ColumnEntry, DocumentEntry, FileEntry, Manifest, Suppression, TableEntry, Versions, shown
+from deid.plan import Plan, Step, TablePlan
+from deid.policy import Basis
+from deid.transforms import Transform
+from deid.transforms.generalize_zip import GeneralizeZip
+from deid.transforms.pseudonymize import Pseudonymize
+
+# Method codes of the HL7 De-identification, Anonymization, Redaction Toolkit Services guide.
+METHODS = {
+    Basis.SAFE_HARBOR: ("HHS_SAFE_HARBOR_DETERMINISTIC_METHOD",),
+    Basis.EXPERT_DETERMINATION: ("HHS_EXPERT_DETERMINATION_METHOD",),
+    Basis.LIMITED_DATA_SET: (),
+}
+CODEBOOK, PACKAGE = "codebook.md", "datapackage.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What a run counted while it wrote one table; `nulls` per column, in rows."""
+
+    rows: int
+    files: tuple[FileEntry, ...]
+    nulls: Mapping[str, int]
+    quarantined: int
+
+
+def build_manifest(
+    plan: Plan,
+    judgment: Judgment,
+    decision: Decision,
+    facts: Mapping[str, TableFacts],
+    *,
+    release: str,
+    aad: str | None,
+    created: date,
+    sources: Mapping[str, str],
+    unread: Mapping[str, int],
+    recipients: Sequence[str],
+    documents: Sequence[DocumentEntry],
+) -> Manifest:
+    """Return the manifest of what was really written."""
+    uses_zip = bool(plan.steps_of(GeneralizeZip))
+    methods = sorted({step.transform.method for _, step in plan.steps_of(Pseudonymize)})  # type: ignore[attr-defined]
+    return Manifest(
+        format="deid-release/1",
+        release=release,
+        profile=plan.request.profile.value,
+        created=created,
+        request=plan.request.name,
+        request_sha256=plan.request.digest,
+        policy=plan.policy.name,
+        policy_version=plan.policy.version,
+        policy_sha256=plan.policy.digest,
+        dataset_sha256=plan.dataset.digest,
+        basis_claimed=plan.policy.basis.value,
+        basis_earned=judgment.earned.value,
+        tables={planned.table.name: _table_entry(planned, facts[planned.table.name]) for planned in plan.tables},
+        disclosure=Suppression(
+            patients_released=shown(int(decision.patients.selected.sum())),
+            patients_suppressed=shown(decision.suppressed_patients),
+            k=plan.policy.limits.k,
+        ),
+        versions=Versions(deid=deid.__version__, pyarrow=pa.__version__),
+        aad=aad,
+        documents=tuple(documents),
+        paragraphs=tuple(dict.fromkeys(finding.paragraph for finding in judgment.findings)),
+        method=METHODS[plan.policy.basis],
+        period=plan.period.label if plan.period else None,
+        reference_date=plan.reference_date,
+        dates_treatment=dates_treatment(plan),
+        pseudonyms=", ".join(methods) or None,
+        census_vintage=places.CENSUS_VINTAGE if uses_zip else None,
+        census_sha256=places.table_digest() if uses_zip else None,
+        source_sha256=dict(sources),
+        quarantined={name: shown(fact.quarantined) for name, fact in facts.items() if fact.quarantined},
+        unread=dict(unread),
+        recipients=tuple(recipients),
+    )
+
+
+def dates_treatment(plan: Plan) -> str:
+    """Return in one line how dates were treated, for programs that must know whether they may subtract them."""
+    ways = {
+        rule_text(step.transform)
+        for planned in plan.tables
+        for step in planned.written
+        if step.column.kind.name.endswith("_date") and step.measure is None
+    }
+    return "; ".join(sorted(ways)) or "no dates"
+
+
+def _table_entry(planned: TablePlan, fact: TableFacts) -> TableEntry:
+    return TableEntry(
+        rows=fact.rows,
+        files=fact.files,
+        columns=tuple(_column_entry(step, fact.nulls.get(step.column.name, 0)) for step in planned.written),
+    )
+
+
+def _column_entry(step: Step, nulls: int) -> ColumnEntry:
+    output = step.output
+    if output is None:
+        raise AssertionError("a dropped column has no entry")
+    meaning = step.measure.meaning if step.measure else step.column.kind.meaning
+    return ColumnEntry(
+        name=step.column.name,
+        kind=step.column.kind.name,
+        transform=rule_text(step.transform),
+        type=str(output.type),
+        domain=output.domain.describe(),
+        meaning=f"{meaning}; {output.meaning}",
+        citation=step.citation,
+        nulls=shown(nulls),
+    )
+
+
+def rule_text(transform: Transform) -> str:
+    """Return a transform as a policy writes it, on one line, options at their defaults left out."""
+    options = []
+    for option in dataclasses.fields(transform):  # type: ignore[arg-type]
+        value = getattr(transform, option.name)
+        if option.name == transform.primary:
+            options.insert(0, str(value))
+        elif value is not None and value != option.default:
+            options.append(f"{option.name}: {value}")
+    return f"{transform.name}: {', '.join(options)}" if options else transform.name
+
+
+def codebook(plan: Plan, facts: Mapping[str, TableFacts], release: str) -> str:
+    """Return the codebook as Markdown: what every column is, what was done to it, and what it may hold."""
+    request = plan.request
+    lines = [
+        f"# {request.name}, release {release}",
+        "",
+        f"{request.purpose} ({request.protocol or 'no protocol number'}), for {request.requester}.",
+        "",
+        f"- Legal basis claimed: {plan.policy.basis.value.replace('_', ' ')}",
+        f"- Policy: {plan.policy.name}, version {plan.policy.version}",
+        f"- Dates: {dates_treatment(plan)}",
+        f"- Ages are judged on {plan.reference_date}, when this release expires",
+    ]
+    if plan.policy.limits.k is not None:
+        lines.append(f"- At least {plan.policy.limits.k} patients share every combination of the quasi-identifiers")
+    if plan.policy.basis is Basis.EXPERT_DETERMINATION:
+        lines.append("- This software does not determine that the data are de-identified; an expert does")
+    lines += ["", "Do not try to identify anyone. Open with `deid open`; see the manifest for digests.", ""]
+    for planned in plan.tables:
+        lines += _codebook_table(planned, facts[planned.table.name])
+    return "\n".join(lines)
+
+
+def _codebook_table(planned: TablePlan, fact: TableFacts) -> list[str]:
+    lines = [
+        f"## {planned.table.name}",
+        "",
+        f"{shown(fact.rows)} rows",
+        "",
+        "| column | type | what it is | what was done | may hold | empty |",
+        "|---|---|---|---|---|---|",
+    ]
+    for step in planned.written:
+        entry = _column_entry(step, fact.nulls.get(step.column.name, 0))
+        lines.append(
+            f"| `{entry.name}` | {entry.type} | {entry.meaning} | {entry.transform} | {entry.domain} | {entry.nulls} |"
+        )
+    dropped = [step.column.name for step in planned.steps if step.output is None]
+    if dropped:
+        lines += ["", f"Left out by the policy: {', '.join(f'`{name}`' for name in dropped)}"]
+    return [*lines, ""]
+
+
+_FRICTIONLESS = {"int32": "integer", "int64": "integer", "double": "number", "date32[day]": "date", "string": "string"}
+
+
+def data_package(plan: Plan, facts: Mapping[str, TableFacts], release: str) -> bytes:
+    """Return datapackage.json (Data Package, frictionless): schemas and digests of the encrypted files."""
+    resources = []
+    for planned in plan.tables:
+        fields = [
+            {
+                "name": entry.name,
+                "type": _FRICTIONLESS.get(entry.type, "any"),
+                "description": f"{entry.meaning}; {entry.transform}",
+            }
+            for entry in (_column_entry(step, 0) for step in planned.written)
+        ]
+        resources += [
+            {
+                "name": file.name.removeprefix("data/").removesuffix(".parquet").replace("/", "-").lower(),
+                "path": file.name,
+                "format": "parquet",
+                "mediatype": "application/vnd.apache.parquet",
+                "encryption": "Parquet modular encryption, AES-256-GCM",
+                "bytes": file.bytes,
+                "hash": f"sha256:{file.sha256}",
+                "schema": {"fields": fields},
+            }
+            for file in facts[planned.table.name].files
+        ]
+    package = {
+        "name": f"{plan.request.name}-{release.lower()}",
+        "title": plan.request.purpose,
+        "profile": "data-package",
+        "resources": resources,
+    }
+    return msgspec.json.format(msgspec.json.encode(package), indent=2) + b"\n"
+
+
+def document_entry(name: str, data: bytes) -> DocumentEntry:
+    """Return the manifest's entry for a document."""
+    return DocumentEntry(name=name, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))

@@ -1,0 +1,129 @@
+"""Read typed rows of a source, each with its patient's position and whether it is bad.
+
+A bad row cannot be parsed, has no patient, names a patient whom the population table does not know, or is a second
+population row for one patient. Bad rows are counted by reason; a reason names the column and never a value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from deid.kinds import KINDS
+from deid.patients import Patients, Positions, Tagger
+from deid.schema import Column, DatasetDescription, Table
+from deid.sealed import SealedMap
+from deid.sources import Source
+from deid.values import parse
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class TypedRows:
+    """One batch: typed columns by name, and per row the patient's position (-1 for a bad row) and badness.
+
+    `raw` is the batch as read, for quarantine.
+    """
+
+    table: Table
+    raw: pa.RecordBatch
+    values: Mapping[str, pa.Array]
+    patient: Positions
+    bad: Flags
+
+    def __len__(self) -> int:
+        return int(self.raw.num_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMap:
+    """From the keys of a linking table to patients' positions."""
+
+    tagger: Tagger
+    positions: SealedMap
+
+    def find(self, keys: pa.Array) -> Positions:
+        """Return positions, -1 where the key is unknown."""
+        _, payload = self.positions.find(self.tagger.tags(keys))
+        found = payload.column(0).fill_null(-1).to_numpy(zero_copy_only=False)
+        return np.asarray(found, dtype=np.int32)
+
+
+class Rows:
+    """The one way a run reads its source."""
+
+    def __init__(self, source: Source, dataset: DatasetDescription, patients: Patients) -> None:
+        self._source = source
+        self._dataset = dataset
+        self._patients = patients
+        self.links: dict[str, LinkMap] = {}
+        self.reasons: dict[str, Counter[str]] = {}
+
+    def read(self, table: Table, columns: Sequence[str]) -> Iterator[TypedRows]:
+        """Yield typed batches of `columns`; `reasons[table]` holds the bad rows' reasons after the last one."""
+        reasons = self.reasons[table.name] = Counter()
+        is_population = table.name == self._dataset.population
+        key = table.patient if table.patient is not None else table.link.on  # type: ignore[union-attr]
+        seen: Flags = np.zeros(0, bool)
+        names = list(dict.fromkeys([key, *columns]))
+        described = [self._described(table, name) for name in names]
+        for raw in self._source.read(table.name, names):
+            values: dict[str, pa.Array] = {}
+            bad: Flags = np.zeros(raw.num_rows, bool)
+            for column, cells in zip(described, raw.columns, strict=True):
+                values[column.name], unparsed = parse(column, cells)
+                if unparsed.any():
+                    reasons[f"{column.name} is not a valid {column.kind.value}"] += int(unparsed.sum())
+                    bad |= unparsed
+            if is_population:
+                patient, seen = self._population(values[key], bad, seen, reasons)
+            else:
+                patient = self._linked(table, values[key], bad, reasons)
+            yield TypedRows(table, raw, values, patient, bad)
+
+    def _described(self, table: Table, name: str) -> Column:
+        column = table.column(name)
+        # A linking key need not be described as anything else than what it is: an identifier, read as text.
+        return column if column is not None else Column(name, KINDS["unique_id"])
+
+    def _population(self, ids: pa.Array, bad: Flags, seen: Flags, reasons: Counter[str]) -> tuple[Positions, Flags]:
+        """Place the patients of a population batch; `seen` holds which positions this pass has met."""
+        _note_nulls(ids, bad, reasons)
+        good = np.flatnonzero(~bad)
+        patient = np.full(len(ids), -1, np.int32)
+        if len(good):
+            patient[good], _ = self._patients.admit(ids.take(pa.array(good)))
+        seen = np.append(seen, np.zeros(max(0, len(self._patients) - len(seen)), bool))
+        first = np.zeros(len(ids), bool)
+        first[good[np.unique(patient[good], return_index=True)[1]]] = True
+        again = ~bad & (~first | seen[np.maximum(patient, 0)])
+        if again.any():
+            reasons["a second row for one patient"] += int(again.sum())
+            bad |= again
+        seen[patient[first & ~again]] = True
+        patient[bad] = -1
+        return patient, seen
+
+    def _linked(self, table: Table, keys: pa.Array, bad: Flags, reasons: Counter[str]) -> Positions:
+        _note_nulls(keys, bad, reasons)
+        patient = self._patients.find(keys) if table.link is None else self.links[table.name].find(keys)
+        orphans = (patient < 0) & ~bad
+        if orphans.any():
+            reasons["no such patient in the population table"] += int(orphans.sum())
+            bad |= orphans
+        patient = patient.copy()
+        patient[bad] = -1
+        return patient
+
+
+def _note_nulls(ids: pa.Array, bad: Flags, reasons: Counter[str]) -> None:
+    missing = ids.is_null().to_numpy(zero_copy_only=False) & ~bad
+    if missing.any():
+        reasons["the patient key is empty"] += int(missing.sum())
+        bad |= missing

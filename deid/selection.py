@@ -1,0 +1,123 @@
+"""Evaluate a cohort's predicates on typed rows.
+
+What each predicate means is specified in docs/formats/request.md, section "cohort".
+A null never matches.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deid.cohort import Predicate
+from deid.patients import NO_DAY
+from deid.schema import Column, Table
+
+Flags = npt.NDArray[np.bool_]
+Days = npt.NDArray[np.int32]
+
+_HIERARCHICAL = frozenset({"icd10cm", "icd10pcs", "icd10", "icd9cm", "icd_any"})
+_START_OF_VISIT = ("admit_date", "service_date")
+_SAME_KIND: dict[str, tuple[str, ...]] = {"service_date": ("service_date", "admit_date"), "age": ()}
+
+
+def carriers(table: Table, predicate: Predicate) -> tuple[Column, ...]:
+    """Return the columns of `table` on which `predicate` is evaluated; empty where the table does not carry it.
+
+    A predicate on age is evaluated on the first day of the visit (and the birth date of the patient) where the table
+    has one, else on a column of kind age.
+    """
+    if predicate.kind == "age":
+        start = start_of_visit(table)
+        return (start,) if start is not None else tuple(table.of_kind("age"))
+    return tuple(table.of_kind(*_SAME_KIND.get(predicate.kind, (predicate.kind,))))
+
+
+def start_of_visit(table: Table) -> Column | None:
+    """Return the column that tells on which day a row's visit began: admission, else the first service date."""
+    for kind in _START_OF_VISIT:
+        column = next(table.of_kind(kind), None)
+        if column is not None:
+            return column
+    return None
+
+
+def end_of_visit(table: Table) -> Column | None:
+    """Return the column that tells on which day a row's visit ended: discharge, else the second service date."""
+    discharge = next(table.of_kind("discharge_date"), None)
+    if discharge is not None:
+        return discharge
+    services = list(table.of_kind("service_date"))
+    return services[1] if len(services) > 1 else None
+
+
+def matches(predicate: Predicate, column: Column, values: pa.Array, birth_days: Days) -> Flags:
+    """Return which rows match; `values` typed, length n; `birth_days` int32 of shape (n,), NO_DAY where unknown."""
+    if predicate.kind == "age" and column.kind.name != "age":
+        ages = whole_years(birth_days, days_of(values))
+        return _within(ages, ages >= 0, predicate.low, predicate.high)
+    if predicate.codes:
+        return _code_matches(predicate, values)
+    if pa.types.is_temporal(values.type):
+        days = days_of(values)
+        return _within(days, days != NO_DAY, _day(predicate.low), _day(predicate.high))
+    numbers = values.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    return _within(numbers, ~np.isnan(numbers), predicate.low, predicate.high)
+
+
+def _code_matches(predicate: Predicate, values: pa.Array) -> Flags:
+    if isinstance(values, pa.DictionaryArray):
+        matching = _code_matches(predicate, values.dictionary)
+        indices = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return np.asarray(np.append(matching, np.False_)[indices], bool)
+    text = pc.utf8_upper(values.cast(pa.string()))
+    hierarchical = predicate.kind in _HIERARCHICAL
+    if hierarchical:
+        text = pc.replace_substring(text, ".", "")
+    found: Flags = np.zeros(len(values), bool)
+    for code in predicate.codes:
+        wanted = code.upper().replace(".", "") if hierarchical else code.upper()
+        if hierarchical or wanted.endswith("*"):
+            hit = pc.starts_with(text, wanted.rstrip("*"))
+        else:
+            hit = pc.equal(text, wanted)
+        found |= pc.fill_null(hit, False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def days_of(values: pa.Array) -> Days:
+    """Return days since 1970-01-01 as int32, NO_DAY for null."""
+    days = values.cast(pa.date32()).cast(pa.int32())
+    return np.asarray(days.fill_null(NO_DAY).to_numpy(zero_copy_only=False), dtype=np.int32)
+
+
+def whole_years(birth: Days, day: Days) -> npt.NDArray[np.int32]:
+    """Return completed calendar years from `birth` to `day`, -1 where either is unknown or the order is wrong.
+
+    A person born on 29 February completes a year on 1 March of common years.
+    """
+    born, on = birth.astype("datetime64[D]"), day.astype("datetime64[D]")
+    born_month, on_month = born.astype("datetime64[M]"), on.astype("datetime64[M]")
+    months = on_month.astype(np.int64) - born_month.astype(np.int64)
+    not_yet = (on - on_month).astype(np.int64) < (born - born_month).astype(np.int64)
+    years = (months - not_yet) // 12
+    known = (birth != NO_DAY) & (day != NO_DAY) & (day >= birth)
+    return np.where(known, years, -1).astype(np.int32)
+
+
+def _within(values: npt.NDArray[Any], known: Flags, low: Any, high: Any) -> Flags:
+    inside = known.copy()
+    if low is not None:
+        inside &= values >= low
+    if high is not None:
+        inside &= values <= high
+    return inside
+
+
+def _day(value: date | int | None) -> int | None:
+    return (value - date(1970, 1, 1)).days if isinstance(value, date) else value

@@ -1,0 +1,1 @@
+"""The shelf of sinks: where transformed batches become a release on disk."""

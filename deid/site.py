@@ -1,0 +1,50 @@
+"""A site: where one installation keeps its keys, its trust root, its state and its releases.
+
+The document `site.yaml` is specified in docs/formats/site.md. Its folders hold only encrypted or public files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from deid.documents import load
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A parsed site file; every path is absolute.
+
+    `keys` is the key provider's URI, with its path made absolute for the `local` scheme.
+    `state` holds the crosswalk, quarantined rows and, during a run, sealed spill; `releases` what was published.
+    """
+
+    name: str
+    keys: str
+    trust: Path
+    state: Path
+    releases: Path
+
+
+class _Site(msgspec.Struct, forbid_unknown_fields=True):
+    site: str
+    keys: str
+    trust: str
+    state: str = "state"
+    releases: str = "releases"
+
+
+def load_site(path: Path) -> Site:
+    """Read the site file at `path`; raise DocumentError."""
+    document = load(path)
+    raw = document.into(_Site)
+    here = path.resolve().parent
+    scheme, colon, rest = raw.keys.partition(":")
+    if not colon or not rest:
+        raise document.fault(
+            "keys is not the URI of a key provider", at="$.keys", hint="write for instance `keys: local:keys/site.key`"
+        )
+    keys = f"{scheme}:{here / rest}" if scheme == "local" else raw.keys
+    return Site(raw.site, keys, here / raw.trust, here / raw.state, here / raw.releases)

@@ -1,0 +1,206 @@
+"""Delimited text: any delimiter, quoting and encoding, plain or compressed with gzip or zstd.
+
+pyarrow parses; its messages quote rows and cells, so none of them is ever passed on.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from deid.errors import SourceError
+from deid.kinds import Value
+from deid.schema import Column, Table
+from deid.sources.base import FileSource, compare_header, listed, refuse_headers
+from deid.sources.streams import TextFile, head_of
+
+BLOCK_BYTES = 8 << 20  # what is parsed at a time, whatever the number of columns; also the longest possible row
+_HEAD_BYTES = 1 << 20
+_DAY_LENGTH = 11  # `01-Jan-2026`; longer dates carry a time, and times hardly repeat
+_REPEATING = frozenset({"zip_code", "state", "county", "country", "city", "facility_state"})
+_LINE_BREAK = re.compile(b"\n")
+_COLUMN_NUMBER = re.compile(r"CSV column #(\d+)")
+
+
+class DelimitedSource(FileSource):
+    """A folder of delimited text files; see deid/sources/base.py for the interface."""
+
+    def check(self, tables: Mapping[str, Sequence[str]]) -> None:
+        """See Source."""
+        problems: list[str] = []
+        for name, columns in tables.items():
+            table = self._table(name, columns)
+            for file in self._files(table):
+                problems += compare_header(table, open_head(table, file).names, columns)
+        refuse_headers(problems)
+
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """See Source."""
+        described = self._table(table, columns)
+        digests: list[str] = []
+        for file in self._files(described):
+            yield from _read_file(described, file, columns, digests)
+        self._record(table, digests)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The names in the first line of a file, and the cells of the first row below it (empty if there is none)."""
+
+    names: list[str]
+    first_row: list[str]
+
+
+def open_head(table: Table, file: Path) -> Head:
+    """Return the head of a delimited file; raise SourceError if it holds no text."""
+    head = head_of(file, _HEAD_BYTES)
+    if not head.strip(b"\xef\xbb\xbf \t\r\n"):
+        raise SourceError(f"{table.name}: {file.name} is empty", hint="a transfer may have failed: fetch it again")
+    try:
+        decoder = codecs.getincrementaldecoder(table.text.encoding)(errors="strict")
+        text = decoder.decode(head).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        raise _not_text(table, file) from None
+    rows = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=table.text.delimiter,
+        quotechar=table.text.quote or None,
+        quoting=csv.QUOTE_MINIMAL if table.text.quote else csv.QUOTE_NONE,
+    )
+    try:
+        names = next((row for row in rows if row), [])
+    except csv.Error:
+        raise SourceError(
+            f"{table.name}: the first line of {file.name} is not a header", hint="check `delimiter` and `quote`"
+        ) from None
+    try:
+        return Head(names, next((row for row in rows if row), []))
+    except csv.Error:  # a row with a very long cell: there is a row, and that is all that matters here
+        return Head(names, [""])
+
+
+def _read_file(table: Table, file: Path, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:
+    head = open_head(table, file)
+    # The header is compared again: the file may have been exchanged since `check`.
+    refuse_headers(compare_header(table, head.names, columns))
+    ragged = [0]
+    with TextFile(file, quote=table.text.quote.encode()) as stream:
+        try:
+            for batch in _batches(table, stream, columns, head, ragged):
+                _refuse_line_breaks(table, batch)
+                yield batch
+        except (pa.ArrowException, OSError, UnicodeError, ValueError) as error:
+            raise _translated(table, file, head.names, str(error)) from None
+        digests.append(stream.finish())
+        _refuse_damage(table, stream, len(head.names), ragged[0])
+
+
+def _batches(
+    table: Table, stream: TextFile, columns: Sequence[str], head: Head, ragged: list[int]
+) -> Iterator[pa.RecordBatch]:
+    def count(_: object) -> str:
+        ragged[0] += 1
+        return "skip"
+
+    if not head.first_row:  # a header alone, perhaps without its line end, which pyarrow takes for an empty file
+        return
+    cells = dict(zip(head.names, head.first_row, strict=False))
+    described = [column for column in table.columns if column.name in set(columns)]
+    reader = arrow_csv.open_csv(
+        pa.PythonFile(stream, mode="r"),
+        read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES, encoding=table.text.encoding),
+        parse_options=arrow_csv.ParseOptions(
+            delimiter=table.text.delimiter,
+            quote_char=table.text.quote or False,
+            newlines_in_values=True,  # costs nothing measurable, and a quoted line break never splits a row
+            invalid_row_handler=count,
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            include_columns=list(columns),
+            column_types={column.name: _type(column, cells.get(column.name, "")) for column in described},
+            null_values=list(table.text.nulls),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+    try:
+        yield from reader
+    finally:
+        reader.close()
+
+
+def _type(column: Column, first_cell: str) -> pa.DataType:
+    """Return dictionary<int32, string> where values repeat, so that every later step works on distinct values only."""
+    kind = column.kind
+    days = kind.value is Value.DATE and len(first_cell) <= _DAY_LENGTH
+    if days or kind.value in (Value.CODE, Value.INTEGER) or kind.name in _REPEATING:
+        return pa.dictionary(pa.int32(), pa.string())
+    return pa.string()
+
+
+def _refuse_line_breaks(table: Table, batch: pa.RecordBatch) -> None:
+    """Refuse a line break in a cell that is no free text: a stray quote has swallowed the rows that follow it."""
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        column = table.column(name)
+        if column is None or column.kind.value is Value.NOTE:
+            continue
+        plain = values.dictionary if isinstance(values, pa.DictionaryArray) else values
+        content = plain.buffers()[2]
+        if content is not None and _LINE_BREAK.search(memoryview(content)):
+            raise SourceError(
+                f"{table.name}: a line break inside a cell of {name}, which is not free text",
+                hint="a quote is not closed: mend the file, write `quote: none` if quotes are plain characters, "
+                "or describe the column as free_text",
+            )
+
+
+def _refuse_damage(table: Table, stream: TextFile, width: int, ragged: int) -> None:
+    """Raise SourceError for what only shows when the whole file has gone by."""
+    where = f"{table.name}: {stream.path.name}"
+    if stream.nuls and not table.text.encoding.startswith(("utf-16", "utf-32")):
+        raise SourceError(f"{where} holds {stream.nuls} NUL bytes", hint="the file is damaged or not text: fetch again")
+    if stream.quotes % 2 and table.text.quote:
+        # An open quote at the end swallows every row after it, and a parser sees nothing wrong.
+        raise SourceError(
+            f"{where} holds an odd number of quotes, so one is not closed",
+            hint="mend the file, or write `quote: none` if quotes are plain characters",
+        )
+    if ragged:
+        # Never quarantined: in a ragged row cells stand under wrong names, and perhaps in rows that look whole.
+        raise SourceError(
+            f"{where} has {ragged} rows with more or fewer cells than its {width} columns",
+            hint="check `delimiter` and `quote`, and ask the sender to quote cells that hold the delimiter",
+        )
+
+
+def _not_text(table: Table, file: Path, column: str | None = None) -> SourceError:
+    where = f"column {listed([column])} of {file.name}" if column is not None else file.name
+    return SourceError(
+        f"{table.name}: {where} is not {table.text.encoding} text",
+        hint="save the file as UTF-8, or write its `encoding` in the description",
+    )
+
+
+def _translated(table: Table, file: Path, names: Sequence[str], said: str) -> SourceError:
+    """Return our words for what pyarrow said; its own quote the row."""
+    lowered = said.lower()
+    if "utf8" in lowered or "utf-8" in lowered or "codec" in lowered or "decode" in lowered:
+        found = _COLUMN_NUMBER.search(said)
+        at = int(found[1]) if found else len(names)
+        return _not_text(table, file, names[at] if at < len(names) else None)
+    if "straddling" in lowered or "out of sync" in lowered:
+        return SourceError(
+            f"{table.name}: {file.name} has a row longer than {BLOCK_BYTES >> 20} MiB, or a quote that is not closed",
+            hint="mend the file, or write `quote: none` if quotes are plain characters",
+        )
+    return SourceError(
+        f"{table.name}: {file.name} could not be parsed as delimited text", hint="check `delimiter` and `quote`"
+    )

@@ -1,0 +1,214 @@
+"""Read a dataset description; the format page is docs/formats/dataset.md.
+
+A description may stand on a built-in one (`format: synthea_csv`), whose tables it then overrides or extends.
+"""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from deid.documents import Document, load
+from deid.errors import DocumentError
+from deid.kinds import KINDS, Role, Value
+from deid.schema import Column, DatasetDescription, Link, Table, TextFormat
+from deid.sources.base import locate
+from deid.sources.paths import PathError, compile_path
+from deid.sources.spelling import BUILT_IN, FORMATS, GUESS, RawColumn, RawTable, Spelled, built_in, lay_over, spell
+
+
+def load_dataset(path: Path) -> DatasetDescription:
+    """Read the description at `path`; raise DocumentError for whatever is unknown, missing, doubled or impossible."""
+    document = load(path)
+    own = spell(document)
+    _refuse_guesses(own)
+    if own.raw.format not in FORMATS:
+        raise document.fault(
+            f"there is no format {own.raw.format!r}", at="$.format", hint=f"formats are {', '.join(FORMATS)}"
+        )
+    spelled = lay_over(own, built_in(own.raw.format) if own.raw.format in BUILT_IN else None)
+    root = (path.resolve().parent / own.raw.root).resolve()
+    tables = _tables(spelled, root)
+    population = _named(spelled, tables, "population", "patients")
+    encounters = _named(spelled, tables, "encounters", "encounters")
+    if population is None or population.patient is None:
+        raise document.fault(
+            "no population table with a patient column",
+            at="$.population",
+            hint="name the table that has exactly one row for each patient, and its `patient` column",
+        )
+    return DatasetDescription(
+        name=own.raw.dataset,
+        format=own.raw.format,
+        root=root,
+        tables=tuple(tables.values()),
+        population=population.name,
+        encounters=encounters.name if encounters else None,
+        confirmed=own.raw.confirmed,
+        digest=document.digest,
+    )
+
+
+def _refuse_guesses(own: Spelled) -> None:
+    """Refuse a draft that was marked as confirmed while guesses still stand in it."""
+    guesses = [f"{t}.{c}" for t, columns in own.columns.items() for c, spec in columns.items() if _is_guess(spec)]
+    if guesses and own.raw.confirmed:
+        table, _, column = guesses[0].partition(".")
+        raise own.document.fault(
+            f"{len(guesses)} kinds are still guesses, written with {GUESS!r}; the first is that of {guesses[0]}",
+            at=f"$.tables.{table}.columns.{column}",
+            hint=f"decide each kind and remove its {GUESS!r}, or write `confirmed: false`",
+        )
+
+
+def _is_guess(column: RawColumn) -> bool:
+    return column.kind.endswith(GUESS)
+
+
+def _tables(spelled: Spelled, root: Path) -> dict[str, Table]:
+    tables: dict[str, Table] = {}
+    for name, raw in spelled.raw.tables.items():
+        table = _table(name, raw, spelled)
+        try:
+            found = locate(root, table.path)
+        except DocumentError as error:
+            raise spelled.document.fault(
+                f"{name}: {error.message}", at=f"$.tables.{name}.path", hint=error.hint
+            ) from None
+        if found or not raw.optional:
+            tables[name] = table
+    for table in tables.values():
+        _check_link(spelled.document, table, tables)
+    return tables
+
+
+def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
+    document, at = spelled.document, f"$.tables.{name}"
+    if sum(bool(way) for way in (raw.patient, raw.link, raw.reference)) != 1:
+        raise document.fault(
+            f"{name}: exactly one of patient, link and reference says how rows reach a patient",
+            at=at,
+            hint="write `patient: <column>`, or `link: {to: <table>, on: <column>}`, "
+            "or `reference: true` for a table about no patient",
+        )
+    tree = BUILT_IN.get(spelled.raw.format, spelled.raw.format) == "fhir_bulk"
+    if tree != (raw.resource is not None) or (raw.each and not tree):
+        raise document.fault(
+            f"{name}: resource is written for FHIR tables and only there",
+            at=at,
+            hint="write for instance `resource: Patient`; `resource` and `each` belong to the FHIR formats",
+        )
+    path = raw.path or (f"{raw.resource}.*ndjson*" if raw.resource else "")
+    columns = spelled.columns[name]
+    if not path or not columns:
+        raise document.fault(f"{name}: no {'columns' if path else 'path'}", at=at, hint="every table has both")
+    built = tuple(_column(document, name, column, spec, raw, tree) for column, spec in columns.items())
+    kinds = {column.name: column.kind.name for column in built}
+    if raw.patient is not None and kinds.get(raw.patient) != "patient_id":
+        raise document.fault(
+            f"{name}: the patient column must be a described column of kind patient_id",
+            at=f"{at}.patient",
+            hint="name the column that holds the source's key for a patient, and describe it as patient_id",
+        )
+    return Table(
+        name=name,
+        path=path,
+        columns=built,
+        patient=raw.patient,
+        link=Link(raw.link.to, raw.link.on, raw.link.key or raw.link.on) if raw.link else None,
+        text=_text(document, raw, at),
+        resource=raw.resource,
+        each=raw.each,
+        optional_columns=bool(raw.optional_columns),
+    )
+
+
+def _column(document: Document, table: str, name: str, spec: RawColumn, raw: RawTable, tree: bool) -> Column:
+    at = f"$.tables.{table}.columns.{name}"
+    kind = KINDS.get(spec.kind.removesuffix(GUESS))
+    if kind is None:
+        raise document.fault(
+            f"{table}.{name}: there is no kind {spec.kind!r}", at=at, hint="docs/reference/kinds.md lists every kind"
+        )
+    date_format = spec.date_format or (raw.date_format if kind.value is Value.DATE else None) or "iso"
+    if date_format != "iso" and ("%" not in date_format or kind.value is not Value.DATE):
+        raise document.fault(
+            f"{table}.{name}: date_format is `iso` or a pattern such as %d-%b-%Y, and stands at dates only",
+            at=at,
+            hint="remove it, or describe the column as a date",
+        )
+    if tree != (spec.path is not None):
+        raise document.fault(
+            f"{table}.{name}: path is written for every column of a FHIR table, and only there",
+            at=at,
+            hint="write `{kind: sex, path: gender}`",
+        )
+    if spec.path is not None:
+        try:
+            joins = compile_path(spec.path).joins
+        except PathError as error:
+            raise document.fault(f"{table}.{name}: {error}", at=at, hint="docs/formats/dataset.md, paths") from None
+        if joins and kind.role is not Role.DIRECT:
+            raise document.fault(
+                f"{table}.{name}: `|join` makes one value of several, and is for direct identifiers only",
+                at=at,
+                hint="write `each:` to get one row for each element",
+            )
+    return Column(name, kind, date_format, spec.path)
+
+
+def _text(document: Document, raw: RawTable, at: str) -> TextFormat:
+    plain = TextFormat()
+    delimiter = plain.delimiter if raw.delimiter is None else raw.delimiter
+    quote = plain.quote if raw.quote is None else raw.quote.removeprefix("none")
+    encoding = (raw.encoding or plain.encoding).lower()
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '\r\n\0"':
+        raise document.fault("delimiter is one ASCII character", at=f"{at}.delimiter", hint='for tabs write "\\t"')
+    if len(quote) > 1 or not quote.isascii() or (quote and quote in f"\r\n\0{delimiter}"):
+        raise document.fault("quote is one ASCII character, or none", at=f"{at}.quote", hint="write `quote: none`")
+    try:
+        codecs.getincrementaldecoder(encoding)()
+        readable = isinstance(codecs.decode(b"", encoding), str)  # codecs such as base64 are no text encodings
+    except (LookupError, TypeError, ValueError):
+        readable = False
+    if not readable:
+        raise document.fault("there is no such encoding", at=f"{at}.encoding", hint="utf-8, latin-1 or cp1252")
+    nulls = plain.nulls if raw.nulls is None else tuple(raw.nulls)
+    return TextFormat(delimiter, quote, encoding, nulls)
+
+
+def _check_link(document: Document, table: Table, tables: dict[str, Table]) -> None:
+    if table.link is None:
+        return
+    at, link = f"$.tables.{table.name}.link", table.link
+    target = tables.get(link.to)
+    if target is None or target.patient is None:
+        raise document.fault(
+            f"{table.name}: links to {link.to}, which is not a table with a patient column",
+            at=at,
+            hint="a link is one step: name the table that holds both the key and the patient",
+        )
+    for side, column in ((table, link.on), (target, link.key)):
+        described = side.column(column)
+        if described is None or not described.kind.is_identifier_code:
+            raise document.fault(
+                f"{table.name}: the link needs {side.name}.{column}, described as an identifier",
+                at=at,
+                hint="describe it, for instance as claim_id or encounter_id",
+            )
+
+
+def _named(spelled: Spelled, tables: dict[str, Table], field: str, usual: str) -> Table | None:
+    """Return the table that plays a part: as written, else the one that bears the usual name, else None."""
+    written: str | None = getattr(spelled.raw, field)
+    if written is None:
+        return tables.get(usual)
+    if written not in tables and written in spelled.raw.tables and field == "encounters":
+        return None  # a built-in table without a file in this dataset
+    if written not in tables:
+        raise spelled.document.fault(
+            f"{field}: the table {written} is not in the dataset",
+            at=f"$.{field}",
+            hint="name a described table whose file exists, or correct its path",
+        )
+    return tables[written]

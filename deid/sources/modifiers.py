@@ -1,0 +1,64 @@
+"""What a FHIR record says must be understood: modifier extensions, and implicit rules.
+
+A modifier extension may turn the meaning of what it stands on into its opposite ("was not given"), so a reader that
+does not know one must not use the element: HL7 FHIR R4, section 2.4.2. The same holds of `implicitRules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deid.sources.paths import Path
+
+MODIFIER = "modifierExtension"
+RULES = "implicitRules"
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What the description names: (place, URL) of modifier extensions, and whether implicit rules are read."""
+
+    modifiers: frozenset[tuple[str, str]]
+    rules: bool
+
+
+def understood(paths: Iterable[Path], each: str | None) -> Understood:
+    """Return what these compiled paths name; places are members joined by dots, without indices."""
+    named: set[tuple[str, str]] = set()
+    rules = False
+    for path in paths:
+        members = [] if path.absolute or not each else each.split(".")
+        for step in path.steps:
+            members.append(step.name)
+            if step.name == MODIFIER:
+                urls = {url for selector in step.selectors if selector.key == ("url",) for url in selector.values}
+                named |= {(".".join(members), url) for url in urls}
+        rules = rules or members[:1] == [RULES]
+    return Understood(frozenset(named), rules)
+
+
+def not_understood(record: dict[str, Any], known: Understood) -> str | None:
+    """Return why a whole, decoded record must be withheld, or None where nothing in it stands unexplained."""
+    if RULES in record and not known.rules:
+        return RULES
+    if any(found not in known.modifiers for found in _modifiers(record, ())):
+        return MODIFIER
+    return None
+
+
+def _modifiers(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _modifiers(one, place)
+    elif isinstance(value, dict):
+        for member, inner in value.items():
+            if member == "contained":  # never read, so nothing in it can mislead
+                continue
+            here = (*place, member)
+            if member == MODIFIER:
+                for one in inner if isinstance(inner, list) else [inner]:
+                    yield ".".join(here), str(one.get("url", "")) if isinstance(one, dict) else ""
+            else:
+                yield from _modifiers(inner, here)

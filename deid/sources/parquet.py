@@ -1,0 +1,118 @@
+"""Parquet: one file, several by pattern, or a folder of files as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from deid.errors import SourceError
+from deid.schema import Table
+from deid.sources.base import FileSource, compare_header, refuse_headers, unreadable
+from deid.sources.streams import HashingFile
+
+BATCH_ROWS = 65_536
+
+
+class ParquetSource(FileSource):
+    """A folder of Parquet files; see deid/sources/base.py for the interface."""
+
+    def check(self, tables: Mapping[str, Sequence[str]]) -> None:
+        """See Source."""
+        problems: list[str] = []
+        for name, columns in tables.items():
+            table = self._table(name, columns)
+            for file in self._files(table):
+                with _opened(table, file) as parquet:
+                    schema = parquet.schema_arrow
+                problems += compare_header(table, schema.names, columns)
+                problems += [
+                    f"{name}: {field.name} holds nested values"
+                    for field in schema
+                    if field.name in columns and pa.types.is_nested(field.type)
+                ]
+        refuse_headers(problems)
+
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """See Source."""
+        self.check({table: columns})
+        described = self._table(table, columns)
+        digests: list[str] = []
+        for file in self._files(described):
+            yield from _read_file(described, file, columns, digests)
+        self._record(table, digests)
+
+
+def _read_file(table: Table, file: Path, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:
+    # Parquet is read by jumping, so its digest takes a pass of its own; the file's identity, size and time of change
+    # before and after tie that pass to the rows that were read.
+    before = _identity(file)
+    digest = _digest(file)
+    with _opened(table, file) as parquet:
+        try:
+            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
+                yield _with_nulls(table, batch.select(list(columns)))
+        except (pa.ArrowException, OSError, ValueError):
+            raise _damaged(table, file) from None
+    if _identity(file) != before:
+        raise SourceError(
+            f"{table.name}: {file.name} changed while it was read", hint="run again when nothing writes to the source"
+        )
+    digests.append(digest)
+
+
+def _opened(table: Table, file: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file)
+    except (pa.ArrowException, OSError, ValueError):
+        raise _damaged(table, file) from None
+
+
+def _damaged(table: Table, file: Path) -> SourceError:
+    return SourceError(
+        f"{table.name}: {file.name} is not a whole Parquet file",
+        hint="a transfer may have been cut: fetch the file again and compare its digest with the sender's",
+    )
+
+
+def _identity(file: Path) -> tuple[int, int, int]:
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise unreadable(file, error) from None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _digest(file: Path) -> str:
+    stream = HashingFile(file)
+    try:
+        return stream.finish()
+    finally:
+        stream.close()
+
+
+def _with_nulls(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the batch with cells that are spelled as nulls made null, as in every other source."""
+    columns = [_nulled(values, table.text.nulls) for values in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _nulled(values: pa.Array, nulls: tuple[str, ...]) -> pa.Array:
+    kind = values.type
+    if isinstance(values, pa.DictionaryArray):
+        if not _is_text(kind.value_type):
+            return values
+        words = _nulled(values.dictionary, nulls)
+        if words.null_count == values.dictionary.null_count:
+            return values
+        return words.take(values.indices).dictionary_encode()
+    if not _is_text(kind):
+        return values
+    return pc.if_else(pc.is_in(values, value_set=pa.array(nulls, kind)), pa.scalar(None, kind), values)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -1,0 +1,180 @@
+"""Verification of what was really written: staged files are read back from disk and held against the plan.
+
+What is checked: every digest; every column against its step's output domain; row counts; that every patient of every
+table is one whom the population released; k, counted again on the released vectors; that released text holds none of
+its patient's own identifiers; that the envelope holds exactly one stanza for each recipient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from deid.decision import Decision
+from deid.disclosure.k_anonymity import quasi_identifier_steps, vector_texts
+from deid.errors import VerificationError
+from deid.observers import scattered, unpack_identifiers
+from deid.patients import Tagger
+from deid.plan import Plan, Step, TablePlan
+from deid.prf import base32
+from deid.sinks.encrypted_parquet import WrittenFile
+from deid.sinks.read_back import read_back
+from deid.sinks.release_keys import ReleaseKeys
+from deid.tags import TagIndex
+from deid.transforms.pseudonymize import Pseudonymize
+from deid.transforms.redact_note import RedactNote
+
+Progress = Callable[[str, int], None]
+DEFECT = "nothing was published; report this as a defect of deid, with the name of the column and the rule"
+
+
+def verify_staged(
+    plan: Plan,
+    decision: Decision,
+    folder: Path,
+    written: Mapping[str, Sequence[WrittenFile]],
+    keys: ReleaseKeys,
+    progress: Progress,
+) -> None:
+    """Read every staged file back and raise VerificationError at the first promise that does not hold."""
+    check = _Check(plan, decision)
+    population = plan.dataset.population
+    for planned in sorted(plan.tables, key=lambda planned: planned.table.name != population):
+        name = planned.table.name
+        expected = sum(file.rows for file in written[name])
+        found = 0
+        progress(f"verifying {name}", 0)
+        for batch in read_back(folder, written[name], keys):
+            check.batch(planned, batch)
+            found += batch.num_rows
+            progress(f"verifying {name}", batch.num_rows)
+        if found != expected:
+            raise VerificationError(f"{name} has {found:,} rows on disk; {expected:,} were written", hint=DEFECT)
+    check.finish()
+
+
+class _Check:
+    """Holds what must be remembered between batches: released pseudonyms, and counts of quasi-identifier vectors."""
+
+    def __init__(self, plan: Plan, decision: Decision) -> None:
+        self._plan, self._decision = plan, decision
+        self._needs_patients = plan.policy.limits.k is not None or plan.request.cohort is not None
+        self._released: TagIndex | None = None
+        self._classes = TagIndex()
+        self._counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self._tagger = Tagger.fresh()
+        self._positions: TagIndex | None = None
+        self._notes = bool(plan.steps_of(RedactNote))
+
+    def batch(self, planned: TablePlan, batch: pa.RecordBatch) -> None:
+        """Check one batch of a table."""
+        for step, values in zip(planned.written, batch.columns, strict=True):
+            _in_domain(planned, step, values)
+        key = patient_pseudonym(planned)
+        if key is not None and self._needs_patients:
+            self._patients(planned, batch.column(key.column.name))
+        if planned.table.name == self._plan.dataset.population and self._plan.policy.limits.k is not None:
+            self._count_vectors(batch)
+        if self._notes:
+            self._text(planned, batch, key)
+
+    def finish(self) -> None:
+        """Check what only the whole tells: the smallest class."""
+        k = self._plan.policy.limits.k
+        if k is not None and len(self._counts) and int(self._counts.min()) < k:
+            small = int((self._counts < k).sum())
+            raise VerificationError(f"{small:,} classes of released patients are smaller than k = {k}", hint=DEFECT)
+
+    def _patients(self, planned: TablePlan, pseudonyms: pa.Array) -> None:
+        tags = pseudonym_tags(pseudonyms)
+        if planned.table.name == self._plan.dataset.population:
+            self._released = TagIndex() if self._released is None else self._released
+            _, is_new = self._released.add(tags)
+            if not is_new.all():
+                raise VerificationError(
+                    f"{int((~is_new).sum()):,} patients stand twice in {planned.table.name}", hint=DEFECT
+                )
+        elif self._released is not None and (self._released.find(tags) < 0).any():
+            raise VerificationError(f"{planned.table.name} holds rows of patients who were not released", hint=DEFECT)
+
+    def _count_vectors(self, batch: pa.RecordBatch) -> None:
+        columns = [batch.column(step.column.name) for step in quasi_identifier_steps(self._plan)]
+        classes, _ = self._classes.add(self._tagger.tags(vector_texts(columns, batch.num_rows)))
+        grown = np.zeros(len(self._classes), np.int64)
+        grown[: len(self._counts)] = self._counts
+        np.add.at(grown, classes, 1)
+        self._counts = grown
+
+    def _text(self, planned: TablePlan, batch: pa.RecordBatch, key: Step | None) -> None:
+        from deid.notes import KnownIdentifiers, leaks  # noqa: PLC0415 - heavy, and only where notes are released
+
+        steps = [step for step in planned.written if isinstance(step.transform, RedactNote)]
+        if not steps:
+            return
+        if key is None or self._decision.identifiers is None:
+            raise VerificationError(
+                f"the notes of {planned.table.name} cannot be checked against their patients",
+                hint="release the patient's pseudonym beside the notes",
+            )
+        position = self._position_of(batch.column(key.column.name))
+        _, packed = self._decision.identifiers.find(scattered(position))
+        known = [KnownIdentifiers(unpack_identifiers(text)) for text in packed.column(0).to_pylist()]
+        for step in steps:
+            notes = batch.column(step.column.name).to_pylist()
+            held = sum(1 for note, own in zip(notes, known, strict=True) if note and leaks(note, own))
+            if held:
+                raise VerificationError(
+                    f"{held:,} texts of {planned.table.name}.{step.column.name} hold identifiers of their own patient",
+                    hint=DEFECT,
+                )
+
+    def _position_of(self, pseudonyms: pa.Array) -> npt.NDArray[np.int32]:
+        if self._positions is None:
+            self._positions = TagIndex()
+            for start in range(0, len(self._decision.patients), 65_536):
+                matrix = self._decision.patients.surrogate[: len(self._decision.patients)][start : start + 65_536]
+                self._positions.add(pseudonym_tags(base32(matrix)))
+        return self._positions.find(pseudonym_tags(pseudonyms))
+
+
+def patient_pseudonym(planned: TablePlan) -> Step | None:
+    """Return the step that releases the patient's pseudonym in a table, if any."""
+    own = (s for s in planned.written if s.column.kind.name == "patient_id" and isinstance(s.transform, Pseudonymize))
+    return next(own, None)
+
+
+def pseudonym_tags(pseudonyms: pa.Array) -> npt.NDArray[np.uint64]:
+    """Return a 64-bit tag for each 24-character pseudonym, which must not be null; uint64 of shape (n,)."""
+    if isinstance(pseudonyms, pa.DictionaryArray):
+        return np.asarray(pseudonym_tags(pseudonyms.dictionary)[pseudonyms.indices.to_numpy()], np.uint64)
+    if pseudonyms.null_count:
+        raise VerificationError("a released row has no patient pseudonym", hint=DEFECT)
+    data = pseudonyms.cast(pa.string())
+    text = np.frombuffer(data.buffers()[2] or b"", np.uint8)[24 * data.offset : 24 * (data.offset + len(data))]
+    words = np.ascontiguousarray(text.reshape(len(data), 24)).view(np.uint64)
+    # Distinct odd factors keep the three words apart; the texts themselves are uniform, so no key is needed.
+    factors = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
+    mixed = words[:, 0] * factors[0] ^ words[:, 1] * factors[1] ^ words[:, 2] * factors[2]
+    return scattered(mixed)
+
+
+def _in_domain(planned: TablePlan, step: Step, values: pa.Array) -> None:
+    if step.output is None:
+        raise AssertionError("a dropped column was written")
+    outside = step.output.domain.violations(values)
+    if outside:
+        raise VerificationError(
+            f"{outside:,} values of {planned.table.name}.{step.column.name} lie outside what {step.transform.name} "
+            f"may write ({step.output.domain.describe()})",
+            hint=DEFECT,
+        )
+
+
+def check_envelope(stanzas: int, recipients: int) -> None:
+    """Raise VerificationError unless the envelope holds exactly one stanza for each recipient."""
+    if stanzas != recipients:
+        raise VerificationError(f"the envelope holds {stanzas} stanzas for {recipients} recipients", hint=DEFECT)
