@@ -248,7 +248,7 @@ class Stays:
     def followed(self, into: SealedMap) -> None:
         """Write (patient, first day, last day) -> followed by another stay, for every stay."""
         for part in self.rows.partitions():
-            patient, start, end = (part.column(i).to_numpy().astype(np.int64) for i in range(3))
+            patient, start, end = (part.column(n).to_numpy().astype(np.int64) for n in ("patient", "start", "end"))
             order = np.lexsort((start, patient))
             keys = patient[order] * (1 << 32) + start[order]
             after = np.searchsorted(keys, patient * (1 << 32) + end, side="right")

@@ -105,6 +105,8 @@ class BatchCmac:
         return np.frombuffer(mac.finalize(), np.uint8)
 
     def _encrypt(self, blocks: Bytes) -> Bytes:
+        if not blocks.size:
+            return blocks
         cipher = self._cipher.encryptor()
         return np.frombuffer(cipher.update(np.ascontiguousarray(blocks).data.cast("B")), np.uint8).reshape(-1, BLOCK)
 

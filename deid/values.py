@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from deid.buffers import over_dictionary, spans, validity
+from deid.buffers import in_use, spans, validity
 from deid.date_text import as_dates, is_date_format, parse_dates
 from deid.days import FIRST_DAY, LAST_DAY, day_numbers
 from deid.errors import DocumentError, SourceError
@@ -67,7 +67,7 @@ def _parse_dictionary(column: Column, values: pa.DictionaryArray) -> Parsed:
     if column.kind.value in _TYPES:
         return entries.take(values.indices), flags
     indices = values.indices.cast(pa.int32())
-    return over_dictionary(pa.DictionaryArray.from_arrays(indices, entries), lambda used: used), flags
+    return in_use(pa.DictionaryArray.from_arrays(indices, entries)), flags
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -25,6 +25,8 @@ from deid.sinks.encrypted_parquet import WrittenFile
 from deid.sinks.read_back import read_back
 from deid.sinks.release_keys import ReleaseKeys
 from deid.tags import TagIndex
+from deid.transforms.domains import Between
+from deid.transforms.generalize_date import GeneralizeDate
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote
 
@@ -74,6 +76,7 @@ class _Check:
         """Check one batch of a table."""
         for step, values in zip(planned.written, batch.columns, strict=True):
             _in_domain(planned, step, values)
+            self._closed_at_90(planned, step, values)
         key = patient_pseudonym(planned)
         if key is not None and self._needs_patients:
             self._patients(planned, batch.column(key.column.name))
@@ -88,6 +91,18 @@ class _Check:
         if k is not None and len(self._counts) and int(self._counts.min()) < k:
             small = int((self._counts < k).sum())
             raise VerificationError(f"{small:,} classes of released patients are smaller than k = {k}", hint=DEFECT)
+
+    def _closed_at_90(self, planned: TablePlan, step: Step, values: pa.Array) -> None:
+        """Check that no birth year stands in the output that tells an age over 89, 164.514(b)(2)(i)(C)."""
+        closes = isinstance(step.transform, GeneralizeDate) and step.transform.floor_age is not None
+        if closes and step.column.kind.name == "birth_date" and pa.types.is_integer(values.type):
+            width = step.transform.width  # type: ignore[attr-defined]
+            floor = (self._plan.reference_date.year - 90) // width * width
+            below = Between(low=floor).violations(values)
+            if below:
+                raise VerificationError(
+                    f"{below:,} values of {planned.table.name}.{step.column.name} tell an age over 89", hint=DEFECT
+                )
 
     def _patients(self, planned: TablePlan, pseudonyms: pa.Array) -> None:
         tags = pseudonym_tags(pseudonyms)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deid.errors import KeyFaultError, StorageError
@@ -56,11 +58,25 @@ def read_public(path: Path, *, limit: int) -> bytes:
     return _read(path, limit=limit, private=False)
 
 
-def refuse_existing(*paths: Path) -> None:
-    """Raise KeyFaultError if one of `paths` exists, so that a pair of files is not begun and left half done."""
-    for path in paths:
+@contextmanager
+def public_half(path_private: Path, path_public: Path, data: bytes) -> Iterator[None]:
+    """Write the public file of a pair; inside, the private one is written, and if that fails the public one goes again.
+
+    Raises KeyFaultError, before anything is written, if either exists or both have one name.
+    """
+    for path in (path_private, path_public):
         if path.exists() or path.is_symlink():
             raise KeyFaultError(f"{path.name} already exists", hint="choose another name; keys are never overwritten")
+    if path_private == path_public:
+        raise KeyFaultError(
+            f"{path_private.name} cannot hold both halves of a key", hint="name the private file with .key at its end"
+        )
+    write_public(path_public, data)
+    try:
+        yield
+    except BaseException:
+        path_public.unlink(missing_ok=True)
+        raise
 
 
 def _read(path: Path, *, limit: int, private: bool) -> bytes:

@@ -14,7 +14,7 @@ from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-
 
 from deid.errors import KeyFaultError
 from deid.keys.base import KEY_BYTES
-from deid.keys.files import read_public, refuse_existing, write_public
+from deid.keys.files import public_half, read_public
 from deid.keys.key_file import PRODUCTION_N, read_sealed, write_sealed
 
 KIND = "signing-key"
@@ -59,11 +59,10 @@ def generate_signing_key(path: Path, passphrase: bytes, *, scrypt_n: int = PRODU
     Raises KeyFaultError if a file exists or the passphrase is empty, StorageError if one cannot be written.
     """
     path_public = path.with_suffix(".pub")
-    refuse_existing(path, path_public)
     seed = os.urandom(KEY_BYTES)
-    write_sealed(path, kind=KIND, payload=seed, passphrase=passphrase, scrypt_n=scrypt_n)
     public = Ed25519PrivateKey.from_private_bytes(seed).public_key()
-    write_public(path_public, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    with public_half(path, path_public, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)):
+        write_sealed(path, kind=KIND, payload=seed, passphrase=passphrase, scrypt_n=scrypt_n)
     return SigningKey(seed)
 
 
@@ -82,6 +81,6 @@ def load_public_key(path: Path) -> SSlibKey:
     if not isinstance(key, Ed25519PublicKey):
         raise KeyFaultError(
             f"{path.name} does not hold an Ed25519 public key in PEM form",
-            hint="give the .pub file that `deid keys generate --kind officer` made",
+            hint="give the .pub file that `deid keys generate officer` made",
         )
     return SSlibKey.from_crypto(key)

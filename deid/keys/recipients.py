@@ -14,7 +14,7 @@ import pyrage
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from deid.errors import KeyFaultError, ReleaseError
-from deid.keys.files import clean_passphrase, read_private, read_public, refuse_existing, write_private, write_public
+from deid.keys.files import clean_passphrase, public_half, read_private, read_public, write_private
 from deid.keys.stanzas import ENCRYPTED, check_passphrase_header, read_stanzas
 
 MAX_BYTES = 64 * 1024
@@ -53,15 +53,14 @@ def generate_identity(path_private: Path, path_public: Path, passphrase: bytes |
     With a passphrase the private file is encrypted by age's own passphrase encryption, which takes seconds and 1 GiB.
     Raises KeyFaultError if a file exists or the passphrase is empty or not UTF-8, StorageError if the disk fails.
     """
-    refuse_existing(path_private, path_public)
     identity = pyrage.x25519.Identity.generate()
     key = str(identity.to_public())
     text = f"# public key: {key}\n{identity}\n"
     private = text.encode("ascii")
     if passphrase is not None:
         private = pyrage.passphrase.encrypt(private, _passphrase_text(passphrase))
-    write_private(path_private, private)
-    write_public(path_public, f"{key}\n".encode("ascii"))
+    with public_half(path_private, path_public, f"{key}\n".encode("ascii")):
+        write_private(path_private, private)
     return Recipient(path_public.stem, key)
 
 
@@ -92,7 +91,7 @@ def load_identity(path: Path, passphrase: Callable[[], bytes] | None = None) -> 
     except pyrage.IdentityError:
         raise KeyFaultError(
             f"{path.name} does not hold an age X25519 identity",
-            hint="give the private key file that `deid keys generate --kind recipient` or age-keygen made",
+            hint="give the private key file that `deid keys generate recipient` or age-keygen made",
         ) from None
 
 

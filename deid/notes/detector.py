@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from deid.notes.clinical_words import EPONYMS, STOP_WORDS
 from deid.notes.folding import Folded, fold
@@ -17,7 +18,7 @@ from deid.notes.words import COMMON_NAMES, PARTICLES, TITLES
 
 _LINE = re.compile(r"[^\n]+")
 _WORD = re.compile(r"[^\W\d_]+")
-_CAPITAL_RUN = re.compile(r"\b[A-Z][A-Z'’\-]{2,}(?:,?[ \t]+[A-Z][A-Z'’\-]{2,})+\b")
+_CAPITAL_RUN = re.compile(r"\b[A-Z][A-Z'\-]{2,}(?:,?[ \t]+[A-Z][A-Z'\-]{2,})+\b")
 _RANKS = {"known": 0, "pattern": 1, "ner": 2, "repeat": 3}
 _UNSURE = COMMON_NAMES | PARTICLES | TITLES | EPONYMS | STOP_WORDS
 
@@ -28,7 +29,7 @@ class Detector:
     def __init__(self) -> None:
         self._engine = NoteNlpEngine()
         self._engine.load()
-        self._recognizers = build_registry().get_recognizers(language=LANGUAGE, all_fields=True)
+        self._recognizers: list[Any] = build_registry().get_recognizers(language=LANGUAGE, all_fields=True)
 
     def detect(self, texts: Sequence[str], known: Sequence[KnownIdentifiers | None]) -> list[list[Span]]:
         """Return the spans of each text, in order and without overlaps; `known` has one entry for each text.
@@ -42,7 +43,7 @@ class Detector:
             for text, own, plain, output in zip(texts, known, folded, artifacts, strict=True)
         ]
 
-    def _recognize(self, plain: Folded, artifacts: object) -> list[Span]:
+    def _recognize(self, plain: Folded, artifacts: Any) -> list[Span]:
         spans = []
         for recognizer in self._recognizers:
             for result in recognizer.analyze(plain.text, recognizer.supported_entities, artifacts):

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - look-alike characters are what this file is about
 """Text made plain for matching, with the way back: compatibility forms, accents, look-alikes, invisible characters.
 
 Everything that finds identifiers runs on the folded text, and reports offsets of the original.
@@ -12,7 +13,7 @@ from functools import lru_cache
 # Letters that Unicode does not decompose, and letters of other scripts that look like Latin ones.
 _SPECIAL = dict(
     zip("łŁøØđĐħĦıðÐŧŦ", "lLoOdDhHidDtT", strict=True),
-    **{"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th"},
+    **dict(zip("ßẞæÆœŒþÞ", ("ss", "SS", "ae", "AE", "oe", "OE", "th", "Th"), strict=True)),
     **dict(zip("авеіјкмнорсԁѕтухһԛԝ", "abeijkmhopcdstyxhqw", strict=True)),
     **dict(zip("АВЕІЈКМНОРСЅТУХ", "ABEIJKMHOPCSTYX", strict=True)),
     **dict(zip("αιονρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aionpuABEZHIKMNOPTYX", strict=True)),

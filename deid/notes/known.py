@@ -1,7 +1,7 @@
 """A patient's own identifiers, taken from the record, and where they stand in a text.
 
-A note is cut into runs of letters and runs of digits; each run is looked up in one set, so that a note costs tens of
-microseconds whatever the number of identifiers. `leaks` checks the released text by other means: deid/notes/leak_check.py.
+A note is cut into runs of letters and runs of digits; each run is looked up in one set, so that the time for a note
+does not depend on the number of identifiers. `leaks`, in deid/notes/leak_check.py, checks the released text otherwise.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 
 from deid.notes.folding import fold, fold_lower
 from deid.notes.leak_check import leaks
-from deid.notes.words import COMMON_NAMES, MONTHS, PARTICLES, STREET_TYPES, STREET_WORDS, TITLES, UNIT_WORDS
+from deid.notes.words import COMMON_NAMES, PARTICLES, STREET_TYPES, STREET_WORDS, TITLES, UNIT_WORDS
+from deid.notes.written_dates import Tokens, date_triggers, dates_at, parse_date
 
 __all__ = ["SEARCHED_KINDS", "KnownIdentifiers", "Span", "leaks"]
 
@@ -33,11 +34,9 @@ CODE_KINDS = frozenset(
 SEARCHED_KINDS = NAME_KINDS | PHRASE_KINDS | ADDRESS_KINDS | DATE_KINDS | CODE_KINDS
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
-_ORDINALS = frozenset({"st", "nd", "rd", "th", "of", "the"})
 _CODE_GAP = re.compile(r"[\W_]{0,4}")
 _COUNTRY_CODE = re.compile(r"(?<!\d)(?:\+?1[\s.\-]{0,2})?\(?$")
 _INITIAL_BETWEEN = re.compile(r"[ \t]*[-,.]?[ \t]*(?:[A-Za-z]\.?[ \t]+)?")
-_WRITTEN_DATES = ("%Y-%m-%d", "%Y%m%d", "%m/%d/%Y", "%d-%b-%Y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +54,6 @@ class _Phrase(NamedTuple):
     kind: str
     rule: str
     capitalized: bool  # found only where it is written with a capital
-
-
-class _Tokens(NamedTuple):
-    """A folded text in runs: what they are (street words in one spelling), and where."""
-
-    plain: str
-    words: list[str]
-    starts: list[int]
-    ends: list[int]
 
 
 class KnownIdentifiers:
@@ -88,7 +78,7 @@ class KnownIdentifiers:
         for phrases in self._phrases.values():
             phrases.sort(key=lambda phrase: -len(phrase.tokens))
         self._short_dates = {(y % 100, m, d): kind for (y, m, d), kind in self._dates.items()}
-        looked_up = set(self._phrases) | set(self._codes) | set(_date_triggers(self._dates))
+        looked_up = set(self._phrases) | set(self._codes) | set(date_triggers(self._dates))
         self._triggers = frozenset(looked_up | {long for long, short in STREET_WORDS.items() if short in looked_up})
 
     def __repr__(self) -> str:
@@ -108,7 +98,7 @@ class KnownIdentifiers:
                 found += self._at(tokens, at)
         return [Span(*folded.back(s.start, s.end), s.kind, s.rule) for s in _joined(found, folded.text)]
 
-    def _at(self, tokens: _Tokens, at: int) -> Iterable[Span]:
+    def _at(self, tokens: Tokens, at: int) -> Iterable[Span]:
         word = tokens.words[at]
         for phrase in self._phrases.get(word, ()):
             end = _phrase_end(tokens, at, phrase)
@@ -124,7 +114,7 @@ class KnownIdentifiers:
                     start = before.start() if before else start
                 yield Span(start, end, kind, "known:number")
         if self._dates:
-            for end, year, month, day in _dates_at(tokens, at):
+            for end, year, month, day in dates_at(tokens, at):
                 kind_of_date = (self._dates if year > 99 else self._short_dates).get((year, month, day))
                 if kind_of_date is not None:
                     yield Span(tokens.starts[at], end, kind_of_date, "known:date")
@@ -223,17 +213,6 @@ class KnownIdentifiers:
                 self._codes.setdefault(target[:cut], []).append((target, kind))
 
 
-def parse_date(value: str) -> date | None:
-    """Return the day that `value` writes (ISO 8601 with or without a time, yyyymmdd, m/d/yyyy, dd-Mon-yyyy), or None."""
-    head = value.strip().replace("T", " ").split(" ")[0]
-    for form in _WRITTEN_DATES:
-        try:
-            return datetime.strptime(head, form).date()  # noqa: DTZ007 - a calendar day has no zone
-        except ValueError:
-            continue
-    return None
-
-
 def _as_text(value: str | date) -> str:
     return value.isoformat()[:10] if isinstance(value, date) else value.strip()
 
@@ -246,14 +225,14 @@ def _split(value: str) -> list[str]:
     return [_one_spelling(token) for token in _TOKEN.findall(fold_lower(fold(value).text))]
 
 
-def _tokens(plain: str, lower: str) -> _Tokens:
+def _tokens(plain: str, lower: str) -> Tokens:
     matches = list(_TOKEN.finditer(lower))
-    return _Tokens(
+    return Tokens(
         plain, [_one_spelling(m.group()) for m in matches], [m.start() for m in matches], [m.end() for m in matches]
     )
 
 
-def _phrase_end(tokens: _Tokens, at: int, phrase: _Phrase) -> int | None:
+def _phrase_end(tokens: Tokens, at: int, phrase: _Phrase) -> int | None:
     length = len(phrase.tokens)
     if length == 1:
         if phrase.capitalized and not tokens.plain[tokens.starts[at]].isupper():
@@ -267,7 +246,7 @@ def _phrase_end(tokens: _Tokens, at: int, phrase: _Phrase) -> int | None:
     return tokens.ends[at + length - 1]
 
 
-def _code_end(tokens: _Tokens, at: int, target: str) -> int | None:
+def _code_end(tokens: Tokens, at: int, target: str) -> int | None:
     joined = ""
     for k in range(at, len(tokens.words)):
         if k > at:
@@ -281,50 +260,6 @@ def _code_end(tokens: _Tokens, at: int, target: str) -> int | None:
         if not target.startswith(joined):
             return None
     return None
-
-
-def _dates_at(tokens: _Tokens, at: int) -> Iterable[tuple[int, int, int, int]]:
-    """Yield (end, year, month, day) for every way to read a full date that begins at run `at`."""
-    word = tokens.words[at]
-    if word.isdigit() and len(word) in (6, 8):
-        yield from _compact_dates(word, tokens.ends[at])
-        return
-    parts: list[str] = []
-    k = at
-    while k < len(tokens.words) and len(parts) < 3:
-        if k > at and len(tokens.plain[tokens.ends[k - 1] : tokens.starts[k]].strip()) > 1:
-            return
-        if not (parts and tokens.words[k] in _ORDINALS):
-            parts.append(tokens.words[k])
-        k += 1
-    if len(parts) < 3:
-        return
-    a, b, c = (MONTHS.get(part, int(part) if part.isdigit() and len(part) <= 4 else -1) for part in parts)
-    end = tokens.ends[k - 1]
-    if min(a, b, c) < 0:
-        return
-    if len(parts[0]) == 4 and parts[0].isdigit():
-        yield end, a, b, c
-    elif len(parts[2]) in (2, 4) and parts[2].isdigit():
-        if not parts[1].isalpha():
-            yield end, c, a, b
-        if not parts[0].isalpha():
-            yield end, c, b, a
-
-
-def _compact_dates(word: str, end: int) -> Iterable[tuple[int, int, int, int]]:
-    if len(word) == 8:
-        yield end, int(word[:4]), int(word[4:6]), int(word[6:])
-        yield end, int(word[4:]), int(word[:2]), int(word[2:4])
-    else:
-        yield end, int(word[4:]), int(word[:2]), int(word[2:4])
-
-
-def _date_triggers(dates: Iterable[tuple[int, int, int]]) -> Iterable[str]:
-    for year, month, day in dates:
-        yield from (f"{month}", f"{month:02}", f"{day}", f"{day:02}", f"{year}", f"{year % 100:02}")
-        yield from (name for name, number in MONTHS.items() if number == month)
-        yield from (f"{year}{month:02}{day:02}", f"{month:02}{day:02}{year}", f"{month:02}{day:02}{year % 100:02}")
 
 
 def _joined(found: list[Span], text: str) -> list[Span]:

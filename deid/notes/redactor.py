@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from presidio_anonymizer import AnonymizerEngine
-from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
 
 from deid.notes.known import KnownIdentifiers, Span
 from deid.notes.leak_check import leaks
 
 if TYPE_CHECKING:
+    from presidio_anonymizer import AnonymizerEngine
+
     from deid.notes.detector import Detector
 
 BATCH_CHARACTERS = 200_000
@@ -52,7 +52,7 @@ class Redactor:
     def __init__(self, max_chars: int = 200_000) -> None:
         self.max_chars = max_chars
         self._detector: Detector | None = None
-        self._anonymizer = AnonymizerEngine()
+        self._anonymizer: AnonymizerEngine | None = None
 
     def redact(self, texts: pa.Array, known: Sequence[KnownIdentifiers]) -> RedactionResult:
         """Redact a string array (dictionary-encoded or not); `known` has one entry for each row.
@@ -96,7 +96,7 @@ class Redactor:
     def _detect(self, batch: list[_Note]) -> list[list[Span] | None]:
         """Return the spans of each note; None for a note whose search failed, alone, after the batch failed."""
         if self._detector is None:
-            from deid.notes.detector import Detector
+            from deid.notes.detector import Detector  # noqa: PLC0415 - spaCy and its model take a second
 
             self._detector = Detector()
         try:
@@ -108,14 +108,22 @@ class Redactor:
         return [self._detect([note])[0] for note in batch]
 
     def _replace(self, text: str, spans: list[Span]) -> str | None:
-        if not spans:
-            return text
-        operators = {span.kind: OperatorConfig("replace", {"new_value": f"[{span.kind.upper()}]"}) for span in spans}
+        from presidio_anonymizer import AnonymizerEngine  # noqa: PLC0415 - only where notes are redacted
+        from presidio_anonymizer.entities import OperatorConfig, RecognizerResult  # noqa: PLC0415
+
+        if self._anonymizer is None:
+            self._anonymizer = AnonymizerEngine()  # type: ignore[no-untyped-call]
+        operators = {span.kind: OperatorConfig("replace", {"new_value": tag(span.kind)}) for span in spans}
         results = [RecognizerResult(span.kind, span.start, span.end, 1.0) for span in spans]
         try:
-            return str(self._anonymizer.anonymize(text, results, operators).text)
+            return str(self._anonymizer.anonymize(text, results, operators).text) if spans else text
         except Exception:  # noqa: BLE001 - as above
             return None
+
+
+def tag(kind: str) -> str:
+    """Return what stands in the place of an identifier of `kind`."""
+    return f"[{kind.upper()}]"
 
 
 def _batches(notes: list[_Note]) -> Iterator[list[_Note]]:

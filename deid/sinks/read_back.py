@@ -22,6 +22,7 @@ from deid.sinks.release_keys import ReleaseKeys
 
 ENCRYPTED, PLAINTEXT = b"PARE", b"PAR1"
 BATCH_ROWS = 65_536
+BATCH_BYTES = 32 * 1024 * 1024
 
 
 def read_back(
@@ -76,7 +77,8 @@ def check_digest(path: Path, *, name: str, sha256: str, size: int, fault: type[D
             raise fault(f"{name} is not a plain file", hint=ASK_AGAIN)
         if found.st_size != size:
             with path.open("rb") as file:
-                _check_magic(name, file.read(4), ENCRYPTED, fault)
+                if file.read(4) == PLAINTEXT:
+                    raise _in_clear(name, fault)
             raise fault(f"{name} has {found.st_size:,} bytes; {size:,} were written: cut or exchanged", hint=ASK_AGAIN)
         with path.open("rb", buffering=0) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -112,9 +114,17 @@ def batches_of(
         ) as file:
             wanted = list(columns) if columns is not None else None
             for group in range(file.num_row_groups):
-                yield from file.iter_batches(batch_rows, row_groups=[group], columns=wanted)
+                fitting = _fitting_rows(file, group, batch_rows)
+                yield from file.iter_batches(fitting, row_groups=[group], columns=wanted)
     except (OSError, pa.ArrowException):
         raise undecryptable(entry.name, fault) from None
+
+
+def _fitting_rows(file: pq.ParquetFile, group: int, batch_rows: int) -> int:
+    """Return how many rows make a batch of about 32 MiB: notes are long, and claims have 275 columns."""
+    meta = file.metadata.row_group(group)
+    row_bytes = max(meta.total_byte_size // max(meta.num_rows, 1), 8 * meta.num_columns)
+    return min(batch_rows, max(BATCH_BYTES // row_bytes, 256))
 
 
 def undecryptable(name: str, fault: type[DeidError] = ReleaseError) -> DeidError:
@@ -126,12 +136,16 @@ def undecryptable(name: str, fault: type[DeidError] = ReleaseError) -> DeidError
 
 def _check_magic(name: str, head: bytes, tail: bytes, fault: type[DeidError]) -> None:
     if PLAINTEXT in (head, tail):
-        raise fault(
-            f"{name} is not encrypted: somebody put a plaintext file in its place",
-            hint="do not use it; ask the sending site for the release again and report this to its privacy officer",
-        )
+        raise _in_clear(name, fault)
     if (head, tail) != (ENCRYPTED, ENCRYPTED):
         raise fault(f"{name} is not an encrypted Parquet file", hint=ASK_AGAIN)
+
+
+def _in_clear(name: str, fault: type[DeidError]) -> DeidError:
+    return fault(
+        f"{name} is not encrypted: somebody put a plaintext file in its place",
+        hint="do not use it; ask the sending site for the release again and report this to its privacy officer",
+    )
 
 
 ASK_AGAIN = "do not use this copy; ask the sending site for the release again"

@@ -185,10 +185,8 @@ def compare_header(table: Table, header: Sequence[str], needed: Sequence[str]) -
     if len(known) * 2 < len(header):
         if len(header) == 1 and len(described) > 1:
             return [f"{table.name}: the first line is one single column where {len(described)} are described"]
-        return [
-            f"{table.name}: the first line is not the described header: "
-            f"{len(known)} of its {len(header)} names are described"
-        ]
+        found = f"{len(known)} of its {len(header)} names are described"
+        return [f"{table.name}: the first line is not the described header: {found}"]
     problems = []
     doubled = sorted({name for name in header if header.count(name) > 1})
     if doubled:
@@ -200,9 +198,7 @@ def compare_header(table: Table, header: Sequence[str], needed: Sequence[str]) -
     for name in missing:
         close = difflib.get_close_matches(name.upper(), [other.upper() for other in extra], n=1, cutoff=0.6)
         renamed = next((other for other in extra if close and other.upper() == close[0]), None)
-        problems.append(
-            f"{table.name}: {name[:80]} is missing" + (f" (renamed to {renamed[:80]}?)" if renamed else "")
-        )
+        problems.append(f"{table.name}: {name[:80]} is missing" + (f" (renamed to {renamed[:80]}?)" if renamed else ""))
     if extra:
         problems.append(f"{table.name}: not described: {listed(extra)}")
     return problems

@@ -6,6 +6,7 @@ A description may stand on a built-in one (`format: synthea_csv`), whose tables 
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 from deid.documents import Document, load
@@ -15,6 +16,8 @@ from deid.schema import Column, DatasetDescription, Link, Table, TextFormat
 from deid.sources.base import locate
 from deid.sources.paths import PathError, compile_path
 from deid.sources.spelling import BUILT_IN, FORMATS, GUESS, RawColumn, RawTable, Spelled, built_in, lay_over, spell
+
+_MEMBERS = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
 
 
 def load_dataset(path: Path) -> DatasetDescription:
@@ -97,6 +100,10 @@ def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
             f"{name}: resource is written for FHIR tables and only there",
             at=at,
             hint="write for instance `resource: Patient`; `resource` and `each` belong to the FHIR formats",
+        )
+    if raw.each is not None and not _MEMBERS.fullmatch(raw.each):
+        raise document.fault(
+            f"{name}: each is a member, or members joined by dots", at=f"{at}.each", hint="for instance `each: item`"
         )
     path = raw.path or (f"{raw.resource}.*ndjson*" if raw.resource else "")
     columns = spelled.columns[name]

@@ -159,8 +159,9 @@ def _batches(flattener: _Flattener, file: Path, stream: TextFile) -> Iterator[pa
 def _lines(table: Table, file: Path, stream: TextFile) -> Iterator[tuple[int, bytes]]:
     """Yield line numbers, from 1, and lines that are not blank."""
     number, rest = 0, b""
-    while data := stream.read(CHUNK):
-        *lines, rest = (rest + data if rest else data.removeprefix(b"\xef\xbb\xbf") if not number else data).split(b"\n")
+    while chunk := stream.read(CHUNK):
+        first = not number and not rest
+        *lines, rest = (chunk.removeprefix(b"\xef\xbb\xbf") if first else rest + chunk).split(b"\n")
         for line in lines:
             number += 1
             if line.strip():

@@ -1,7 +1,8 @@
 """What a FHIR record says must be understood: modifier extensions, and implicit rules.
 
 A modifier extension may turn the meaning of what it stands on into its opposite ("was not given"), so a reader that
-does not know one must not use the element: HL7 FHIR R4, section 2.4.2. The same holds of `implicitRules`.
+does not know one must not use the element (HL7 FHIR R4, Extensibility, "Modifier Extensions"). `implicitRules` is a
+modifier element in the same sense.
 """
 
 from __future__ import annotations

@@ -59,7 +59,10 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One member of a path, which element of a list is meant (None: the first that leads to a value), and what must hold of it."""
+    """One member of a path.
+
+    `index`: which element of a list is meant; None means the first that leads to a value. `selectors` must all hold.
+    """
 
     name: str
     index: int | None

@@ -1,4 +1,4 @@
-"""How a dataset description is spelled: the YAML's fields, column patterns, and a built-in description laid under it."""
+"""How a dataset description is spelled: its fields, its column patterns, and the built-in description below it."""
 
 from __future__ import annotations
 

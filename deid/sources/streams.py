@@ -10,6 +10,7 @@ import hashlib
 import io
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import pyarrow as pa
 
@@ -100,10 +101,12 @@ class TextFile(io.RawIOBase):
         self._raw.close()
         super().close()
 
-    def __enter__(self) -> TextFile:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

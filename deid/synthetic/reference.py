@@ -201,3 +201,52 @@ def _members(inside: str) -> list[str]:
         if first:
             members.update(chr(point) for point in range(ord(first), ord(last) + 1))
     return sorted(members)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state: postal abbreviation, name, and the code the Social Security Administration gave it."""
+
+    abbreviation: str
+    name: str
+    ssa: str
+
+
+@cache
+def states() -> dict[str, State]:
+    """Return the states by postal abbreviation."""
+    return {row["state"]: State(row["state"], row["name"], row["ssa"]) for row in _rows("states.csv")}
+
+
+@cache
+def columns(file: str) -> tuple[str, ...]:
+    """Return the columns of a file of a public layout, in order, such as `rif/inpatient` or `synthea/patients`."""
+    return tuple(row["column"] for row in _rows("columns.csv") if row["file"] == file)
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A SNOMED CT concept that stands for every code that begins with `prefix`."""
+
+    prefix: str
+    code: str
+    description: str
+
+
+@cache
+def disorders() -> tuple[Concept, ...]:
+    """Return SNOMED CT concepts for the commoner ICD-10-CM codes, the longest prefix first."""
+    listed = (Concept(row["icd10cm"], row["snomed"], row["description"]) for row in _rows("snomed.csv"))
+    return tuple(sorted(listed, key=lambda concept: -len(concept.prefix)))
+
+
+@cache
+def acts() -> tuple[Concept, ...]:
+    """Return SNOMED CT concepts for the commoner CPT codes, the longest prefix first."""
+    listed = (Concept(row["cpt"], row["snomed"], row["description"]) for row in _rows("snomed_procedures.csv"))
+    return tuple(sorted(listed, key=lambda concept: -len(concept.prefix)))
+
+
+def concept_of(code: str, concepts: tuple[Concept, ...]) -> Concept | None:
+    """Return the first concept whose prefix `code` begins with."""
+    return next((concept for concept in concepts if code.startswith(concept.prefix)), None)

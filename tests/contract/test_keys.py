@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from deid.errors import KeyFaultError, PlanError, StorageError
 from deid.keys import PROVIDERS, KeyProvider, open_provider
 from deid.keys import parquet_kms as kms
-from deid.keys.base import derive_subkey, encode_context, seal, unseal
+from deid.keys.base import derive_subkey, encode_context, seal, unseal, unwrap_key, wrap_key
 from deid.keys.files import clean_passphrase, replace_file
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.local import LocalProvider, generate_provider, open_local
@@ -140,6 +140,14 @@ def test_subkey_equals_the_published_hkdf_steps() -> None:
     assert derive_subkey(KEY, provider_id=provider_id, context=("s", "pk")) == expected
 
 
+def test_a_wrapped_key_is_bound_to_the_provider_s_id() -> None:
+    """Two providers with one master (a copied file given a new id) do not open each other's keys."""
+    wrapped = wrap_key(KEY, provider_id="a" * 32, name="n", key=KEY)
+    assert unwrap_key(KEY, provider_id="a" * 32, name="n", wrapped=wrapped) == KEY
+    with pytest.raises(KeyFaultError):
+        unwrap_key(KEY, provider_id="b" * 32, name="n", wrapped=wrapped)
+
+
 def test_unseal_refuses_other_keys_and_contexts() -> None:
     """What was sealed opens with the same key and associated data only."""
     sealed = seal(KEY, b"x", b"a")
@@ -167,6 +175,24 @@ def test_a_key_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
             os.umask(before)
         assert (tmp_path / f"{number}.key").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.key", "1.key"]
+
+
+def test_a_key_file_is_private_from_its_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is created 0600, not opened wider and narrowed later: seen just before its mode is set."""
+    modes: list[int] = []
+    real = os.fchmod
+
+    def spy(handle: int, mode: int) -> None:
+        modes.append(os.fstat(handle).st_mode & 0o777)
+        real(handle, mode)
+
+    monkeypatch.setattr(os, "fchmod", spy)
+    before = os.umask(0)
+    try:
+        generate_provider(tmp_path / "k", PASSPHRASE, scrypt_n=SMALLEST_N)
+    finally:
+        os.umask(before)
+    assert modes == [0o600]
 
 
 def test_a_key_file_is_never_overwritten(site: Path) -> None:

@@ -34,12 +34,14 @@ CELLS = st.none() | LENGTHS.flatmap(lambda n: st.binary(min_size=n, max_size=n))
 
 
 def cmac(key: bytes, message: bytes | None) -> bytes:
+    """Return the CMAC of one message by the cryptography package."""
     one = CMAC(algorithms.AES(key))
     one.update(message or b"")
     return one.finalize()
 
 
 def rows(digests: np.ndarray) -> list[bytes]:
+    """Return the rows of a digest matrix as bytes."""
     return [row.tobytes() for row in digests]
 
 
@@ -50,7 +52,9 @@ def test_the_vectors_of_rfc_4493_are_met(length: int) -> None:
     assert digests.tobytes().hex() == RFC_4493[length]
 
 
-@given(cells=st.lists(CELLS, max_size=30), cut=st.integers(0, 30), wide=st.booleans(), size=st.sampled_from([16, 24, 32]))
+@given(
+    cells=st.lists(CELLS, max_size=30), cut=st.integers(0, 30), wide=st.booleans(), size=st.sampled_from([16, 24, 32])
+)
 def test_digests_equal_cmac_on_every_input(cells: list[bytes | None], cut: int, wide: bool, size: int) -> None:
     """Sliced, null, empty and long values have the digest that the cryptography package gives one by one."""
     values = pa.array(cells, pa.large_binary() if wide else pa.binary())[cut:]
@@ -58,7 +62,11 @@ def test_digests_equal_cmac_on_every_input(cells: list[bytes | None], cut: int, 
     assert rows(BatchCmac(KEY[:size]).digest(values)) == expected
 
 
-@given(cells=st.lists(st.none() | st.text(max_size=40), max_size=30), cut=st.integers(0, 30), kind=st.sampled_from([pa.int8(), pa.int32(), pa.uint16()]))
+@given(
+    cells=st.lists(st.none() | st.text(max_size=40), max_size=30),
+    cut=st.integers(0, 30),
+    kind=st.sampled_from([pa.int8(), pa.int32(), pa.uint16()]),
+)
 def test_dictionaries_have_the_digests_of_their_rows(cells: list[str | None], cut: int, kind: pa.DataType) -> None:
     """Dictionary encoding, with whatever index type, changes nothing."""
     plain = pa.array(cells, pa.string())

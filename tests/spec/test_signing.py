@@ -162,7 +162,7 @@ def test_expiry_is_the_last_day_in_utc(site: Site) -> None:
 def test_a_stranger_and_a_wrong_role_are_refused(site: Site) -> None:
     """A key that the root does not know, and a person whose role may not sign, are told apart."""
     site.sign("stranger")
-    with pytest.raises(TrustError, match="signed by nobody in trust.yaml"):
+    with pytest.raises(TrustError, match=r"signed by nobody in trust\.yaml"):
         site.verify()
     site.sign("manager")
     with pytest.raises(TrustError, match="role data_manager, which may not sign a policy"):
@@ -427,11 +427,12 @@ def test_signing_keys_are_private_and_silent(tmp_path: Path) -> None:
 
 
 def test_a_half_made_pair_is_never_begun(tmp_path: Path) -> None:
-    """If the public file's name is taken, no private file is written."""
+    """If a name is taken or the passphrase is empty, neither half is left behind."""
     (tmp_path / "officer.pub").write_text("taken")
     with pytest.raises(KeyFaultError, match=r"officer\.pub already exists"):
         generate_signing_key(tmp_path / "officer.key", b"pw", scrypt_n=SMALLEST_N)
-    assert [path.name for path in tmp_path.iterdir()] == ["officer.pub"]
-    with pytest.raises(KeyFaultError):
+    with pytest.raises(KeyFaultError, match="both halves"):
         generate_signing_key(tmp_path / "new.pub", b"pw", scrypt_n=SMALLEST_N)
+    with pytest.raises(KeyFaultError, match="empty"):
+        generate_signing_key(tmp_path / "new.key", b"\n", scrypt_n=SMALLEST_N)
     assert [path.name for path in tmp_path.iterdir()] == ["officer.pub"]

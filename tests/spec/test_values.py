@@ -46,7 +46,7 @@ service_date | iso      | '1800-01-01'                    | 1800-01-01
 service_date | iso      | '2200-12-31'                    | 2200-12-31
 service_date | iso      | '1799-12-31'                    | !
 service_date | iso      | '2201-01-01'                    | !
-service_date | iso      | '٢٠٢٠-٠١-٣١'                    | !
+service_date | iso      | '\u0662020-01-31'                    | !
 birth_date   | %d-%b-%Y | '31-Jan-1944'                   | 1944-01-31
 birth_date   | %d-%b-%Y | '31-JAN-1944'                   | 1944-01-31
 birth_date   | %d-%b-%Y | '1-dec-1944'                    | 1944-12-01
@@ -95,7 +95,7 @@ patient_id   | iso      | '007'                           | 007
 TEXTS = (
     st.text(max_size=12)
     | st.dates(dt.date(1790, 1, 1), dt.date(2210, 1, 1)).map(str)
-    | st.datetimes(dt.datetime(1790, 1, 1), dt.datetime(2210, 1, 1)).map(lambda d: d.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    | st.integers(-5_700_000_000, 7_600_000_000).map(lambda s: f"{np.datetime64(s, 's')}Z")
     | st.integers(-(10**20), 10**20).map(str)
     | st.floats().map(str)
     | st.sampled_from([line.split("'")[1] for line in CELLS.strip().splitlines()])
@@ -104,6 +104,7 @@ KIND_NAMES = ["service_date", "age", "charge_amount", "icd10cm", "person_name", 
 
 
 def column(kind: str, date_format: str = "iso") -> Column:
+    """Return a column of one kind."""
     return Column("c", KINDS[kind], date_format)
 
 
@@ -123,7 +124,7 @@ def test_cells_are_read_as_drawn(line: str) -> None:
     (found,) = shown(column(kind, date_format), texts)
     if value in ("!", "-"):
         assert found == (None if value == "-" else "!")
-    elif isinstance(found, float | int):
+    elif isinstance(found, float):
         assert found == float(value)
     else:
         assert str(found) == value
@@ -155,11 +156,11 @@ def test_every_day_of_four_centuries_is_read_back(date_format: str) -> None:
 def test_native_types_of_parquet_are_read() -> None:
     """Dates, timestamps, numbers and booleans of a Parquet file are read by value."""
     day, date = dt.date(2020, 1, 31), column("service_date")
-    late = pa.array([dt.datetime(2020, 1, 31, 23, 30), None])
+    late = pa.array(["2020-01-31T23:30:00", None])
     assert shown(date, pa.array([day, None])) == [day, None]
     assert shown(date, pa.array([day]).cast(pa.date64())) == [day]
     assert shown(date, late.cast(pa.timestamp("ns"))) == [day, None]
-    assert shown(date, pa.array([dt.datetime(2020, 2, 1, 4, 30)], pa.timestamp("us", "America/New_York"))) == [day]
+    assert shown(date, pa.array(["2020-02-01T04:30:00Z"]).cast(pa.timestamp("us", "America/New_York"))) == [day]
     assert shown(column("service_date", "%Y%m%d"), pa.array([20200131, 20200231])) == [day, "!"]
     assert shown(column("service_date", "%Y%m%d"), pa.array([20200131.0, float("nan")])) == [day, None]
     assert shown(date, pa.array([dt.date(1700, 1, 1)])) == ["!"]
@@ -183,7 +184,9 @@ def test_types_are_those_that_transforms_take() -> None:
     for kind, wanted in expected.items():
         for values in (pa.array([], pa.string()), pa.nulls(3), pa.array([None, ""], pa.string())):
             assert parse(column(kind), values)[0].type == wanted
-    assert parse(column("icd10cm"), pa.array(["a"]).dictionary_encode())[0].type == pa.dictionary(pa.int32(), pa.string())
+    assert parse(column("icd10cm"), pa.array(["a"]).dictionary_encode())[0].type == pa.dictionary(
+        pa.int32(), pa.string()
+    )
 
 
 def test_dictionaries_lose_entries_without_rows_and_double_entries() -> None:

@@ -1,0 +1,148 @@
+"""A small real site for tests: keys, an officer, a researcher, signed policies, and a way to run a request on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from deid.export import Exported, export
+from deid.keys.base import KeyProvider
+from deid.keys.local import generate_provider
+from deid.keys.officers import SigningKey, generate_signing_key
+from deid.keys.recipients import generate_identity
+from deid.opening import OpenedRelease, open_release
+from deid.period import parse_period
+from deid.plan import Plan, compile_plan
+from deid.policy import load_policy
+from deid.request import load_request
+from deid.signing import sign_document, sign_knowledge
+from deid.site import Site, load_site
+from deid.sources.description import load_dataset
+from deid.trust import add_person
+
+TEST_SCRYPT_N = 2**14
+PASSPHRASE = b"correct horse"
+REPOSITORY = Path(__file__).resolve().parents[1]
+POLICIES = REPOSITORY / "policies"
+SHARED = REPOSITORY.parent / "shared"
+TODAY = date(2026, 11, 22)
+
+
+@dataclass(frozen=True)
+class TestSite:
+    """A site in one folder, with everything a test needs to run requests and open what comes of them."""
+
+    __test__ = False
+
+    folder: Path
+    site: Site
+    provider: KeyProvider
+    officer: SigningKey
+    researcher: Path
+
+    def sign(self, policy: Path) -> Path:
+        """Sign the policy at `policy` as the officer."""
+        loaded = load_policy(policy)
+        sign_document(
+            policy,
+            self.officer,
+            "policy",
+            data_digest=loaded.digest,
+            name=loaded.name,
+            version=str(loaded.version),
+            signed_at=datetime.now(UTC),
+        )
+        return policy
+
+    def write(self, name: str, content: dict[str, Any]) -> Path:
+        """Write a YAML document below the site's folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return path
+
+    def request(self, dataset: Path, tables: dict[str, list[str]], **fields: Any) -> Path:
+        """Write a request with sound defaults; `fields` override and add, None removes; returns its path."""
+        name = fields.pop("request", "study")
+        content: dict[str, Any] = {
+            "request": name,
+            "requester": "A researcher",
+            "purpose": "research on outcomes",
+            "protocol": "IRB-1",
+            "policy": str(self.folder / "policies" / "limited-data-set.yaml"),
+            "dataset": str(dataset),
+            "tables": tables,
+            "party": "outcomes",
+            "recipients": [str(self.researcher.with_suffix(".pub"))],
+            "expires": "2027-12-31",
+            "agreement": "DUA-1",
+        }
+        content |= fields
+        return self.write(f"{name}.yaml", {key: value for key, value in content.items() if value is not None})
+
+    def plan(self, request: Path, *, period: str | None = None, today: date = TODAY) -> Plan:
+        """Compile a request."""
+        loaded = load_request(request)
+        return compile_plan(
+            loaded,
+            load_policy(loaded.policy),
+            load_dataset(loaded.dataset),
+            period=parse_period(period) if period else None,
+            today=today,
+        )
+
+    def attest(self, plan: Plan) -> None:
+        """Sign the statement of no actual knowledge over a plan's request."""
+        sign_knowledge(
+            plan.request.path,
+            self.officer,
+            name=plan.request.name,
+            request_sha256=plan.request.digest,
+            policy_sha256=plan.policy.digest,
+            dataset_sha256=plan.dataset.digest,
+            signed_at=datetime.now(UTC),
+        )
+
+    def run(self, request: Path, *, name: str = "all", period: str | None = None) -> Exported:
+        """Run a request, attesting first where the policy is Safe Harbor."""
+        plan = self.plan(request, period=period)
+        if plan.policy.basis == "safe_harbor":
+            self.attest(plan)
+        return export(plan, self.site, self.provider, name=name, progress=lambda _what, _rows: None)
+
+    def open(self, exported: Exported) -> OpenedRelease:
+        """Open a release with the researcher's key."""
+        return open_release(exported.folder, [self.researcher])
+
+    def tables(self, request: Path, **options: Any) -> dict[str, pa.Table]:
+        """Run a request and return what the researcher reads."""
+        opened = self.open(self.run(request, **options))
+        return {table: opened.read(table) for table in opened.tables}
+
+    def leftovers(self) -> list[str]:
+        """Return every file of releases, staging, quarantine and spill, relative to the site's folder."""
+        places = (self.site.releases, self.site.state / "quarantine", self.site.state / "spill")
+        return sorted(str(p.relative_to(self.folder)) for place in places for p in place.rglob("*") if p.is_file())
+
+
+def make_site(folder: Path) -> TestSite:
+    """Make a site with all three policies signed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "keys").mkdir(mode=0o700)
+    provider = generate_provider(folder / "keys" / "site.key", PASSPHRASE, scrypt_n=TEST_SCRYPT_N)
+    officer = generate_signing_key(folder / "keys" / "officer.key", PASSPHRASE, scrypt_n=TEST_SCRYPT_N)
+    add_person(folder / "trust.yaml", name="Officer", role="privacy_officer", key=folder / "keys" / "officer.pub")
+    generate_identity(folder / "researcher.key", folder / "researcher.pub", None)
+    (folder / "site.yaml").write_text("site: test\nkeys: local:keys/site.key\ntrust: trust.yaml\n")
+    made = TestSite(folder, load_site(folder / "site.yaml"), provider, officer, folder / "researcher.key")
+    (folder / "policies").mkdir()
+    for policy in sorted(POLICIES.glob("*.yaml")):
+        copy = folder / "policies" / policy.name
+        copy.write_bytes(policy.read_bytes())
+        made.sign(copy)
+    return made
