@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,6 +27,7 @@ _DELIMITERS = (",", "|", "\t", ";", "^", "~")
 _TEXT = re.compile(r"\.(?:csv|tsv|txt|psv|dat)(?:\.(?:gz|zst|gzip|zstd))?$", re.IGNORECASE)
 _PARQUET = re.compile(r"\.(?:parquet|pq)$", re.IGNORECASE)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-/]*")
+_NAME_LIKE = re.compile(r"[A-Za-z_][A-Za-z0-9_ .\-/()#]{0,127}")
 _WORDS_OF_YAML = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
@@ -75,8 +76,27 @@ def _draft_table(file: Path, names: set[str], *, is_parquet: bool) -> _Drafted:
     else:
         delimiter = _delimiter(file)
         sample = _text_sample(name, file, delimiter)
-    guesses = tuple(guess_column(column, values) for column, values in sample.items())
+    _refuse_cells(file, sample)
+    guesses = tuple(_in_table(name, guess_column(column, values)) for column, values in sample.items())
     return _Drafted(name, file.name, delimiter, guesses)
+
+
+def _in_table(table: str, guess: Guess) -> Guess:
+    """Take a bare `id` of a table named after patients or encounters for their key; a person has to decide it."""
+    if guess.column.lower() in ("id", "key"):
+        for word, kind in (("patient", "patient_id"), ("encounter", "encounter_id"), ("claim", "claim_id")):
+            if word in table:
+                return replace(guess, kind=kind, confidence=0.7, reason=f"the key of a table named after {word}s")
+    return guess
+
+
+def _refuse_cells(file: Path, sample: dict[str, list[str]]) -> None:
+    """Refuse a first line that may be a row of data: its cells would stand in the draft as column names."""
+    if not all(_NAME_LIKE.fullmatch(name) for name in sample) or any(name in cells for name, cells in sample.items()):
+        raise SourceError(
+            f"the first line of {file.name} does not look like a header",
+            hint="put a line of column names first: letters, digits, blanks and _ . - / ( ) #, beginning with a letter",
+        )
 
 
 def _delimiter(file: Path) -> str:
@@ -120,7 +140,7 @@ def _first_rows(names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> dict
 def _lines(name: str, tables: Sequence[_Drafted], *, is_parquet: bool) -> Iterator[str]:
     guesses = [guess for table in tables for guess in table.guesses]
     unsure = sum(not guess.is_sure for guess in guesses)
-    yield f"# A draft from column names and at most {SAMPLE_ROWS:,} rows of each table: {len(guesses)} columns, {unsure} unsure."
+    yield f"# A draft from names and at most {SAMPLE_ROWS:,} rows a table: {len(guesses)} columns, {unsure} unsure."
     yield "# Read every line. Decide each kind that ends with `?` and remove its mark; then write `confirmed: true`."
     yield "# Kinds are explained in docs/reference/kinds.md. What nobody may have is `unneeded`."
     yield "confirmed: false"
@@ -155,7 +175,10 @@ def _table_lines(table: _Drafted) -> Iterator[str]:
     for guess in table.guesses:
         mark = "" if guess.is_sure else "?"
         doubt = "" if guess.is_sure else "unsure: "
-        yield f"      {_key(guess.column)}: {guess.kind}{mark}  # {doubt}{guess.reason}"
+        kind = f"{guess.kind}{mark}"
+        if guess.date_format != "iso":
+            kind = f'{{kind: "{kind}", date_format: "{guess.date_format}"}}'
+        yield f"      {_key(guess.column)}: {kind}  # {doubt}{guess.reason}"
 
 
 def _key(name: str) -> str:
@@ -163,6 +186,6 @@ def _key(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a YAML double-quoted scalar; braces in a column's own name would read as a pattern, so they stay visible."""
+    """Return a YAML double-quoted scalar."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
     return '"' + "".join(letter if letter.isprintable() or letter == "\\" else "_" for letter in escaped) + '"'

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deid.kinds import KINDS, Role, Value
 
@@ -21,6 +21,8 @@ class Guess:
     kind: str
     confidence: float
     reason: str
+
+    date_format: str = "iso"
 
     @property
     def is_sure(self) -> bool:
@@ -36,8 +38,8 @@ _NAMES: tuple[tuple[str, str], ...] = tuple(
         ("mrn|medical_record(?:_number|_no)?", "mrn"),
         ("mbi|hicn?|member_(?:id|number|no)|subscriber_(?:id|number)|policy_(?:number|no)", "member_id"),
         ("npi", "npi"),
-        ("patient_?(?:id|key|number|no)?|pat_?id|bene_id|person_id|empi|desynpuf_id|subject_id", "patient_id"),
-        ("encounter_?(?:id|key|number|no)?|visit_?(?:id|number|no)|csn|fin", "encounter_id"),
+        ("patient_?(?:id|key|number|no)|pat_?id|bene_id|person_id|empi|desynpuf_id|subject_id", "patient_id"),
+        ("encounter_?(?:id|key|number|no)|visit_?(?:id|number|no)|csn|fin", "encounter_id"),
         ("claim_?(?:id|key|number|no)|clm_(?:id|num|no)", "claim_id"),
         ("account_?(?:id|number|no)?|acct_?(?:id|no|num)?|har", "account_number"),
         ("driver_?s?_?(?:license|licence)?|passport|license_?(?:number|no)", "license_number"),
@@ -46,18 +48,15 @@ _NAMES: tuple[tuple[str, str], ...] = tuple(
         ("(?:provider|physician|prescriber|doctor)_name", "provider_name"),
         ("(?:provider|physician|prescriber|payer|tax)_?(?:id|num|number|no)", "provider_id"),
         ("(?:facility|hospital|organization|org)_name", "facility_name"),
-        ("facility_?(?:id|no)|hospital_?(?:id|no)|organization|prvdr_num|ccn", "facility_id"),
+        ("facility_?(?:id|no)|hospital_?(?:id|no)|organization_?id|prvdr_num|ccn", "facility_id"),
         ("(?:mother|father|spouse|guarantor|contact|kin)s?(?:_.*)?_?name|maiden_name_mother", "relative_name"),
         ("employer(?:_name)?", "employer_name"),
-        (
-            "(?:first|last|middle|given|family|full|patient|maiden|preferred)_?name|surname|name|fname|lname|maiden",
-            "person_name",
-        ),
+        ("(?:first|last|middle|given|family|full|patient|preferred)_?name|surname|name|[fl]name|maiden", "person_name"),
         ("e_?mail(?:_address)?", "email"),
         ("fax(?:_.*)?", "fax"),
         ("phone(?:_.*)?|telephone|mobile|cell(?:_phone)?", "phone"),
         ("url|web_?site", "url"),
-        ("ip|ip_address", "ip_address"),
+        ("ip_addr(?:ess)?", "ip_address"),
         ("photo|image", "photo"),
         ("address(?:_.*)?|addr(?:_?\\d)?|street(?:_.*)?", "street_address"),
         ("lat|lon|lng|latitude|longitude", "geocode"),
@@ -73,11 +72,11 @@ _NAMES: tuple[tuple[str, str], ...] = tuple(
         ("admit(?:_?(?:date|dt|time))|admission_(?:date|dt)|admsn_dt|clm_admsn_dt", "admit_date"),
         ("disch(?:arge)?_?(?:date|dt|time)|dschrg_dt", "discharge_date"),
         (
-            "(?:service|visit|encounter|procedure|onset|start|stop|end|from|thru|through)_?(?:date|dt)|dos",
+            "(?:service|visit|encounter|procedure|onset|start|stop|end|from|thru)_?(?:date|dt)|dos",
             "service_date",
         ),
         (
-            "(?:paid|billed|billing|posted|entry|created|updated|enroll(?:ment)?|recorded)_?(?:date|dt|at)",
+            "(?:paid|billed|billing|posted|entry|created|updated|enrollment|recorded)_?(?:date|dt|at)",
             "record_date",
         ),
         ("discharge_(?:disposition|status)|dschrg_stus_cd", "discharge_status"),
@@ -100,7 +99,7 @@ _NAMES: tuple[tuple[str, str], ...] = tuple(
         ("drg(?:_.*)?|ms_drg", "drg"),
         ("rev(?:enue)?_(?:code|cd|cntr)", "revenue_code"),
         ("pos|place_of_service", "place_of_service"),
-        ("payer|insurance|plan|coverage", "payer"),
+        ("payer|insurance|insurance_plan", "payer"),
         ("specialty|speciality|taxonomy", "provider_specialty"),
         ("encounter_?class|visit_type|patient_class|class", "encounter_class"),
         ("note(?:s|_text)?|narrative|report_text|impression|hpi", "clinical_note"),
@@ -112,12 +111,22 @@ _NAMES: tuple[tuple[str, str], ...] = tuple(
         ("year", "year"),
     )
 )
+# Words so short that they count only as the whole name.
+_WHOLE_NAMES = {
+    "patient": "patient_id", "encounter": "encounter_id", "visit": "encounter_id", "organization": "facility_id",
+    "provider": "provider_id", "first": "person_name", "last": "person_name", "middle": "person_name",
+    "prefix": "person_name", "suffix": "person_name", "ip": "ip_address", "plan": "payer", "coverage": "payer",
+    "start": "service_date", "stop": "service_date", "date": "service_date", "drivers": "license_number",
+}  # fmt: skip
 _COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _NAMES)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_DATE = re.compile(
-    r"(?:(?:19|20)\d\d-[01]\d-[0-3]\d(?:[T ].*)?|[01]?\d/[0-3]?\d/(?:19|20)?\d\d(?: .*)?|(?:19|20)\d\d[01]\d[0-3]\d"
-    r"|[0-3]?\d-[A-Za-z]{3}-(?:19|20)\d\d)"
-)
+_DATES = {
+    "iso": re.compile(r"(?:18|19|20)\d\d-[01]\d-[0-3]\d(?:[T ].*)?"),
+    "%m/%d/%Y": re.compile(r"[01]?\d/[0-3]?\d/(?:18|19|20)\d\d"),
+    "%d/%m/%Y": re.compile(r"[0-3]?\d/[01]?\d/(?:18|19|20)\d\d"),
+    "%Y%m%d": re.compile(r"(?:18|19|20)\d\d[01]\d[0-3]\d"),
+    "%d-%b-%Y": re.compile(r"[0-3]?\d-[A-Za-z]{3}-(?:18|19|20)\d\d"),
+}
 _DATE_KINDS = frozenset(name for name, kind in KINDS.items() if kind.value is Value.DATE)
 # Shapes are tried in this order; a sample fits one when at least three of four cells do.
 _SHAPES: tuple[tuple[str, str, frozenset[str]], ...] = (
@@ -125,7 +134,8 @@ _SHAPES: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("ssn", r"(?!000)\d{3}-\d{2}-\d{4}", frozenset({"ssn"})),
     ("url", r"https?://\S+", frozenset({"url", "photo"})),
     ("ip_address", r"(?:\d{1,3}\.){3}\d{1,3}", frozenset({"ip_address"})),
-    ("phone", r"(?:\+?1[ .-]?)?\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?:\s.*)?", frozenset({"phone", "fax", "facility_phone"})),
+    ("phone", r"(?:\+?1[ .-]?)?\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?:\s.*)?",
+     frozenset({"phone", "fax", "facility_phone"})),
     ("member_id", r"[1-9][A-Z][A-Z0-9]\d-?[A-Z][A-Z0-9]\d-?[A-Z]{2}\d\d", frozenset({"member_id"})),
     ("zip_code", r"\d{5}-\d{4}", frozenset({"zip_code", "facility_place"})),
     ("icd10cm", r"[A-TV-Z]\d[0-9A-Z]\.?[0-9A-Z]{1,4}", frozenset({"icd10cm", "icd_any", "icd10"})),
@@ -134,12 +144,30 @@ _SHAPES: tuple[tuple[str, str, frozenset[str]], ...] = (
 )  # fmt: skip
 _SHAPE_PATTERNS = tuple((kind, re.compile(pattern), fits) for kind, pattern, fits in _SHAPES)
 _FIVE_DIGITS = re.compile(r"\d{5}")
+_FIVE_DIGIT_KINDS = frozenset({"zip_code", "facility_place", "cpt", "count", "charge_amount"})
 _LONG_TEXT = 60
+_MOST = 0.75
+_CERTAIN_BY_NAME = frozenset({"sex", "race", "ethnicity", "marital_status", "state", "city", "county"})
 
 
 def guess_column(column: str, sample: Sequence[str]) -> Guess:
     """Return the likeliest kind of a column; `sample` holds non-null cells as text and is never quoted."""
     named = _by_name(column)
+    written = _date_format(sample)
+    if written is None:
+        return _undated(column, named, sample)
+    return replace(_dated(column, named, written), date_format=written)
+
+
+def _dated(column: str, named: str | None, written: str) -> Guess:
+    if named is not None and named in _DATE_KINDS:
+        unclear = written in ("%m/%d/%Y", "%d/%m/%Y")  # days up to the twelfth fit both
+        return Guess(column, named, 0.8 if unclear else 0.95, f"the name says {named}; the sample is dates")
+    says = "the name is not recognized" if named is None else f"the name says {named}"
+    return Guess(column, "service_date", 0.5, f"the sample is dates, but {says}")
+
+
+def _undated(column: str, named: str | None, sample: Sequence[str]) -> Guess:
     shaped = _by_shape(sample)
     if shaped is None:
         return _without_shape(column, named, sample)
@@ -149,8 +177,7 @@ def guess_column(column: str, sample: Sequence[str]) -> Guess:
         return Guess(column, named, 0.95 if share >= 0.95 else 0.8, f"the name says {named}; {found}")
     if named is not None and KINDS[kind].role is not Role.DIRECT:
         return Guess(column, named, 0.5, f"the name says {named}, but {found}")
-    reason = found if named is None else f"{found}, though the name says {named}"
-    return Guess(column, kind, 0.6, reason)
+    return Guess(column, kind, 0.6, found if named is None else f"{found}, though the name says {named}")
 
 
 def _without_shape(column: str, named: str | None, sample: Sequence[str]) -> Guess:
@@ -167,37 +194,36 @@ def _without_shape(column: str, named: str | None, sample: Sequence[str]) -> Gue
         return Guess(column, named, 0.5, f"the name says {named}; the sample is empty")
     # Names alone are sure enough where being wrong only withholds: direct identifiers and free text.
     cautious = kind.role is Role.DIRECT or kind.value is Value.NOTE
-    sure = (
-        0.9 if cautious or named in ("sex", "race", "ethnicity", "marital_status", "state", "city", "county") else 0.7
-    )
+    sure = 0.9 if cautious or named in _CERTAIN_BY_NAME else 0.7
     return Guess(column, named, sure, f"the name says {named}")
 
 
 def _by_name(column: str) -> str | None:
     words = re.sub(r"[^a-z0-9]+", "_", _CAMEL.sub("_", column).lower()).strip("_")
-    return next((kind for pattern, kind in _COMPILED if pattern.search(words)), None)
+    return _WHOLE_NAMES.get(words) or next((kind for pattern, kind in _COMPILED if pattern.search(words)), None)
+
+
+def _date_format(sample: Sequence[str]) -> str | None:
+    """Return how the dates of a sample are written, or None where it is not dates."""
+    shares = {written: _share(sample, pattern.fullmatch) for written, pattern in _DATES.items()}
+    best = max(shares, key=lambda written: shares[written])
+    return best if shares[best] >= _MOST else None
 
 
 def _by_shape(sample: Sequence[str]) -> tuple[str, float, frozenset[str]] | None:
     """Return the kind that the sample looks like, the share of cells that do, and the names that agree with it."""
-    if not sample:
-        return None
-    for kind, pattern, fits in _SHAPE_PATTERNS:
-        if (share := _share(sample, pattern.fullmatch)) >= 0.75:
-            return kind, share, fits
-    if (share := _share(sample, _DATE.fullmatch)) >= 0.75:
-        return "service_date", share, _DATE_KINDS
-    if (share := _share(sample, _is_npi)) >= 0.75:
-        return "npi", share, frozenset({"npi", "provider_id"})
-    if (share := _share(sample, _FIVE_DIGITS.fullmatch)) >= 0.75:
-        return "zip_code", share, frozenset({"zip_code", "cpt", "facility_place", "count", "charge_amount"})
-    if sum(len(cell) for cell in sample) / len(sample) > _LONG_TEXT:
-        return (
-            "free_text",
-            _share(sample, lambda cell: len(cell) > _LONG_TEXT),
-            frozenset({"clinical_note", "free_text"}),
-        )
-    return None
+    tests: list[tuple[str, Callable[[str], object], frozenset[str]]] = [
+        *((kind, pattern.fullmatch, fits) for kind, pattern, fits in _SHAPE_PATTERNS),
+        ("npi", _is_npi, frozenset({"npi", "provider_id"})),
+        (
+            "zip_code",
+            _FIVE_DIGITS.fullmatch,
+            frozenset({"zip_code", "cpt", "facility_place", "count", "charge_amount"}),
+        ),
+        ("free_text", lambda cell: len(cell) > _LONG_TEXT, frozenset({"clinical_note", "free_text"})),
+    ]
+    found = ((kind, _share(sample, fits), names) for kind, fits, names in tests)
+    return next((one for one in found if one[1] >= (_MOST if one[0] != "free_text" else 0.5)), None)
 
 
 def _is_key(named: str, shape: str) -> bool:
@@ -206,7 +232,7 @@ def _is_key(named: str, shape: str) -> bool:
 
 
 def _share(sample: Sequence[str], fits: Callable[[str], object]) -> float:
-    return sum(bool(fits(cell)) for cell in sample) / len(sample)
+    return sum(bool(fits(cell)) for cell in sample) / len(sample) if sample else 0.0
 
 
 def _is_number(cell: str) -> bool:

@@ -16,6 +16,8 @@ from deid.policy import Policy
 from deid.request import Request
 from deid.schema import Column, DatasetDescription, Table
 from deid.transforms import Output, Transform
+from deid.transforms.redact_note import RedactNote
+from deid.transforms.shift_date import ShiftDate
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def compile_plan(
     )
     if request.derive and not any(t.table.name == dataset.encounters for t in tables):
         problems.append("derive: needs the encounters table among the requested tables")
+    problems += _needs(request, tables)
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise PlanError(
@@ -93,6 +96,32 @@ def compile_plan(
             hint="describe the column, add a rule for its kind to the policy, or leave it out of the request",
         )
     return Plan(request, policy, dataset, tables, period, request.expires)
+
+
+def _needs(request: Request, tables: tuple[TablePlan, ...]) -> list[str]:
+    """Return what steps need of the request and of each other."""
+    problems: list[str] = []
+    shifts = {step.transform for table in tables for step in table.steps if isinstance(step.transform, ShiftDate)}
+    if len(shifts) > 1:
+        problems.append(
+            "shift_date: one offset serves every date of a patient, so its options must be the same everywhere"
+        )
+    for shift in shifts:
+        if request.window is None:
+            problems.append("shift_date: the request must name the window of its data, `window: {from: ..., to: ...}`")
+        elif (request.window[1] - request.window[0]).days <= 2 * shift.max_days:
+            problems.append(
+                f"shift_date: the window must be longer than {2 * shift.max_days} days, since {shift.max_days} are cut "
+                "from both ends"
+            )
+    for table in tables:
+        has_pseudonym = any(s.column.name == table.table.patient and s.output is not None for s in table.steps)
+        if any(isinstance(s.transform, RedactNote) for s in table.steps) and not has_pseudonym:
+            problems.append(
+                f"{table.table.name}: notes are released beside their patient's pseudonym only, so that what was "
+                "released can be checked against that patient's own identifiers"
+            )
+    return problems
 
 
 def _table(

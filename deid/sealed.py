@@ -62,6 +62,7 @@ class _SealedStore:
         self._buffer: list[pa.RecordBatch] = []
         self._buffered = 0
         self._rows = 0
+        self._folder = folder
         self._file = SpillFile(folder)
         # Frames below some 16 KiB would spend more on their framing than on their rows.
         first_bits = 8 if self._limit >= 4 << 20 else 4
@@ -153,7 +154,7 @@ class _SealedStore:
         parts = [_Partition(whole.start + (p << (64 - bits)), bits) for p in range(16)]
         starts = _starts(parts)
         pieces: list[pa.RecordBatch] = []
-        for piece in self._frames(whole):
+        for piece in self._frames(whole, self._file):
             pieces.append(piece)
             if sum(p.nbytes for p in pieces) > self._limit:
                 self._spill(in_order(pieces, self._schema, heads=self._heads), parts, starts)
@@ -162,16 +163,16 @@ class _SealedStore:
             self._spill(in_order(pieces, self._schema, heads=self._heads), parts, starts)
         return [part for piece in parts for part in self._cut(piece)]
 
-    def _frames(self, part: _Partition) -> Iterator[pa.RecordBatch]:
+    def _frames(self, part: _Partition, file: SpillFile) -> Iterator[pa.RecordBatch]:
         for number, frame in enumerate(part.frames):
-            plain = self._file.read(frame, context=_context(part, number))
+            plain = file.read(frame, context=_context(part, number))
             yield pa.ipc.read_record_batch(pa.py_buffer(plain), self._schema)
 
-    def _load(self, part: _Partition) -> pa.RecordBatch:
+    def _load(self, part: _Partition, *, file: SpillFile | None = None) -> pa.RecordBatch:
         """Gives the rows of one partition, sorted by tag, in the order they were added within a tag."""
         if not part.bits:
             return self._buffer[0]
-        return in_order(list(self._frames(part)), self._schema, heads=self._heads)
+        return in_order(list(self._frames(part, file or self._file)), self._schema, heads=self._heads)
 
 
 class SealedRows(_SealedStore):
@@ -232,17 +233,37 @@ class SealedMap(_SealedStore):
                 tags whose rows differ. Whatever is counted, look-ups give the row that was added first.
         """
         self._freeze()
-        if duplicates == "first":
-            return 0
-        differing = duplicates == "all equal"
-        runs = (self._load(part) for part in self._partitions)
-        return sum(repeated_tags(run, heads=self._heads, differing=differing) for run in runs)
+        if self._file.size:
+            return self._consolidate(duplicates)
+        rows, faulty = self._settled(self._buffer[0], duplicates)
+        self._buffer = [rows]
+        return faulty
+
+    def _consolidate(self, duplicates: Duplicates) -> int:
+        """Seals every partition anew as one frame, sorted and without repeats: look-ups then only have to open it."""
+        before, self._file = self._file, SpillFile(self._folder)
+        total = 0
+        try:
+            for part in self._partitions:
+                rows, faulty = self._settled(self._load(part, file=before), duplicates)
+                total += faulty
+                part.frames = array("Q", [self._file.append(rows.serialize(), context=_context(part, 0))])
+        finally:
+            before.close()
+        return total
+
+    def _settled(self, rows: pa.RecordBatch, duplicates: Duplicates) -> tuple[pa.RecordBatch, int]:
+        faulty = 0
+        if duplicates != "first":
+            faulty = repeated_tags(rows, heads=self._heads, differing=duplicates == "all equal")
+        return distinct(rows, heads=self._heads), faulty
 
     def find(self, tags: npt.NDArray[np.generic]) -> tuple[Bools, pa.RecordBatch]:
         """Looks tags up.
 
         Args:
-            tags: n tags in any order; more at once is better, as each call may have to open every partition once.
+            tags: n tags in any order; more at once is better, as each call may have to open every partition once
+                (of 6 million entries of 9 bytes with the default budget: 470 ns a tag in calls of 65,536).
 
         Returns:
             Whether each tag is known, bool (n,), and n payload rows in the order of `tags`, null where it is not.
@@ -281,15 +302,14 @@ class SealedMap(_SealedStore):
         if run is not None:
             self._cache.move_to_end(number)
             return run
-        rows = distinct(self._load(self._partitions[number]), heads=self._heads)
+        part = self._partitions[number]
+        rows = next(self._frames(part, self._file)) if part.bits else self._buffer[0]
         run = _Run(
             high=rows.column(0).to_numpy(),
             low=rows.column(1).to_numpy() if self._heads == 2 else None,
             payload=rows.select(self._payload.names),
             nbytes=rows.nbytes,
         )
-        if len(self._partitions) == 1:
-            self._buffer = []  # the run took its place
         while self._cache and self._cached + run.nbytes > self._cache_limit:
             _, gone = self._cache.popitem(last=False)
             self._cached -= gone.nbytes

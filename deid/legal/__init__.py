@@ -66,10 +66,10 @@ def require(plan: Plan) -> Judgment:
         return judgment
     listed = "".join(f"\n  - {finding.subject}: {finding.text} ({finding.paragraph})" for finding in broken)
     less = (
-        f", or claim less: without a change it {judgment.headline}" if judgment.earned is not judgment.claimed else ""
+        f", or claim less; as it is, it earns: {judgment.headline}" if judgment.earned is not judgment.claimed else ""
     )
     raise PlanError(
-        f"policy {plan.policy.name} claims {judgment.claimed}, "
+        f"policy {plan.policy.name} claims {judgment.claimed.replace('_', ' ')}, "
         f"and request {plan.request.name} under it does not earn that:{listed}",
         hint=f"mend what is listed{less}",
     )

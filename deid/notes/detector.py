@@ -13,7 +13,7 @@ from typing import Any
 from deid.notes.clinical_words import EPONYMS, STOP_WORDS
 from deid.notes.folding import Folded, fold
 from deid.notes.known import NAME_KINDS, KnownIdentifiers, Span
-from deid.notes.recognizers import LANGUAGE, NoteNlpEngine, artifacts_of, build_registry
+from deid.notes.recognizers import NoteNlpEngine, artifacts_of, build_registry
 from deid.notes.words import COMMON_NAMES, PARTICLES, TITLES
 
 _LINE = re.compile(r"[^\n]+")
@@ -29,7 +29,7 @@ class Detector:
     def __init__(self) -> None:
         self._engine = NoteNlpEngine()
         self._engine.load()
-        self._recognizers: list[Any] = build_registry().get_recognizers(language=LANGUAGE, all_fields=True)
+        self._recognizers: list[Any] = list(build_registry().recognizers)
 
     def detect(self, texts: Sequence[str], known: Sequence[KnownIdentifiers | None]) -> list[list[Span]]:
         """Return the spans of each text, in order and without overlaps; `known` has one entry for each text.
@@ -75,7 +75,7 @@ def merged(spans: list[Span]) -> list[Span]:
     """Return spans without overlaps that cover exactly what `spans` cover.
 
     A group of overlapping spans becomes one, with the kind and rule of its surest member: known before pattern before
-    language model, then the longest.
+    language model, then the longest, then the first of the rules.
     """
     groups: list[list[Span]] = []
     end = -1

@@ -36,7 +36,7 @@ SEARCHED_KINDS = NAME_KINDS | PHRASE_KINDS | ADDRESS_KINDS | DATE_KINDS | CODE_K
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _CODE_GAP = re.compile(r"[\W_]{0,4}")
 _COUNTRY_CODE = re.compile(r"(?<!\d)(?:\+?1[\s.\-]{0,2})?\(?$")
-_INITIAL_BETWEEN = re.compile(r"[ \t]*[-,.]?[ \t]*(?:[A-Za-z]\.?[ \t]+)?")
+_INITIAL_BETWEEN = re.compile(r"[ \t]*-?[ \t]*(?:[A-Za-z]\.?[ \t]+)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ NAMES = (
     Rule(
         "person_name",
         "last_first",
-        rf"^[ \t]*+(?P<v>{_NAME},[ \t]++{_NAME}(?:[ \t]++(?-i:\p{{Lu}}\.?(?!\p{{L}})))?)(?=[ \t]*+(?:\(|,?[ \t]*+\d|,?[ \t]*+(?:mrn|dob|age|sex)\b"
+        rf"^[ \t]*+(?P<v>{_NAME},[ \t]++(?!(?-i:{_STATES})\b){_NAME}(?:[ \t]++(?-i:\p{{Lu}}\.?(?!\p{{L}})))?)(?=[ \t]*+(?:\(|,?[ \t]*+\d|,?[ \t]*+(?:mrn|dob|age|sex)\b"
         r"|(?:is|was|presents|presented|came)\b|,[ \t]*+[MF]\b))",
         stop_list=True,
     ),
@@ -253,6 +253,7 @@ AGES = (
 )
 
 CONTACTS = (
+    Rule("fax", "labelled", r"\b(?:fax|facsimile)\b[ \t]*+(?:number|no\.?|\#)?[ \t:.]*(?P<v>[+(]?\d[\d().\- ]{4,}\d)"),
     Rule("email", "email", r"(?<![\w.%+'\-])[\w.%+'\-]++[ \t]?(?:@|\(at\)|\[at\])[ \t]?[\w\-]+(?:\.[\w\-]+)+"),
     Rule("url", "url", r"\b(?:https?|ftp)://[^\s<>\"]+|\bwww\.[^\s<>\"]+"),
     Rule(
@@ -276,7 +277,6 @@ CONTACTS = (
     ),
     Rule("phone", "phone_local", r"(?<![\d.\-/])\d{3}[\-.]\d{4}(?![\d\-])(?:[ ,]*(?:x|ext\.?|extension)[ ]*\d{1,6})?"),
     Rule("phone", "phone_abroad", r"(?<![\w+])\+\d{1,3}[ .()\-]{0,2}\d(?:[ .()\-]{0,2}\d){6,13}"),
-    Rule("fax", "labelled", r"\b(?:fax|facsimile)\b[ \t]*+(?:number|no\.?|\#)?[ \t:.]*(?P<v>[+(]?\d[\d().\- ]{4,}\d)"),
     Rule(
         "phone",
         "labelled",

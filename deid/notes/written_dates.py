@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from deid.notes.words import MONTHS
 
 _ORDINALS = frozenset({"st", "nd", "rd", "th", "of", "the"})
+_DATE_GAP = re.compile(r"\s{0,3}[/.,\-]?\s{0,3}'?")
 _WRITTEN_DATES = ("%Y-%m-%d", "%Y%m%d", "%m/%d/%Y", "%d-%b-%Y")
 
 
@@ -40,32 +42,38 @@ def dates_at(tokens: Tokens, at: int) -> Iterable[tuple[int, int, int, int]]:
     word = tokens.words[at]
     if word.isdigit() and len(word) in (6, 8):
         return _compact_dates(word, tokens.ends[at])
-    parts, end = _three_parts(tokens, at)
+    parts, marks, end = _three_parts(tokens, at)
     numbers = [MONTHS.get(part, int(part) if part.isdigit() and len(part) <= 4 else -1) for part in parts]
     if len(numbers) < 3 or min(numbers) < 0:
         return ()
     a, b, c = numbers
+    # Without the name of a month in front, one mark between all three: "3/4, 1950" is no date.
+    even = marks[0] == marks[1] and marks[0] in ("", "/", "-", ".")
     if len(parts[0]) == 4 and parts[0].isdigit():
-        return ((end, a, b, c),)
+        return ((end, a, b, c),) if even else ()
     if not (len(parts[2]) in (2, 4) and parts[2].isdigit()):
         return ()
     month_first, day_first = (end, c, a, b), (end, c, b, a)
-    if parts[0].isalpha():
-        return (month_first,)
-    return (day_first,) if parts[1].isalpha() else (month_first, day_first)
+    if parts[0].isalpha() or parts[1].isalpha():
+        return (month_first,) if parts[0].isalpha() else (day_first,)
+    return (month_first, day_first) if even else ()
 
 
-def _three_parts(tokens: Tokens, at: int) -> tuple[list[str], int]:
-    """Return up to three runs from `at` on, ordinal endings passed over, and where the last of them ends."""
+def _three_parts(tokens: Tokens, at: int) -> tuple[list[str], list[str], int]:
+    """Return up to three runs from `at` on, ordinal endings passed over, the marks between them, and their end."""
     parts: list[str] = []
-    end = tokens.ends[at]
+    marks: list[str] = []
+    mark, end = "", tokens.ends[at]
     for k in range(at, min(at + 6, len(tokens.words))):
-        if len(parts) == 3 or (k > at and len(tokens.plain[tokens.ends[k - 1] : tokens.starts[k]].strip()) > 1):
+        gap = tokens.plain[tokens.ends[k - 1] : tokens.starts[k]] if k > at else ""
+        if len(parts) == 3 or not _DATE_GAP.fullmatch(gap):
             break
+        mark += gap.strip()
         if not (parts and tokens.words[k] in _ORDINALS):
+            marks += [mark] if parts else []
             parts.append(tokens.words[k])
-            end = tokens.ends[k]
-    return parts, end
+            mark, end = "", tokens.ends[k]
+    return parts, marks, end
 
 
 def _compact_dates(word: str, end: int) -> Iterable[tuple[int, int, int, int]]:

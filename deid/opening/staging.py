@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -32,8 +33,10 @@ def staged(target: Path) -> Iterator[Path]:
     except DeidError:
         raise
     except OSError as error:
+        # Not error.strerror: Arrow puts a text of its own there.
+        reason = os.strerror(error.errno) if error.errno else "the disk refused"
         raise StorageError(
-            f"cannot write {target.name}: {error.strerror or 'the disk refused'}; nothing was left",
+            f"cannot write {target.name}: {reason}; nothing was left",
             hint="free space on that disk, or name a folder on another one",
         ) from None
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,8 +48,10 @@ def _fill(release: OpenedRelease, file: Path) -> None:
         except (duckdb.Error, pa.ArrowException) as error:  # their messages may quote cells
             if met:
                 raise met[0] from None
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
             if isinstance(error, duckdb.IOException):
-                raise OSError(0, "the disk refused, or is full") from None
+                raise OSError from None
             raise ReleaseError(
                 f"DuckDB refuses table {table}: {type(error).__name__}", hint="open the release to parquet instead"
             ) from None

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from deid.errors import DeidError, ReleaseError, VerificationError
 from deid.manifest import FILE_NAME, FileEntry
-from deid.sinks.encrypted_parquet import WrittenFile
+from deid.sinks.part_file import WrittenFile
 from deid.sinks.release_keys import ReleaseKeys
 
 ENCRYPTED, PLAINTEXT = b"PARE", b"PAR1"
@@ -124,7 +124,7 @@ def _fitting_rows(file: pq.ParquetFile, group: int, batch_rows: int) -> int:
     """Return how many rows make a batch of about 32 MiB: notes are long, and claims have 275 columns."""
     meta = file.metadata.row_group(group)
     row_bytes = max(meta.total_byte_size // max(meta.num_rows, 1), 8 * meta.num_columns)
-    return min(batch_rows, max(BATCH_BYTES // row_bytes, 256))
+    return int(min(batch_rows, max(BATCH_BYTES // row_bytes, 256)))
 
 
 def undecryptable(name: str, fault: type[DeidError] = ReleaseError) -> DeidError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import date
 
@@ -77,7 +78,7 @@ def draw_people(rng: np.random.Generator, first: int, count: int) -> People:
 
 def _age_weights() -> Floats:
     weights = np.zeros(_AGE_BANDS[-1][0])
-    for (start, weight), (stop, _) in zip(_AGE_BANDS, _AGE_BANDS[1:], strict=False):
+    for (start, weight), (stop, _) in itertools.pairwise(_AGE_BANDS):
         weights[start:stop] = weight
     return weights
 
@@ -129,7 +130,11 @@ def _numbers(people: People, seed: int) -> dict[str, pa.Array]:
     mrn = fixed(digits(scramble_decimal(people.number, seed=seed + 2, width=8), 8))
     # A Medicare number never holds an S, so this shape can be nobody's.
     member = base32(scramble(people.number, seed=seed + 3, bits=30), 6)
-    return {"mrn": mrn, "member_id": fixed(b"1S", member[:, :2], b"-", member[:, 2:4], b"S-", member[:, 4:]), "ssn": ssn}
+    return {
+        "mrn": mrn,
+        "member_id": fixed(b"1S", member[:, :2], b"-", member[:, 2:4], b"S-", member[:, 4:]),
+        "ssn": ssn,
+    }
 
 
 def _names(rng: np.random.Generator, people: People) -> dict[str, pa.Array]:

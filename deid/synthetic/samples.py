@@ -6,12 +6,20 @@ from pathlib import Path
 
 from deid.synthetic.population import generate
 from deid.synthetic.writers.claims import write_claims_csv
+from deid.synthetic.writers.fhir import write_fhir_bulk
+from deid.synthetic.writers.rif import write_cms_rif
+from deid.synthetic.writers.synthea import write_synthea_csv
 
 SEED = 7
 PATIENTS = 500
-NOTES = 0.12
+_OTHERS = 60  # people in each of the other formats, of whom a third are old enough for Medicare
+_TREES = 18  # trees repeat their field names in every record
+_NOTES = 0.12
 
 
 def write_samples(folder: Path, *, seed: int = SEED, patients: int = PATIENTS) -> None:
-    """Write every sample below `folder`."""
-    write_claims_csv(generate(seed, patients, notes=NOTES), folder / "claims")
+    """Write every sample below `folder`: `patients` people as claims, fewer in the other formats."""
+    write_claims_csv(generate(seed, patients, notes=_NOTES), folder / "claims")
+    write_synthea_csv(generate(seed + 1, _OTHERS, notes=0), folder / "synthea")
+    write_cms_rif(generate(seed + 2, _OTHERS, notes=0), folder / "cms_rif")
+    write_fhir_bulk(generate(seed + 3, _TREES, notes=0.3), folder / "fhir_bulk")

@@ -61,7 +61,8 @@ def total_charges(rng: np.random.Generator, visits: Visits, lines: Lines) -> Int
     sums = np.bincount(lines.visit, weights=lines.charge, minlength=len(visits.who)).astype(np.int64)
     nights = np.where(visits.kind == INPATIENT, np.maximum(visits.discharge - visits.admit, 1), 0)
     rate = np.floor(_DAY_RATE * (0.8 + 0.6 * rng.random(len(visits.who)))).astype(np.int64)
-    return sums + nights * rate
+    total: Ints = (sums + nights * rate).astype(np.int64)
+    return total
 
 
 def procedure_columns(rng: np.random.Generator, visits: Visits, lines: Lines) -> dict[str, pa.Array]:
@@ -113,7 +114,9 @@ def draw_drugs(rng: np.random.Generator, people: People, visits: Visits) -> tupl
     return visit[order], drug[order]
 
 
-def drug_columns(rng: np.random.Generator, people: People, visits: Visits, visit: Ints, drug: Ints) -> dict[str, pa.Array]:
+def drug_columns(
+    rng: np.random.Generator, people: People, visits: Visits, visit: Ints, drug: Ints
+) -> dict[str, pa.Array]:
     """Return the columns of the drugs; a fill is on the day of discharge or up to three days later."""
     listed = reference.drugs()
     latest = np.minimum(people.died[visits.who[visit]], LAST_DAY)

@@ -24,7 +24,8 @@ def digits(values: Ints, width: int) -> Bytes:
 def base32(values: Ints, width: int) -> Bytes:
     """Return the last `width` base-32 digits (Crockford's alphabet) of each value as ASCII, shape (n, width)."""
     shifts = np.arange(5 * (width - 1), -1, -5, dtype=np.int64)
-    return _BASE32[(values[:, None] >> shifts) & 31]
+    letters: Bytes = _BASE32[(values[:, None] >> shifts) & 31]
+    return letters
 
 
 def fixed(*parts: bytes | Bytes) -> pa.StringArray:
@@ -54,7 +55,8 @@ def scramble_decimal(values: Ints, *, seed: int, width: int) -> Ints:
     """Map each value below 10**width to another, one to one; `width` is at most 9."""
     modulus = 10**width
     factor = (seed * 7_919 + 61_803_399) * 10 + 7  # ends in 7, so it shares no factor with a power of ten
-    return (values * (factor % modulus) + seed * 31_337) % modulus
+    mixed: Ints = (values * (factor % modulus) + seed * 31_337) % modulus
+    return mixed
 
 
 def npi(bases: Ints) -> pa.StringArray:
@@ -98,4 +100,5 @@ def join(*parts: pa.Array | str) -> pa.StringArray:
 def pick(rng: np.random.Generator, weights: npt.ArrayLike, count: int) -> Ints:
     """Draw `count` positions with the given weights."""
     steps = np.cumsum(np.asarray(weights, dtype=np.float64))
-    return np.searchsorted(steps, rng.random(count) * steps[-1], side="right").clip(0, len(steps) - 1)
+    at: Ints = np.searchsorted(steps, rng.random(count) * steps[-1], side="right").clip(0, len(steps) - 1)
+    return at

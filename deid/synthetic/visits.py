@@ -114,7 +114,8 @@ def _discharges(rng: np.random.Generator, who: Ints, admit: Ints, kind: Ints, cl
     stay = np.select([kind == INPATIENT, kind == EMERGENCY], [stay, overnight], 0)
     following = np.r_[np.where(who[1:] == who[:-1], admit[1:], NEVER), NEVER]
     latest = np.minimum(np.maximum(following - 1, admit), closes)
-    return np.minimum(admit + stay, latest)
+    discharge: Ints = np.minimum(admit + stay, latest)
+    return discharge
 
 
 def deaths(people: People, visits: Visits) -> Ints:

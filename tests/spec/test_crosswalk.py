@@ -239,6 +239,7 @@ def test_missing_and_exchanged_files_are_noticed(tmp_path: Path) -> None:
         away = path.rename(tmp_path / "away")
         with pytest.raises(StorageError):
             run(tmp_path, ids_of(0, 5))
+        assert not path.exists()
         away.rename(path)
     assert len(run(tmp_path, ids_of(0, 5))) == 5
 
@@ -300,8 +301,7 @@ for stop_at in range(1, 1000):
 """
 
 
-@pytest.mark.parametrize("how", ["killed", "disk full"])
-@pytest.mark.parametrize("before", [0, 2])
+@pytest.mark.parametrize(("before", "how"), [(0, "killed"), (2, "killed"), (2, "disk full")])
 def test_stopped_anywhere_leaves_old_or_new(tmp_path: Path, before: int, how: str) -> None:
     """Stopped before any one of its calls that change the disk, a commit leaves the old generation or the new one."""
     base = tmp_path / "base"
@@ -321,10 +321,8 @@ def test_stopped_anywhere_leaves_old_or_new(tmp_path: Path, before: int, how: st
         after = run(folder, ids_of(0, 40))
         assert after[: len(old)] == old
         assert len(set(after)) == 40
-        assert run(folder, ids_of(0, 40)) == after
     assert left == {before, before + 1}
     assert len(list(tmp_path.glob("base-*"))) > 20  # so many places where it was stopped
-    print(len(list(tmp_path.glob("base-*"))))
 
 
 FULL_DISK = """

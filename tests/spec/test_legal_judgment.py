@@ -241,6 +241,11 @@ def test_a_birth_date_in_another_table_does_not_close_the_patient() -> None:
         ([{"age": {"from": 85}}, {"service_date": {"from": "2016-01-01"}}], "all", False),  # 85 in 2016 is 96 in 2027
         ([{"age": {"from": 79}}, {"service_date": {"from": "2016-01-01"}}], "all", True),  # 79 + 11 = 90
         ([{"age": {"from": 80}}, {"service_date": {"from": "2016-01-01"}}], "all", False),  # 80 + 11 = 91
+        (
+            [{"age": {"from": 80}}, {"service_date": {"from": "2010-01-01"}}, {"admit_date": {"from": "2018-01-01"}}],
+            "all",
+            True,
+        ),  # the later bound holds
         ([{"age": {"from": 18}}], "all", False),  # nothing bounds the year
         ([{"age": {"to": 17}}], "all", True),
         ([{"age": {"from": 18}}, {"icd10cm": ["E11"]}], "any", True),  # a row may be there for its code
@@ -341,6 +346,12 @@ def test_a_cohort_tells_what_its_predicates_say(predicate: dict[str, Any], parag
     judgment = judge(plan(cohort=rows(predicate)))
     assert broken(judgment) == [(paragraph, "request.cohort") for paragraph in paragraphs]
     assert judgment.breaking(Basis.LIMITED_DATA_SET) == ()
+
+
+def test_the_ninetieth_birthday_on_the_reference_date_counts() -> None:
+    """Who turns 90 on the day of expiry is closed, so a cohort may not begin with that birthday."""
+    turning = rows({"birth_date": {"from": "1937-01-01"}})
+    assert broken(judge(plan(cohort=turning, expires=date(2027, 1, 1)))) == [(C, "request.cohort")]
 
 
 @pytest.mark.parametrize("kind", ["precinct", "birth_place"])

@@ -304,3 +304,44 @@ def test_what_is_no_manifest_is_refused(data: bytes) -> None:
     """Noise, nesting and emptiness end in the same clear error."""
     with pytest.raises(ReleaseError):
         from_bytes(data)
+
+
+class Denying:
+    """A key provider that guards one column group from its user, as a KMS policy would."""
+
+    scheme = "denying"
+
+    def __init__(self, provider: LocalProvider, group: str) -> None:
+        self._provider, self._group = provider, group
+        self.provider_id = provider.provider_id
+
+    def wrap(self, name: str, key: bytes) -> bytes:
+        """Wrap as the real one does."""
+        return self._provider.wrap(name, key)
+
+    def unwrap(self, name: str, wrapped: bytes) -> bytes:
+        """Unwrap, but for the guarded group."""
+        if name.endswith(f"/{self._group}"):
+            raise KeyFaultError("this user may not use the key", hint="ask the site")
+        return self._provider.unwrap(name, wrapped)
+
+    def subkey(self, *context: str) -> bytes:
+        """Derive as the real one does."""
+        return self._provider.subkey(*context)
+
+
+def test_a_group_that_is_denied_hides_its_columns_only(tmp_path: Path, provider: LocalProvider) -> None:
+    """Without the key of one column group the other columns read, and the guarded one is an error, not a crash."""
+    made = columns(tmp_path / "r", provider)
+    opened = open_with(made.folder, [made.identity], provider=Denying(provider, "dates"))
+    assert in_order(opened.read("encounters", ["patient_id", "age"])).equals(visits().select(["patient_id", "age"]))
+    with pytest.raises(KeyFaultError, match="may not use"):
+        opened.read("encounters", ["admit_date"])
+
+
+def test_verify_with_a_provider_decrypts_everything(tmp_path: Path, provider: LocalProvider) -> None:
+    """The site verifies a `columns` release with its own keys."""
+    made = columns(tmp_path / "r", provider)
+    report = verify_release(made.folder, provider=provider)
+    assert report.is_sound
+    assert (report.authenticated, report.decrypted) == (True, 12)

@@ -1,0 +1,1 @@
+"""Writers of synthetic populations, one for each input format."""
