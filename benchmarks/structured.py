@@ -67,7 +67,9 @@ def main() -> None:
         work(json.loads(arguments.worker))
         return
     print(f"Python {platform.python_version()}, pyarrow {pa.__version__}, {os.cpu_count()} cores")
-    print(f"{'encounters':>12} {'policy':<18} {'floor CPU s':>12} {'export CPU s':>13} {'ratio':>6} {'wall s':>7} {'peak MiB':>9}")
+    print(
+        f"{'encounters':>12} {'policy':<18} {'floor CPU s':>12} {'export CPU s':>13} {'ratio':>6} {'wall s':>7} {'peak MiB':>9}"
+    )
     for encounters in arguments.encounters:
         measure(encounters, arguments.policies, arguments.rounds, arguments.folder)
 
@@ -83,13 +85,17 @@ def measure(encounters: int, policies: list[str], rounds: int, keep: Path | None
             floors, exports = [], []
             for number in range(rounds):
                 place = Path(temporary) / f"{policy}-{number}"
-                floors.append(run({"what": "floor", "source": str(folder), "policy": policy, "out": str(place) + "-floor"}))
+                floors.append(
+                    run({"what": "floor", "source": str(folder), "policy": policy, "out": str(place) + "-floor"})
+                )
                 exports.append(run({"what": "export", "source": str(folder), "policy": policy, "out": str(place)}))
             floor = statistics.median(f["cpu"] for f in floors)
             export = statistics.median(e["cpu"] for e in exports)
             wall = statistics.median(e["wall"] for e in exports)
             peak = max(e["peak"] for e in exports)
-            print(f"{encounters:>12,} {policy:<18} {floor:>12.2f} {export:>13.2f} {export / floor:>6.2f} {wall:>7.1f} {peak:>9.0f}")
+            print(
+                f"{encounters:>12,} {policy:<18} {floor:>12.2f} {export:>13.2f} {export / floor:>6.2f} {wall:>7.1f} {peak:>9.0f}"
+            )
 
 
 def run(job: dict[str, Any]) -> dict[str, float]:
@@ -140,7 +146,7 @@ def prepare_export(job: dict[str, Any]) -> Any:
     plan = site.plan(request)
     if plan.policy.basis == "safe_harbor":
         site.attest(plan)
-    return lambda: export(plan, site.site, site.provider, name="all", progress=lambda _w, _r: None) and None
+    return lambda: export(plan, site.site, site.provider, progress=lambda _w, _r: None) and None
 
 
 def prepare_floor(job: dict[str, Any]) -> Any:
@@ -188,7 +194,12 @@ def write(path: Path, columns: list[str], target: Path) -> None:
     schema = pa.schema([(column, pa.string()) for column in columns])
     properties = pe.create_encryption_properties(key)
     with pq.ParquetWriter(
-        target, schema, compression="zstd", data_page_version="1.0", write_statistics=False, encryption_properties=properties
+        target,
+        schema,
+        compression="zstd",
+        data_page_version="1.0",
+        write_statistics=False,
+        encryption_properties=properties,
     ) as writer:
         pending: list[pa.RecordBatch] = []
         for batch in read(path, columns):

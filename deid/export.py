@@ -86,7 +86,7 @@ def authorize(plan: Plan, trust: TrustRoot, *, at: datetime) -> Judgment:
 
 
 def export(
-    plan: Plan, site: Site, provider: KeyProvider, *, name: str, progress: Progress, now: datetime | None = None
+    plan: Plan, site: Site, provider: KeyProvider, *, progress: Progress, now: datetime | None = None
 ) -> Exported:
     """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise."""
     now = now or datetime.now(UTC)
@@ -94,6 +94,7 @@ def export(
     recipients = load_recipients(plan)
     source = open_source(plan.dataset)
     source.check(_columns_needed(plan))
+    name = plan.release
     target = site.releases / plan.request.name / name
     with ExitStack() as stack:
         folder = stack.enter_context(staged(target))

@@ -35,6 +35,7 @@ from deid.observers import (
 from deid.patients import SELECTED, Patients, Tagger
 from deid.plan import Plan
 from deid.prf import BatchCmac
+from deid.request import Series
 from deid.rows import LinkMap, Rows
 from deid.schema import Table
 from deid.sealed import SealedMap, SealedRows
@@ -159,7 +160,9 @@ def _row_selection(plan: Plan, workshop: Workshop) -> RowSelection | None:
     if not by_rows and period is None:
         return None
     predicates = cohort.predicates if cohort is not None and by_rows else ()
-    within = Predicate("service_date", low=period.first, high=period.last) if period else None
+    # A cumulative release holds everything up to the end of its period, an increment only the period itself.
+    first = period.first if period is not None and plan.request.series is Series.INCREMENT else None
+    within = Predicate("service_date", low=first, high=period.last) if period else None
     carrier = _carrier(plan, [*predicates, *([within] if within else [])])
     encounters = workshop.sealed_map(kept=pa.bool_()) if encounter_key(carrier) else None
     combine = cohort.combine if cohort is not None else Combine.ALL

@@ -30,6 +30,7 @@ from deid.transforms.shift_date import ShiftDate
 
 INPATIENT = pa.array(["INPATIENT", "IMP", "ACUTE", "NONAC", "INP"])
 READMISSION_DAYS = 30
+Numbers = npt.NDArray[Any]
 UNIT, RECORD = "\x1f", "\x1e"
 _NOT_SEARCHED = frozenset({"unneeded", "year", "age", "county", "local_code"})
 ROW_MET = np.uint32(1 << 31)
@@ -269,7 +270,7 @@ def is_inpatient(klass: pa.Array) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.fill_null(hit, False).to_numpy(zero_copy_only=False))
 
 
-def stay_tags(tagger: Tagger, patient: npt.NDArray[Any], start: npt.NDArray[Any], end: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+def stay_tags(tagger: Tagger, patient: Numbers, start: Numbers, end: Numbers) -> npt.NDArray[np.uint64]:
     """Return a tag for each (patient, first day, last day)."""
     packed = np.ascontiguousarray(np.stack([patient, start, end], axis=1).astype("<i8"))
     binary = pa.Array.from_buffers(pa.binary(24), len(packed), [None, pa.py_buffer(packed)])

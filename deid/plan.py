@@ -49,8 +49,8 @@ class TablePlan:
 class Plan:
     """Everything a run will do, before it does anything.
 
-    `period` is the span of time this release is about, or None; `reference_date` is the day at which ages are
-    judged: the expiry of the request, because people age while a release is in use.
+    `release` names the release's folder. `period` is the span of time it is about, or None. `reference_date` is the
+    day at which ages are judged: the expiry of the request, because people age while a release is in use.
     """
 
     request: Request
@@ -59,6 +59,7 @@ class Plan:
     tables: tuple[TablePlan, ...]
     period: Period | None
     reference_date: date
+    release: str = "all"
 
     def table(self, name: str) -> TablePlan | None:
         """Return the plan of the table called `name`, or None."""
@@ -70,11 +71,17 @@ class Plan:
 
 
 def compile_plan(
-    request: Request, policy: Policy, dataset: DatasetDescription, *, period: Period | None = None, today: date
+    request: Request,
+    policy: Policy,
+    dataset: DatasetDescription,
+    *,
+    period: Period | None = None,
+    release: str | None = None,
+    today: date,
 ) -> Plan:
     """Compile a plan; raise PlanError naming every table, column or kind that stands in the way.
 
-    `today` decides whether the request has expired.
+    `today` decides whether the request has expired; `release` is the period's label, or `all`, unless it is given.
     """
     if request.expires < today:
         raise PlanError(
@@ -95,7 +102,8 @@ def compile_plan(
             f"request {request.name} cannot run under policy {policy.name}:{listed}",
             hint="describe the column, add a rule for its kind to the policy, or leave it out of the request",
         )
-    return Plan(request, policy, dataset, tables, period, request.expires)
+    name = release or (period.label if period is not None else "all")
+    return Plan(request, policy, dataset, tables, period, request.expires, name)
 
 
 def _needs(request: Request, tables: tuple[TablePlan, ...]) -> list[str]:

@@ -133,7 +133,7 @@ def _column_entry(step: Step, nulls: int) -> ColumnEntry:
 
 def rule_text(transform: Transform) -> str:
     """Return a transform as a policy writes it, on one line, options at their defaults left out."""
-    options = []
+    options: list[str] = []
     for option in dataclasses.fields(transform):  # type: ignore[arg-type]
         value = getattr(transform, option.name)
         if option.name == transform.primary:

@@ -50,9 +50,8 @@ class TextFormat:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One described table; `patient` (a column) or `link` is set, and neither where the table is about no patient.
+    """One described table; exactly one of `patient` (a column) and `link` is set.
 
-    A table about no patient (organizations, payers) is described so that it can be named, and is never released.
     `optional_columns` lets described columns that nobody asks for be absent from the file.
     `resource` is the FHIR resource type of an NDJSON table, `each` the repeating element that gives one row apiece.
     """

@@ -85,7 +85,7 @@ class TestSite:
         content |= fields
         return self.write(f"{name}.yaml", {key: value for key, value in content.items() if value is not None})
 
-    def plan(self, request: Path, *, period: str | None = None, today: date = TODAY) -> Plan:
+    def plan(self, request: Path, *, period: str | None = None, name: str | None = None, today: date = TODAY) -> Plan:
         """Compile a request."""
         loaded = load_request(request)
         return compile_plan(
@@ -93,6 +93,7 @@ class TestSite:
             load_policy(loaded.policy),
             load_dataset(loaded.dataset),
             period=parse_period(period) if period else None,
+            release=name,
             today=today,
         )
 
@@ -108,12 +109,12 @@ class TestSite:
             signed_at=datetime.now(UTC),
         )
 
-    def run(self, request: Path, *, name: str = "all", period: str | None = None) -> Exported:
+    def run(self, request: Path, *, name: str | None = None, period: str | None = None) -> Exported:
         """Run a request, attesting first where the policy is Safe Harbor."""
-        plan = self.plan(request, period=period)
+        plan = self.plan(request, period=period, name=name)
         if plan.policy.basis == "safe_harbor":
             self.attest(plan)
-        return export(plan, self.site, self.provider, name=name, progress=lambda _what, _rows: None)
+        return export(plan, self.site, self.provider, progress=lambda _what, _rows: None)
 
     def open(self, exported: Exported) -> OpenedRelease:
         """Open a release with the researcher's key."""

@@ -101,7 +101,7 @@ def _run(folder: Path, request: Path, provider: KeyProvider, officer: SigningKey
 
     click.echo("\n".join(as_lines(plan, legal.judge(plan))))
     with progress_bar() as progress:
-        done = export(plan, load_site(folder / "site.yaml"), provider, name="all", progress=progress)
+        done = export(plan, load_site(folder / "site.yaml"), provider, progress=progress)
     click.echo("\n".join(summary(done)))
     opened = open_release(done.folder, [folder / "researcher.key"])
     target = folder / "opened" / plan.request.name

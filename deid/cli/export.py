@@ -24,17 +24,16 @@ from deid.site import load_site
 @json_option
 def export(request_path: Path, site_path: Path, period: str | None, name: str | None, as_json: bool) -> None:
     """Run a REQUEST and publish an encrypted release; nothing is left behind if anything fails."""
-    plan = compile_request(request_path, period)
-    name = name or (plan.period.label if plan.period else "all")
-    if not RELEASE_ID.fullmatch(name):
+    if name is not None and not RELEASE_ID.fullmatch(name):
         raise DocumentError(
             "the release's name holds other than letters, digits, dots, underscores and hyphens",
             hint="names become folder names",
         )
+    plan = compile_request(request_path, period, name)
     site = load_site(site_path)
     provider = open_provider(site.keys, passphrase("the site's keys"))
     with progress_bar() as progress:
-        done = run_export(plan, site, provider, name=name, progress=progress)
+        done = run_export(plan, site, provider, progress=progress)
     if as_json:
         print_json(
             {

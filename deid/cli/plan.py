@@ -18,7 +18,7 @@ from deid.request import load_request
 from deid.sources.description import load_dataset
 
 
-def compile_request(path: Path, period: str | None) -> Plan:
+def compile_request(path: Path, period: str | None, release: str | None = None) -> Plan:
     """Read a request and what it names, and compile its plan."""
     request = load_request(path)
     return compile_plan(
@@ -26,6 +26,7 @@ def compile_request(path: Path, period: str | None) -> Plan:
         load_policy(request.policy),
         load_dataset(request.dataset),
         period=parse_period(period) if period else None,
+        release=release,
         today=today(),
     )
 

@@ -25,7 +25,8 @@ _FIRST_DAYS = frozenset({"service_date", "admit_date"})
 def findings(plan: Plan) -> Iterator[Finding]:
     """Yield a finding for each age that stands beside years and cannot be closed, in a column or in the cohort.
 
-    Also a note for the expert on each quasi-identifier of the population that the policy's k does not count.
+    Also one for each quasi-identifier of the population that the policy's k does not count: a k that leaves out what is
+    released beside it guards nobody.
     """
     yield from _uncounted(plan)
     if not _tells_years(plan):
@@ -47,8 +48,9 @@ def _uncounted(plan: Plan) -> Iterator[Finding]:
             yield Finding(
                 "164.514(b)(1)",
                 f"{population.table.name}.{step.column.name}",
-                f"k = {limits.k} does not count {kind.name}, so patients may be told apart by it",
-                frozenset(),
+                f"k = {limits.k} does not count {kind.name}, so patients may be told apart by it: count it among "
+                "limits.quasi_identifiers, or leave it out",
+                frozenset({Basis.EXPERT_DETERMINATION}),
             )
 
 

@@ -26,8 +26,9 @@ def check_policy(policy: Policy) -> tuple[Finding, ...]:
         )
     if broken:
         listed = "".join(f"\n  - {finding.subject}: {finding.text} ({finding.paragraph})" for finding in broken)
+        claim = policy.basis.value.replace("_", " ")
         raise PlanError(
-            f"policy {policy.name} claims {policy.basis.value.replace('_', ' ')} and its rules do not earn that:{listed}",
+            f"policy {policy.name} claims {claim} and its rules do not earn that:{listed}",
             hint="mend the rules that are listed, or claim another basis; docs/reference/legal-table.md has every case",
         )
     return tuple(finding for finding in findings if not finding.breaks)

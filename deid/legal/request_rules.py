@@ -57,6 +57,8 @@ def findings(plan: Plan) -> Iterator[Finding]:
             yield from _predicate(predicate, plan.reference_date)
     for subject, name in (("request.name", plan.request.name), ("request.party", plan.request.party)):
         yield from _name(subject, name, finest=_PART_OF_A_YEAR)
+    if plan.period is None or plan.release != plan.period.label:  # a period is judged as such
+        yield from _name("release", plan.release, finest=_PART_OF_A_YEAR)
     for subject, name in _names_of_the_source(plan):
         yield from _name(subject, name)
 

@@ -28,13 +28,14 @@ CODE_KINDS = frozenset(
     {
         "patient_id", "encounter_id", "claim_id", "mrn", "ssn", "member_id", "account_number", "license_number",
         "vehicle_id", "device_id", "email", "url", "ip_address", "unique_id", "npi", "provider_id", "facility_id",
-        "zip_code", "geocode", "photo", "biometric", *PHONE_KINDS,
+        "zip_code", "geocode", "precinct", "photo", "biometric", *PHONE_KINDS,
     }
 )  # fmt: skip
 SEARCHED_KINDS = NAME_KINDS | PHRASE_KINDS | ADDRESS_KINDS | DATE_KINDS | CODE_KINDS
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _CODE_GAP = re.compile(r"[\W_]{0,4}")
+_MARKS = re.compile(r"[^\w\s.\-]")
 _COUNTRY_CODE = re.compile(r"(?<!\d)(?:\+?1[\s.\-]{0,2})?\(?$")
 _INITIAL_BETWEEN = re.compile(r"[ \t]*-?[ \t]*(?:[A-Za-z]\.?[ \t]+)?")
 
@@ -56,6 +57,12 @@ class _Phrase(NamedTuple):
     capitalized: bool  # found only where it is written with a capital
 
 
+class _Code(NamedTuple):
+    target: str  # letters and digits only, in lower case
+    kind: str
+    loose: bool  # found across any marks
+
+
 class KnownIdentifiers:
     """The identifiers of one patient, ready to be looked for.
 
@@ -70,16 +77,23 @@ class KnownIdentifiers:
         self.values: tuple[tuple[str, str], ...] = tuple(
             dict.fromkeys((kind, _as_text(value)) for kind, value in values if value)
         )
+        for kind, _ in self.values:
+            if kind not in SEARCHED_KINDS:
+                raise ValueError(f"kind {kind!r} is not looked for in notes")
         self._phrases: dict[str, list[_Phrase]] = {}
-        self._codes: dict[str, list[tuple[str, str]]] = {}
+        self._codes: dict[str, list[_Code]] = {}
         self._dates: dict[tuple[int, int, int], str] = {}
+        self._short_dates: dict[tuple[int, int, int], str] = {}
+        self._triggers: frozenset[str] | None = None  # built at the first search: the leak check needs only `values`
+
+    def _build(self) -> frozenset[str]:
         for kind, value in self.values:
             self._add(kind, value)
         for phrases in self._phrases.values():
             phrases.sort(key=lambda phrase: -len(phrase.tokens))
         self._short_dates = {(y % 100, m, d): kind for (y, m, d), kind in self._dates.items()}
         looked_up = set(self._phrases) | set(self._codes) | set(date_triggers(self._dates))
-        self._triggers = frozenset(looked_up | {long for long, short in STREET_WORDS.items() if short in looked_up})
+        return frozenset(looked_up | {long for long, short in STREET_WORDS.items() if short in looked_up})
 
     def __repr__(self) -> str:
         """Return the number of identifiers, never one of them: reprs end up in logs and tracebacks."""
@@ -87,6 +101,8 @@ class KnownIdentifiers:
 
     def find(self, text: str) -> list[Span]:
         """Return where this patient's identifiers stand in `text`, in order and without overlaps."""
+        if self._triggers is None:
+            self._triggers = self._build()
         folded = fold(text)
         lower = fold_lower(folded.text)
         if self._triggers.isdisjoint(_TOKEN.findall(lower)):
@@ -105,14 +121,14 @@ class KnownIdentifiers:
             if end is not None:
                 yield Span(tokens.starts[at], end, phrase.kind, phrase.rule)
                 break  # phrases are tried longest first
-        for target, kind in self._codes.get(word, ()):
-            end = _code_end(tokens, at, target)
+        for code in self._codes.get(word, ()):
+            end = _code_end(tokens, at, code)
             if end is not None:
                 start = tokens.starts[at]
-                if kind in PHONE_KINDS:
+                if code.kind in PHONE_KINDS:
                     before = _COUNTRY_CODE.search(tokens.plain, max(0, start - 6), start)
                     start = before.start() if before else start
-                yield Span(start, end, kind, "known:number")
+                yield Span(start, end, code.kind, "known:number")
         if self._dates:
             for end, year, month, day in dates_at(tokens, at):
                 kind_of_date = (self._dates if year > 99 else self._short_dates).get((year, month, day))
@@ -129,10 +145,8 @@ class KnownIdentifiers:
         elif kind in PHRASE_KINDS:
             tokens = _split(value)
             self._add_phrase(tokens, kind, "known:phrase", capitalized=len(tokens) == 1)
-        elif kind in CODE_KINDS:
-            self._add_code(kind, value)
         else:
-            raise ValueError(f"kind {kind!r} is not looked for in notes")
+            self._add_code(kind, value)
 
     def _add_phrase(self, tokens: list[str], kind: str, rule: str, *, capitalized: bool = False) -> None:
         if len("".join(tokens)) >= 2:
@@ -206,11 +220,14 @@ class KnownIdentifiers:
             targets |= {digits[-10:], "1" + digits[-10:], digits[-7:]}
         if kind == "zip_code" and len(digits) == 9:
             targets.add(digits[:5])
+        # A short number is not looked for across a slash or a wide gap, unless it is written with such marks itself:
+        # 120/80 is not the record number 12080.
+        marked = _MARKS.search(value) is not None
         for target in targets:
-            if len(target) < 3:
-                continue
-            for cut in range(1, len(target) + 1):  # a run that begins the number leads to it
-                self._codes.setdefault(target[:cut], []).append((target, kind))
+            if len(target) >= 3:
+                found = _Code(target, kind, loose=marked or len(target) >= 7)
+                for cut in range(1, len(target) + 1):  # a run that begins the number leads to it
+                    self._codes.setdefault(target[:cut], []).append(found)
 
 
 def _as_text(value: str | date) -> str:
@@ -246,18 +263,17 @@ def _phrase_end(tokens: Tokens, at: int, phrase: _Phrase) -> int | None:
     return tokens.ends[at + length - 1]
 
 
-def _code_end(tokens: Tokens, at: int, target: str) -> int | None:
+def _code_end(tokens: Tokens, at: int, code: _Code) -> int | None:
     joined = ""
     for k in range(at, len(tokens.words)):
         if k > at:
             gap = tokens.plain[tokens.ends[k - 1] : tokens.starts[k]]
-            # A short number is not looked for across a slash or wide gap: 120/80 is not the record number 12080.
-            if gap not in ("", "-", " ", ".") and (len(target) < 7 or not _CODE_GAP.fullmatch(gap)):
+            if gap not in ("", "-", " ", ".") and not (code.loose and _CODE_GAP.fullmatch(gap)):
                 return None
         joined += tokens.plain[tokens.starts[k] : tokens.ends[k]].lower()
-        if joined == target:
+        if joined == code.target:
             return tokens.ends[k]
-        if not target.startswith(joined):
+        if not code.target.startswith(joined):
             return None
     return None
 

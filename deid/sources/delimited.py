@@ -64,11 +64,9 @@ def open_head(table: Table, file: Path) -> Head:
     head = head_of(file, _HEAD_BYTES)
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
         raise SourceError(f"{table.name}: {file.name} is empty", hint="a transfer may have failed: fetch it again")
-    try:
-        decoder = codecs.getincrementaldecoder(table.text.encoding)(errors="strict")
-        text = decoder.decode(head).removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        raise _not_text(table, file) from None
+    # Only the names are judged here; a bad byte below them is reported by the parser, which knows its column.
+    decoder = codecs.getincrementaldecoder(table.text.encoding)(errors="replace")
+    text = decoder.decode(head).removeprefix("\ufeff")
     rows = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=table.text.delimiter,
@@ -81,6 +79,8 @@ def open_head(table: Table, file: Path) -> Head:
         raise SourceError(
             f"{table.name}: the first line of {file.name} is not a header", hint="check `delimiter` and `quote`"
         ) from None
+    if any("\ufffd" in name for name in names):
+        raise _not_text(table, file)
     try:
         return Head(names, next((row for row in rows if row), []))
     except csv.Error:  # a row with a very long cell: there is a row, and that is all that matters here

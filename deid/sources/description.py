@@ -78,7 +78,9 @@ def _tables(spelled: Spelled, root: Path) -> dict[str, Table]:
             raise spelled.document.fault(
                 f"{name}: {error.message}", at=f"$.tables.{name}.path", hint=error.hint
             ) from None
-        if found or not raw.optional:
+        # A table about no patient cannot be linked to one, counted or suppressed by one: it is described for the
+        # reader, and is not part of the dataset that a request may ask of.
+        if (found or not raw.optional) and not raw.reference:
             tables[name] = table
     for table in tables.values():
         _check_link(spelled.document, table, tables)

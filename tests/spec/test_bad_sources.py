@@ -124,7 +124,9 @@ def test_plain_quotes_are_read_where_the_description_says_so(tmp_path: Path) -> 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../t.csv", "a/../../t.csv", "C:/t.csv", "*/t.csv", "a\\\\t.csv"])
 def test_paths_that_climb_out_are_refused(tmp_path: Path, path: str) -> None:
     """A path that is absolute, climbs, or hides its folder is refused before anything is opened."""
-    text = f'dataset: d\nformat: csv\ntables: {{patients: {{path: "{path}", patient: id, columns: {{id: patient_id}}}}}}\n'
+    text = (
+        f'dataset: d\nformat: csv\ntables: {{patients: {{path: "{path}", patient: id, columns: {{id: patient_id}}}}}}\n'
+    )
     (tmp_path / "d.yaml").write_text(text)
     with pytest.raises(DocumentError) as error:
         load_dataset(tmp_path / "d.yaml")
@@ -277,7 +279,8 @@ def test_references_become_bare_ids_of_the_right_type(reference: str, wanted: st
 
 
 @pytest.mark.parametrize(
-    "path", ["", "a..b", "code.coding.code", "class.code", "a[", "a[x]", "a|upper", "contained.id", "a|join|join", "%x.a"]
+    "path",
+    ["", "a..b", "code.coding.code", "class.code", "a[", "a[x]", "a|upper", "contained.id", "a|join|join", "%x.a"],
 )
 def test_paths_outside_the_grammar_are_refused(path: str) -> None:
     """A path that does not follow the grammar, or reads a coding of any system, is refused."""

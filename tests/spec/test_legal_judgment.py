@@ -259,12 +259,12 @@ def test_rows_chosen_by_age_stand_beside_their_year(predicates: list[Any], combi
     assert broken(judge(plan(cohort=cohort))) == ([] if is_closed else [(C, "request.cohort")])
 
 
-def test_what_k_does_not_count_is_noted_for_the_expert() -> None:
-    """A quasi-identifier of the population beyond the policy's vector is named, and breaks nothing."""
+def test_what_k_does_not_count_is_not_released_beside_it() -> None:
+    """A quasi-identifier of the population beyond the policy's vector is refused: k would guard nobody."""
     judgment = judge(plan(EXPERT, patients=PATIENTS | {"paid": "charge_amount"}))
-    noted = [note.subject for note in judgment.notes if "does not count" in note.text]
-    assert noted == ["patients.paid"]
-    assert judgment.is_earned
+    refused = [f.subject for f in judgment.breaking(Basis.EXPERT_DETERMINATION) if "does not count" in f.text]
+    assert refused == ["patients.paid"]
+    assert not judgment.is_earned
 
 
 # What the request tells

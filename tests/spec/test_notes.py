@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - look-alike characters are among the examples
 """What is found in a note, and what stays: the reference by example."""
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NAME, SSN, DOB, PHONE = "person_name", "ssn", "birth_date", "phone"
 FOUND = f"""
 {NAME}         | de la Cruz               | Ms. de la Cruz's son                   | Ms. [PERSON_NAME]'s son
 {NAME}         | de la Cruz               | CRUZ, seen today                       | [PERSON_NAME], seen today
-{NAME}         | Ana Maria Cruz           | Cruz, Ana M. was seen                  | [PERSON_NAME] M. was seen
+{NAME}         | Ana Maria Cruz           | Cruz, Ana M. was seen                  | [PERSON_NAME], [PERSON_NAME] M. was seen
 {NAME}         | Ana Maria Cruz           | ana q. cruz                            | [PERSON_NAME]
 {NAME}         | Ana Maria Cruz           | ANAMARIACRUZ                           | [PERSON_NAME]
 {NAME}         | O'Brien                  | O’Brien, OBRIEN and o brien            | [PERSON_NAME], [PERSON_NAME] and [PERSON_NAME]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from deid.synthetic.population import Population
 from deid.synthetic.note_fields import facility_name
+from deid.synthetic.population import Population
 
 Row = dict[str, Any]
 Resource = dict[str, Any]
