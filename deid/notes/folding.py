@@ -6,12 +6,14 @@ Everything that finds identifiers runs on the folded text, and reports offsets o
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 # Letters that Unicode does not decompose, and letters of other scripts that look like Latin ones.
-_SPECIAL = dict(
+_SPECIAL: dict[str, str] = dict(
     zip("łŁøØđĐħĦıðÐŧŦ", "lLoOdDhHidDtT", strict=True),
     **dict(zip("ßẞæÆœŒþÞ", ("ss", "SS", "ae", "AE", "oe", "OE", "th", "Th"), strict=True)),
     **dict(zip("авеіјкмнорсԁѕтухһԛԝ", "abeijkmhopcdstyxhqw", strict=True)),
@@ -34,20 +36,22 @@ class Folded:
         """Return the offsets in the original of the characters [start, end) of the folded text."""
         if self.origin is None:
             return start, end
-        # The last entry is the length of the original. The end reaches to the next kept character, so that combining
-        # marks and invisible characters that follow the last letter go with it.
-        first, last = self.origin[start], self.origin[end - 1]
-        following = next((o for o in self.origin[end:] if o > last), last + 1)
-        return first, following
+        # The end reaches to the next kept character, so that combining marks and invisible characters that follow the
+        # last letter go with it. The last entry is the length of the original, so the walk ends.
+        following = end
+        while self.origin[following] <= self.origin[end - 1]:
+            following += 1
+        return self.origin[start], self.origin[following]
 
 
 def fold(text: str) -> Folded:
     """Return `text` in plain letters of the same case, digits in ASCII, without marks and invisible characters."""
     if text.isascii():
         return Folded(text, None)
-    pieces = [_plain(character) for character in text]
-    if all(len(piece) == 1 for piece in pieces):
-        return Folded("".join(pieces), None)
+    table = {ord(character): _plain(character) for character in set(_NOT_ASCII.findall(text))}
+    if all(len(piece) == 1 for piece in table.values()):
+        return Folded(text.translate(table), None)
+    pieces = [table.get(ord(character), character) for character in text]
     origin = [at for at, piece in enumerate(pieces) for _ in piece]
     return Folded("".join(pieces), (*origin, len(text)))
 
@@ -62,8 +66,6 @@ def fold_lower(text: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def _plain(character: str) -> str:
-    if character.isascii():
-        return character
     if character in _SPECIAL:
         return _SPECIAL[character]
     digit = unicodedata.decimal(character, None)

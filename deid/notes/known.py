@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from deid.notes.folding import fold, fold_lower
 from deid.notes.leak_check import leaks
-from deid.notes.words import COMMON_NAMES, PARTICLES, STREET_TYPES, STREET_WORDS, TITLES, UNIT_WORDS
+from deid.notes.words import COMMON_NAMES, COMMON_PLACES, PARTICLES, STREET_TYPES, STREET_WORDS, TITLES, UNIT_WORDS
 from deid.notes.written_dates import Tokens, date_triggers, dates_at, parse_date
 
 __all__ = ["SEARCHED_KINDS", "KnownIdentifiers", "Span", "leaks"]
@@ -34,10 +34,9 @@ CODE_KINDS = frozenset(
 SEARCHED_KINDS = NAME_KINDS | PHRASE_KINDS | ADDRESS_KINDS | DATE_KINDS | CODE_KINDS
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
-_CODE_GAP = re.compile(r"[\W_]{0,4}")
-_MARKS = re.compile(r"[^\w\s.\-]")
+_NARROW_GAPS = frozenset({"", "-", " ", "."})
 _COUNTRY_CODE = re.compile(r"(?<!\d)(?:\+?1[\s.\-]{0,2})?\(?$")
-_INITIAL_BETWEEN = re.compile(r"[ \t]*-?[ \t]*(?:[A-Za-z]\.?[ \t]+)?")
+_INITIAL_BETWEEN = re.compile(r"[ \t]*-?[ \t]*(?:(?:[A-Zb-hj-z]\.?|[ai]\.)[ \t]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class _Phrase(NamedTuple):
 class _Code(NamedTuple):
     target: str  # letters and digits only, in lower case
     kind: str
-    loose: bool  # found across any marks
+    gap: int  # how many marks may stand between its runs; 0 for one hyphen, blank or point
 
 
 class KnownIdentifiers:
@@ -131,7 +130,8 @@ class KnownIdentifiers:
                 yield Span(start, end, code.kind, "known:number")
         if self._dates:
             for end, year, month, day in dates_at(tokens, at):
-                kind_of_date = (self._dates if year > 99 else self._short_dates).get((year, month, day))
+                day_read = (year, month, day)
+                kind_of_date = self._dates.get(day_read) or self._short_dates.get(day_read)
                 if kind_of_date is not None:
                     yield Span(tokens.starts[at], end, kind_of_date, "known:date")
 
@@ -144,7 +144,9 @@ class KnownIdentifiers:
             self._add_address(kind, value)
         elif kind in PHRASE_KINDS:
             tokens = _split(value)
-            self._add_phrase(tokens, kind, "known:phrase", capitalized=len(tokens) == 1)
+            word = tokens[0] if len(tokens) == 1 else ""
+            careful = bool(word) and (len(word) < 4 or word in COMMON_NAMES or word in COMMON_PLACES)
+            self._add_phrase(tokens, kind, "known:phrase", capitalized=careful)
         else:
             self._add_code(kind, value)
 
@@ -222,10 +224,11 @@ class KnownIdentifiers:
             targets.add(digits[:5])
         # A short number is not looked for across a slash or a wide gap, unless it is written with such marks itself:
         # 120/80 is not the record number 12080.
-        marked = _MARKS.search(value) is not None
+        own_gaps = [gap for gap in _TOKEN.split(fold(value).text)[1:-1] if gap not in _NARROW_GAPS]
         for target in targets:
             if len(target) >= 3:
-                found = _Code(target, kind, loose=marked or len(target) >= 7)
+                wide = bool(own_gaps) or len(target) >= 7
+                found = _Code(target, kind, max([4, *map(len, own_gaps)]) if wide else 0)
                 for cut in range(1, len(target) + 1):  # a run that begins the number leads to it
                     self._codes.setdefault(target[:cut], []).append(found)
 
@@ -268,7 +271,7 @@ def _code_end(tokens: Tokens, at: int, code: _Code) -> int | None:
     for k in range(at, len(tokens.words)):
         if k > at:
             gap = tokens.plain[tokens.ends[k - 1] : tokens.starts[k]]
-            if gap not in ("", "-", " ", ".") and not (code.loose and _CODE_GAP.fullmatch(gap)):
+            if gap not in _NARROW_GAPS and len(gap) > code.gap:
                 return None
         joined += tokens.plain[tokens.starts[k] : tokens.ends[k]].lower()
         if joined == code.target:

@@ -17,6 +17,7 @@ from deid.notes.words import COMMON_NAMES, PARTICLES, TITLES
 
 _TAG = re.compile(r"\[[A-Z][A-Z_]{2,30}\]")
 _BETWEEN_DIGITS = re.compile(r"[\s().\-/]{0,3}")
+_LETTERS_WITHIN = re.compile(r"\d[\W_]*[^\W\d_].*\d", re.DOTALL)
 _UNIT = re.compile(r"\s+(?:apt|apartment|unit|suite|ste|room|rm|#).*$", re.DOTALL)
 _NAMES = frozenset({"person_name", "relative_name", "provider_name"})
 _NUMBERS = frozenset(
@@ -75,9 +76,9 @@ def _count(kind: str, value: str, plain: str, lower: str, words: list[str]) -> i
     if kind == "street_address":
         return _street(value, lower)
     digits = re.sub(r"\D", "", value)
-    if kind in _NUMBERS and len(digits) >= 5:
+    if kind in _NUMBERS and len(digits) >= 5 and not _LETTERS_WITHIN.search(value):
         return _number(plain, digits)
-    return _whole(lower, value.lower()) if kind in _WRITTEN and len(value) >= 6 else 0
+    return _whole(lower, value.lower()) if kind in _WRITTEN and sum(map(str.isalnum, value)) >= 6 else 0
 
 
 def _names(value: str, words: list[str]) -> int:

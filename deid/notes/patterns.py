@@ -255,7 +255,7 @@ AGES = (
 CONTACTS = (
     Rule("fax", "labelled", r"\b(?:fax|facsimile)\b[ \t]*+(?:number|no\.?|\#)?[ \t:.]*(?P<v>[+(]?\d[\d().\- ]{4,}\d)"),
     Rule("email", "email", r"(?<![\w.%+'\-])[\w.%+'\-]++[ \t]?(?:@|\(at\)|\[at\])[ \t]?[\w\-]+(?:\.[\w\-]+)+"),
-    Rule("url", "url", r"\b(?:https?|ftp)://[^\s<>\"]+|\bwww\.[^\s<>\"]+"),
+    Rule("url", "url", r"\b(?:https?|ftp)://[^\s<>\"]*[^\s<>\".,;:!?)\]']|\bwww\.[^\s<>\"]*[^\s<>\".,;:!?)\]']"),
     Rule(
         "url",
         "url",

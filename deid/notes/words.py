@@ -49,6 +49,25 @@ COMMON_NAMES = _words(
     """
 )
 
+# Cities, employers and facilities that are English words: looked for only where they are capitalized.
+COMMON_PLACES = _words(
+    """
+    academy advance alliance alpine america anchor antioch aurora banner beaver belief benton bend big boulder
+    branson broken buffalo bullhead canyon carbon cedar center central chesterfield citizen city clearwater climax
+    clinton college columbia columbus commerce community concord corona corning covenant crescent crossroads crystal
+    defiance delta direct douglas dover eclipse eureka evergreen express fairness falling farmer federal fishers
+    fishing florence friendship frontier gap general georgia globe golden granite gulf harbor harvest high highland
+    home homestead hospital hospice hurricane independence industry intel jackson jersey junction justice lebanon
+    liberal lincoln loving madison manhattan manor marathon medical meadow medicine memorial mercury meridian
+    metropolis mobile momentum moose morocco national natural normal oasis oracle orchard orient oxford pacific
+    panama paradise peculiar phoenix pilot pioneer pleasant plains plymouth point portland practice prairie progress
+    prospect prosper protection providence pueblo quality rapid reading republic rescue retired rifle river romance
+    royal salem salina sandwich scales self sharp shell show southwest sparks sprint square staples state station
+    student superior surprise target trinity truth twist uber union unit unity universal university valley verizon
+    virginia visa volcano warren washington westside whale wheat why zoom
+    """
+)
+
 # Parts of names that never stand for a person alone.
 PARTICLES = _words(
     """

@@ -87,6 +87,10 @@ def _compact_dates(word: str, end: int) -> Iterable[tuple[int, int, int, int]]:
 def date_triggers(dates: Iterable[tuple[int, int, int]]) -> Iterable[str]:
     """Yield every run with which one of `dates` (year, month, day) can begin in a text."""
     for year, month, day in dates:
-        yield from (f"{month}", f"{month:02}", f"{day}", f"{day:02}", f"{year}", f"{year % 100:02}")
+        yield from (f"{month}", f"{month:02}", f"{day}", f"{day:02}", f"{year:04}", f"{year % 100:02}")
         yield from (name for name, number in MONTHS.items() if number == month)
-        yield from (f"{year}{month:02}{day:02}", f"{month:02}{day:02}{year}", f"{month:02}{day:02}{year % 100:02}")
+        yield from (
+            f"{year:04}{month:02}{day:02}",
+            f"{month:02}{day:02}{year:04}",
+            f"{month:02}{day:02}{year % 100:02}",
+        )

@@ -200,7 +200,7 @@ def test_every_column_of_every_synthea_file_is_described() -> None:
     described = built_in("synthea_csv")
     files = {table.path: described.columns[name] for name, table in described.raw.tables.items()}
     for file in (INPUTS / "synthea_csv").glob("*.csv"):
-        header = file.open(encoding="utf-8-sig").readline().strip().split(",")
+        header = file.read_text(encoding="utf-8-sig").partition("\n")[0].strip().split(",")
         assert set(header) <= set(files[file.name]), file.name
 
 

@@ -18,7 +18,7 @@ from deid.notes.folding import fold
 NAME_LETTERS, FILLER_LETTERS = "bcdfghjkqvwxyz", "aeioulmnprst"
 names = st.text(NAME_LETTERS, min_size=3, max_size=10)
 numbers = st.text(string.digits, min_size=7, max_size=12)
-filler = st.text(FILLER_LETTERS, min_size=1, max_size=8)
+filler = st.text(FILLER_LETTERS, min_size=2, max_size=8)
 marks = st.sampled_from([" ", "\n", ", ", ". ", " (", ") ", ": ", " - ", "; ", "'s ", '"'])
 cases = st.sampled_from([str.lower, str.upper, str.title, lambda s: s])
 days = st.dates()

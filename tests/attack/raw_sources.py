@@ -1,0 +1,295 @@
+"""What identifies the people of a raw source, collected with plain csv, json and gzip-free code of its own.
+
+Nothing here is shared with the product: which column holds which identifier is written down anew, by hand, from the
+data dictionaries of the formats, so that a wrong kind in a description of the product is seen and not believed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+csv.field_size_limit(10**8)
+
+# class -> columns, by table; a column may be a pattern
+Layout = dict[str, dict[str, str]]
+
+CLAIMS: Layout = {
+    "patients": {
+        "patient": "patient_id",
+        "mrn": "mrn",
+        "member": "member_id",
+        "ssn": "ssn",
+        "name": "first_name last_name maiden_name",
+        "relative": "contact_name",
+        "birth_date": "birth_date",
+        "death_date": "death_date",
+        "phone": "phone",
+        "email": "email",
+        "address": "street_address",
+        "city": "city",
+        "county": "county",
+        "zip5": "zip_code",
+    },
+    "encounters": {
+        "patient": "patient_id",
+        "encounter": "encounter_id",
+        "account": "account_number",
+        "service_date": "admit_date discharge_date",
+        "provider": "facility_id npi",
+    },
+    "diagnoses": {"patient": "patient_id", "encounter": "encounter_id"},
+    "procedures": {"patient": "patient_id", "encounter": "encounter_id", "service_date": "procedure_date"},
+    "drugs": {"patient": "patient_id", "encounter": "encounter_id", "service_date": "fill_date"},
+    "notes": {
+        "patient": "patient_id",
+        "encounter": "encounter_id",
+        "other_id": "note_id",
+        "service_date": "note_date",
+    },
+}
+_VISIT = {"patient": "PATIENT", "encounter": "ENCOUNTER"}
+_SPAN = {**_VISIT, "service_date": "START STOP DATE"}
+SYNTHEA: Layout = {
+    "patients": {
+        "patient": "Id",
+        "birth_date": "BIRTHDATE",
+        "death_date": "DEATHDATE",
+        "ssn": "SSN",
+        "license": "DRIVERS PASSPORT",
+        "name": "FIRST MIDDLE LAST MAIDEN",
+        "birth_place": "BIRTHPLACE",
+        "address": "ADDRESS",
+        "city": "CITY",
+        "county": "COUNTY FIPS",
+        "zip5": "ZIP",
+        "geocode": "LAT LON",
+    },
+    "encounters": {
+        "encounter": "Id",
+        "patient": "PATIENT",
+        "service_date": "START STOP",
+        "provider": "ORGANIZATION PROVIDER PAYER",
+    },
+    "conditions": _SPAN,
+    "procedures": _SPAN,
+    "medications": {**_SPAN, "provider": "PAYER"},
+    "observations": _SPAN,
+    "allergies": _SPAN,
+    "careplans": {**_SPAN, "other_id": "Id"},
+    "immunizations": _SPAN,
+    "devices": {**_SPAN, "device": "UDI"},
+    "supplies": _SPAN,
+    "imaging_studies": {**_SPAN, "other_id": "Id SERIES_UID INSTANCE_UID"},
+    "claims": {
+        "claim": "Id",
+        "patient": "PATIENTID",
+        "provider": "PROVIDERID PRIMARYPATIENTINSURANCEID SECONDARYPATIENTINSURANCEID REFERRINGPROVIDERID "
+        "SUPERVISINGPROVIDERID DEPARTMENTID PATIENTDEPARTMENTID",
+        "encounter": "APPOINTMENTID",
+        "service_date": "CURRENTILLNESSDATE SERVICEDATE LASTBILLEDDATE*",
+    },
+    "claims_transactions": {
+        "claim": "ID CLAIMID",
+        "patient": "PATIENTID",
+        "service_date": "FROMDATE TODATE",
+        "encounter": "APPOINTMENTID",
+        "member": "PATIENTINSURANCEID",
+        "provider": "PLACEOFSERVICE DEPARTMENTID PROVIDERID SUPERVISINGPROVIDERID",
+    },
+    "payer_transitions": {
+        "patient": "PATIENT",
+        "member": "MEMBERID",
+        "service_date": "START_DATE END_DATE",
+        "provider": "PAYER SECONDARY_PAYER",
+        "relative": "OWNER_NAME",
+    },
+    "organizations": {"provider": "Id", "provider_name": "NAME", "provider_phone": "PHONE"},
+    "providers": {"provider": "Id", "provider_name": "NAME"},
+}
+_CLAIM = {
+    "patient": "BENE_ID",
+    "claim": "CLM_ID CLM_GRP_ID FI_DOC_CLM_CNTL_NUM FI_ORIG_CLM_CNTL_NUM CARR_CLM_CNTL_NUM",
+    "service_date": "*_DT *_DT[0-9] *_DT[0-9][0-9] NCH_BENE_MDCR_BNFTS_EXHTD_DT_I NCH_ACTV_OR_CVRD_LVL_CARE_THRU",
+    "provider": "*_NPI *_NPI_NUM *_UPIN PRVDR_NUM *_PIN_NUM TAX_NUM CARR_LINE_CLIA_LAB_NUM",
+    "other_id": "CLM_CLNCL_TRIL_NUM CARR_LINE_RX_NUM",
+}
+RIF: Layout = {
+    "beneficiaries": {
+        "patient": "BENE_ID",
+        "member": "BENE_CRNT_HIC_NUM MBI_NUM",
+        "other_id": "BENE_LINK_KEY",
+        "name": "BENE_SRNM_NAME BENE_GVN_NAME BENE_MDL_NAME",
+        "birth_date": "BENE_BIRTH_DT",
+        "death_date": "DEATH_DT",
+        "service_date": "COVSTART EFCTV_*_DT PT?_CVRG_*_DT",
+        "address": "DRVD_LINE_?_ADR",
+        "city": "CITY_NAME",
+        "county": "BENE_COUNTY_CD FIPS_STATE_CNTY_*_CD",
+        "zip5": "BENE_ZIP_CD STATE_CNTY_ZIP_CD",
+    },
+    "inpatient_claims": _CLAIM,
+    "outpatient_claims": _CLAIM | {"device": "REV_CNTR_IDE_NDC_UPC_NUM"},
+    "carrier_claims": _CLAIM | {"zip5": "PRVDR_ZIP"},
+}
+DESYNPUF: Layout = {
+    "beneficiaries": {
+        "patient": "DESYNPUF_ID",
+        "birth_date": "BENE_BIRTH_DT",
+        "death_date": "BENE_DEATH_DT",
+        "county": "BENE_COUNTY_CD",
+    },
+    "inpatient": {
+        "patient": "DESYNPUF_ID",
+        "claim": "CLM_ID",
+        "service_date": "CLM_FROM_DT CLM_THRU_DT CLM_ADMSN_DT NCH_BENE_DSCHRG_DT",
+        "provider": "PRVDR_NUM AT_PHYSN_NPI OP_PHYSN_NPI OT_PHYSN_NPI",
+    },
+}
+
+
+@dataclass
+class Raw:
+    """What a source holds: the raw values of each class, of each identifying column, and the notes."""
+
+    values: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    columns: dict[tuple[str, str], tuple[str, set[str]]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def add(self, kind: str, value: Any) -> None:
+        """Take a raw value that is not blank."""
+        text = str(value).strip() if value is not None else ""
+        if text:
+            self.values[kind].add(text)
+
+    def merge(self, other: Raw) -> Raw:
+        """Take what another source holds besides."""
+        for kind, values in other.values.items():
+            self.values[kind] |= values
+        return self
+
+
+def rows_of(path: Path, delimiter: str = ",") -> Iterator[dict[str, str]]:
+    """Yield the rows of a delimited file, by column."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        yield from csv.DictReader(file, delimiter=delimiter)
+
+
+def collect_text(layout: Layout, files: dict[str, Path], delimiter: str = ",") -> Raw:
+    """Collect from delimited files; tables without a file are passed over."""
+    raw = Raw()
+    for table, classes in layout.items():
+        if table not in files or not files[table].exists():
+            continue
+        count = 0
+        plan: list[tuple[str, str, set[str]]] = []
+        for row in rows_of(files[table], delimiter):
+            if not count:
+                plan = _columns(classes, list(row))
+            count += 1
+            for _, column, into in plan:
+                into.add(row[column] or "")
+        raw.rows[table] = count
+        for kind, column, values in plan:
+            kept = {value.strip() for value in values} - {""}
+            raw.values[kind] |= kept
+            raw.columns[table, column] = (kind, kept)
+    return raw
+
+
+def _columns(classes: dict[str, str], header: list[str]) -> list[tuple[str, str, set[str]]]:
+    found = {
+        column: kind
+        for kind, patterns in classes.items()
+        for pattern in patterns.split()
+        for column in header
+        if fnmatchcase(column, pattern)
+    }
+    return [(kind, column, set()) for column, kind in found.items()]
+
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d(?:T.*)?")
+_BY_TYPE = {"MR": "mrn", "SS": "ssn", "SB": "ssn", "DL": "license", "PPN": "license", "MB": "member", "MC": "member"}
+_OWN_ID = {"Patient": "patient", "Encounter": "encounter", "Claim": "claim", "ExplanationOfBenefit": "claim"}
+_PROVIDERS = frozenset({"Practitioner", "Organization", "Location", "PractitionerRole"})
+_TELECOM = {"email": "email", "url": "url"}
+
+
+def collect_fhir(folder: Path) -> Raw:
+    """Collect from every NDJSON file of a bulk export, whatever the product reads of it."""
+    raw = Raw()
+    for path in sorted(folder.glob("*.ndjson")):
+        count = 0
+        for line in path.read_text(encoding="utf-8").splitlines():
+            resource = json.loads(line)
+            count += 1
+            _resource(raw, resource)
+        raw.rows[path.name.split(".")[0]] = count
+    return raw
+
+
+def _resource(raw: Raw, resource: dict[str, Any]) -> None:
+    kind = resource["resourceType"]
+    if kind in _PROVIDERS:
+        raw.add("provider", resource.get("id"))
+        for identifier in resource.get("identifier", []):
+            raw.add("provider", identifier.get("value"))
+        return
+    raw.add(_OWN_ID.get(kind, "other_id"), resource.get("id"))
+    for identifier in resource.get("identifier", []):
+        codes = [coding.get("code") for coding in identifier.get("type", {}).get("coding", [])]
+        named = next((_BY_TYPE[code] for code in codes if code in _BY_TYPE), None)
+        raw.add(named or _OWN_ID.get(kind, "other_id"), identifier.get("value"))
+    if kind == "Patient":
+        _patient(raw, resource)
+    _walk(raw, resource, "")
+
+
+def _patient(raw: Raw, patient: dict[str, Any]) -> None:
+    raw.add("birth_date", patient.get("birthDate"))
+    raw.add("death_date", patient.get("deceasedDateTime"))
+    for name in patient.get("name", []):
+        for part in [name.get("family"), name.get("text"), *name.get("given", [])]:
+            raw.add("name", part)
+    for contact in patient.get("contact", []):
+        name = contact.get("name", {})
+        for part in [name.get("family"), name.get("text"), *name.get("given", [])]:
+            raw.add("relative", part)
+    for telecom in patient.get("telecom", []):
+        raw.add(_TELECOM.get(telecom.get("system"), "phone"), telecom.get("value"))
+    for address in patient.get("address", []):
+        for line in address.get("line", []):
+            raw.add("address", line)
+        for member, named in (("city", "city"), ("district", "county"), ("postalCode", "zip5")):
+            raw.add(named, address.get(member))
+        for outer in address.get("extension", []):
+            for inner in outer.get("extension", []):
+                raw.add("geocode", inner.get("valueDecimal"))
+    for extension in patient.get("extension", []):
+        if extension["url"].endswith("mothersMaidenName"):
+            raw.add("relative", extension.get("valueString"))
+        if extension["url"].endswith("birthPlace"):
+            raw.add("birth_place", extension.get("valueAddress", {}).get("city"))
+
+
+def _walk(raw: Raw, node: Any, name: str) -> None:
+    """Take every date, and every reference to something that has an identifier of its own."""
+    if isinstance(node, dict):
+        for member, value in node.items():
+            _walk(raw, value, member)
+    elif isinstance(node, list):
+        for value in node:
+            _walk(raw, value, name)
+    elif isinstance(node, str):
+        if name == "reference":
+            target, _, tail = node.partition("/") if "?" not in node else node.partition("?")
+            raw.add("provider" if target in _PROVIDERS else _OWN_ID.get(target, "other_id"), tail.rsplit("|", 1)[-1])
+        elif name not in ("birthDate", "deceasedDateTime", "lastUpdated") and _STAMP.fullmatch(node):
+            raw.add("service_date", node)
