@@ -30,7 +30,7 @@ class RowSelection:
     """Which rows a request is about, beside which patients.
 
     `carrier`: the table on whose own columns the predicates are evaluated; rows of other tables with an encounter
-    key are kept if `encounters` holds it. `period` predicates hold in addition to the cohort's.
+    key of the kind `key_kind` are kept if `encounters` holds it. `period` predicates hold in addition to the cohort's.
     """
 
     carrier: str
@@ -39,6 +39,7 @@ class RowSelection:
     period: Predicate | None
     tagger: Tagger
     encounters: SealedMap | None
+    key_kind: str | None
 
     def keeps(self, table: Table, values: Mapping[str, pa.Array], birth_days: npt.NDArray[np.int32]) -> Flags:
         """Return which rows of a batch of the carrier table match."""
@@ -112,7 +113,8 @@ class Decision:
             text = self.pseudonyms.surrogates(kind, ids.take(pa.array(rows)))
             self.patients.surrogate[fresh] = _from_base32(text)
             self.patients.flags[fresh] |= PSEUDONYM_KNOWN
-        return base32(self.patients.surrogate[patient])
+        codes, distinct = self.patients.coded(patient)
+        return pa.DictionaryArray.from_arrays(pa.array(codes), base32(self.patients.surrogate[distinct]))
 
     def mark_aged(self, patient: Positions, birth_days: npt.NDArray[np.int32]) -> None:
         """Remember birth days, and who is 90 or older on the reference date (164.514(b)(2)(i)(C)).

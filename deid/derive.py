@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The first and the last day of a visit, whichever kinds say them; see deid.selection.
+FIRST_DAY, LAST_DAY = "admit_date|service_date", "discharge_date|service_date"
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -22,18 +25,18 @@ DERIVED: dict[str, Measure] = {
     measure.name: measure
     for measure in (
         Measure(
-            "age_at_visit", "age", ("admit_date|service_date",), "whole years from birth to the first day of the visit"
+            "age_at_visit", "age", (FIRST_DAY,), "whole years from birth to the first day of the visit"
         ),
         Measure(
             "length_of_stay",
             "length_of_stay",
-            ("admit_date|service_date", "discharge_date|service_date"),
+            (FIRST_DAY, LAST_DAY),
             "days from the first to the last day of the visit",
         ),
         Measure(
             "readmitted_30d",
             "readmission",
-            ("admit_date|service_date", "discharge_date|service_date", "encounter_class"),
+            (FIRST_DAY, LAST_DAY, "encounter_class"),
             "whether another inpatient stay of the patient began within 30 days after this inpatient stay ended; "
             "null for visits that are not inpatient stays",
         ),

@@ -21,11 +21,11 @@ import pyarrow as pa
 from deid import legal, release, signing
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision
-from deid.errors import PlanError
+from deid.errors import DocumentError, PlanError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Recipient, count_stanzas, load_recipient, seal_envelope
 from deid.legal import Judgment
-from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, to_bytes
+from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, to_bytes
 from deid.observe import Progress, Workshop, observe, observed_first, patient_arrays, registrars
 from deid.observers import encounter_key, scattered, unpack_identifiers
 from deid.patients import SELECTED, Patients, Positions
@@ -90,22 +90,27 @@ def export(
 ) -> Exported:
     """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise."""
     now = now or datetime.now(UTC)
+    name = plan.release
+    if not RELEASE_ID.fullmatch(name) or not RELEASE_ID.fullmatch(f"{plan.request.name}.{name}"):
+        raise DocumentError(
+            "the release's name is too long, or holds other than letters, digits, dots, underscores and hyphens",
+            hint="names become folder names, at most 128 characters together with the request's",
+        )
     judgment = authorize(plan, load_trust(site.trust), at=now)
     recipients = load_recipients(plan)
     source = open_source(plan.dataset)
     source.check(_columns_needed(plan))
-    name = plan.release
     target = site.releases / plan.request.name / name
     with ExitStack() as stack:
+        quarantine = stack.enter_context(Quarantine(plan.request, name, site.state, provider))
         folder = stack.enter_context(staged(target))
         workshop = _workshop(site, provider, stack)
-        quarantine = stack.enter_context(Quarantine(plan.request, name, site.state, provider))
         run = _Run(plan, source, workshop, quarantine, progress)
         keys = _fresh_keys(plan, f"{plan.request.name}.{name}", provider)
         written, decision = run.write(folder, keys)
         verify_staged(plan, decision, folder, written, keys, progress)
         facts = run.facts(written)
-        _documents(plan, judgment, decision, facts, source, keys, recipients, folder, now)
+        _documents(plan, judgment, decision, facts, quarantine.rows, source, keys, recipients, folder, now)
         quarantine.keep()
     return Exported(
         folder=target,
@@ -175,7 +180,9 @@ class _Run:
 
     def write(self, folder: Path, keys: ReleaseKeys) -> tuple[dict[str, tuple[WrittenFile, ...]], Decision]:
         """Observe, decide, and write every table; the population first, so that the others know their patients."""
-        decision = observe(self._plan, self._rows, self._patients, self._workshop, self._progress)
+        decision = observe(
+            self._plan, self._rows, self._patients, self._workshop, self._progress, bad_rows=self._quarantine
+        )
         written: dict[str, tuple[WrittenFile, ...]] = {}
         population = self._plan.dataset.population
         for planned in sorted(self._plan.tables, key=lambda t: t.table.name != population):
@@ -189,7 +196,6 @@ class _Run:
                 rows=sum(file.rows for file in files),
                 files=tuple(file.entry() for file in files),
                 nulls=self._nulls[table],
-                quarantined=self._quarantine.rows[table],
             )
             for table, files in written.items()
         }
@@ -227,7 +233,7 @@ class _Run:
         if selection is None:
             return columns
         if planned.table.name != selection.carrier:
-            return columns + [column.name for column in encounter_key(planned.table)]
+            return columns + [column.name for column in encounter_key(planned.table, selection.key_kind)]
         predicates = [*selection.predicates, *([selection.period] if selection.period else [])]
         return columns + [c.name for predicate in predicates for c in carriers(planned.table, predicate)]
 
@@ -254,6 +260,7 @@ def _documents(
     judgment: Judgment,
     decision: Decision,
     facts: Mapping[str, TableFacts],
+    quarantined: Mapping[str, int],
     source: Source,
     keys: ReleaseKeys,
     recipients: Sequence[Recipient],
@@ -276,6 +283,7 @@ def _documents(
             created=now.date(),
             sources=source.digests,
             unread=source.unread,
+            quarantined=quarantined,
             recipients=[hashlib.sha256(recipient.key.encode()).hexdigest() for recipient in recipients],
             documents=[release.document_entry(file, data) for file, data in texts.items()],
         )

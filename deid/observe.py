@@ -6,10 +6,12 @@ tables that others link through, then the rest. Where nothing must be decided, n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -33,13 +35,14 @@ from deid.observers import (
     encounter_key,
 )
 from deid.patients import SELECTED, Patients, Tagger
+from deid.pipeline import columns_read
 from deid.plan import Plan
 from deid.prf import BatchCmac
 from deid.request import Series
-from deid.rows import LinkMap, Rows
+from deid.rows import LinkMap, Rows, TypedRows
 from deid.schema import Table
 from deid.sealed import SealedMap, SealedRows
-from deid.selection import carriers
+from deid.selection import VISIT, carriers
 from deid.transforms.generalize_age import GeneralizeAge
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote
@@ -71,7 +74,23 @@ class Workshop:
         return self.open.enter_context(SealedRows(pa.schema(list(columns.items())), folder=self.spill))
 
 
-def observe(plan: Plan, rows: Rows, patients: Patients, workshop: Workshop, progress: Progress) -> Decision:
+class BadRows(Protocol):
+    """What becomes of bad rows; see deid.quarantine."""
+
+    refuses: bool
+
+    def take(self, rows: TypedRows) -> None:
+        """Set the bad rows of a batch aside, unless they are refused."""
+        ...
+
+    def finish_table(self, table: str, reasons: Counter[str]) -> None:
+        """Raise SourceError where bad rows are refused and there were some."""
+        ...
+
+
+def observe(
+    plan: Plan, rows: Rows, patients: Patients, workshop: Workshop, progress: Progress, *, bad_rows: BadRows
+) -> Decision:
     """Read what must be read, and decide; raise DisclosureError, PlanError or SourceError."""
     decision = Decision(
         patients=patients,
@@ -82,7 +101,7 @@ def observe(plan: Plan, rows: Rows, patients: Patients, workshop: Workshop, prog
     )
     observers, stays, decision = _observers(plan, rows, patients, workshop, decision)
     for table in _in_order(plan, rows):
-        _show(table, rows, observers, progress, is_population=table.name == plan.dataset.population)
+        _show(plan, table, rows, observers, progress, bad_rows)
         _freeze_links(plan, rows, table)
     _freeze(decision)
     if stays is not None and decision.stays is not None:
@@ -162,11 +181,13 @@ def _row_selection(plan: Plan, workshop: Workshop) -> RowSelection | None:
     predicates = cohort.predicates if cohort is not None and by_rows else ()
     # A cumulative release holds everything up to the end of its period, an increment only the period itself.
     first = period.first if period is not None and plan.request.series is Series.INCREMENT else None
-    within = Predicate("service_date", low=first, high=period.last) if period else None
+    within = Predicate(VISIT, low=first, high=period.last) if period else None
     carrier = _carrier(plan, [*predicates, *([within] if within else [])])
-    encounters = workshop.sealed_map(kept=pa.bool_()) if encounter_key(carrier) else None
+    key = encounter_key(carrier)
+    encounters = workshop.sealed_map(kept=pa.bool_()) if key else None
     combine = cohort.combine if cohort is not None else Combine.ALL
-    return RowSelection(carrier.name, combine, predicates, within, Tagger.fresh(), encounters)
+    key_kind = key[0].kind.name if key else None
+    return RowSelection(carrier.name, combine, predicates, within, Tagger.fresh(), encounters, key_kind)
 
 
 def _carrier(plan: Plan, predicates: Sequence[Predicate]) -> Table:
@@ -215,8 +236,10 @@ def _observers(
 def registrars(plan: Plan, decision: Decision, workshop: Workshop) -> list[Observer]:
     """Return what notes the patients themselves, in whichever reading of the population comes first."""
     found: list[Observer] = []
-    if uses_birth_days(plan):
-        found.append(BirthDays(plan, decision))
+    births = BirthDays(plan, decision)
+    population = plan.dataset.table(plan.dataset.population)
+    if uses_birth_days(plan) and population is not None and births.columns(population):
+        found.append(births)
     for _, step in plan.steps_of(ShiftDate)[:1]:
         key = workshop.subkey("date-offset", plan.request.name, plan.request.party)
         found.append(Offsets(plan, decision, BatchCmac(key), step.transform))  # type: ignore[arg-type]
@@ -256,16 +279,30 @@ def _in_order(plan: Plan, rows: Rows) -> list[Table]:
     return sorted((t for t in plan.dataset.tables if t.link is None or t.name in rows.links), key=rank)
 
 
-def _show(table: Table, rows: Rows, observers: Sequence[Observer], progress: Progress, *, is_population: bool) -> None:
+def _show(
+    plan: Plan, table: Table, rows: Rows, observers: Sequence[Observer], progress: Progress, bad_rows: BadRows
+) -> None:
     watching = [observer for observer in observers if observer.columns(table)]
-    if not watching and not (is_population and observers):
+    # The population is read even where nothing of it is observed: only it tells which patients there are.
+    if not watching and not (table.name == plan.dataset.population and observed_first(plan)):
         return
-    columns = list(dict.fromkeys(name for observer in watching for name in observer.columns(table)))
+    columns = [name for observer in watching for name in observer.columns(table)]
+    planned = plan.table(table.name)
+    if planned is not None and not bad_rows.refuses:
+        # A row must be bad in both readings or in none: a patient who was observed and is then set aside would be
+        # counted for k, and would leave with the rows of other tables.
+        columns += columns_read(planned)
+        rows.also[table.name] = tuple(columns)
     progress(f"observing {table.name}", 0)
-    for batch in rows.read(table, columns):
+    for batch in rows.read(table, list(dict.fromkeys(columns))):
         for observer in watching:
             observer.see(batch)
+        if planned is None:
+            bad_rows.take(batch)
         progress(f"observing {table.name}", len(batch))
+    if planned is None or bad_rows.refuses:
+        # Refused here and not later: what is only observed is not read again, and nothing is decided on bad rows.
+        bad_rows.finish_table(table.name, rows.reasons[table.name])
 
 
 def _freeze_links(plan: Plan, rows: Rows, target: Table) -> None:

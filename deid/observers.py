@@ -80,8 +80,9 @@ class Links:
 
     def see(self, rows: TypedRows) -> None:
         """Keep key and position."""
-        good = np.flatnonzero(~rows.bad)
-        keys = rows.values[self.columns(rows.table)[0]].take(pa.array(good))
+        keys = rows.values[self.columns(rows.table)[0]]
+        good = np.flatnonzero(~rows.bad & _known(keys))
+        keys = keys.take(pa.array(good))
         payload = pa.record_batch([pa.array(rows.patient[good])], names=["patient"])
         self.map.positions.add(self.map.tagger.tags(keys), payload)
 
@@ -125,7 +126,8 @@ class CohortRows:
         kept = self.selection.keeps(rows.table, rows.values, _birth_days(self.patients, rows)) & (rows.patient >= 0)
         self.patients.met[rows.patient[kept]] |= ROW_MET
         if self.selection.encounters is not None:
-            ids = rows.values[encounter_key(rows.table)[0].name].take(pa.array(np.flatnonzero(kept)))
+            ids = rows.values[encounter_key(rows.table)[0].name]
+            ids = ids.take(pa.array(np.flatnonzero(kept & _known(ids))))
             self.selection.encounters.add(
                 self.selection.tagger.tags(ids), pa.record_batch([pa.nulls(len(ids), pa.bool_())], names=["kept"])
             )
@@ -203,7 +205,8 @@ class Identifiers:
             column = rows.table.column(name)
             if column is not None:
                 text = rows.values[name].take(good).cast(pa.string())
-                parts.append(pc.binary_join_element_wise(column.kind.name, pc.fill_null(text, ""), UNIT))
+                text = pc.replace_substring(pc.fill_null(text, ""), RECORD, " ")  # no cell may cut the packing
+                parts.append(pc.binary_join_element_wise(column.kind.name, text, UNIT))
         packed = pc.binary_join_element_wise(*parts, RECORD) if parts else pa.array([""] * len(good), pa.string())
         tags = scattered(rows.patient[good.to_numpy()])
         self.into.add(tags, pa.record_batch([packed], names=["identifiers"]))
@@ -251,10 +254,12 @@ class Stays:
         for part in self.rows.partitions():
             patient, start, end = (part.column(n).to_numpy().astype(np.int64) for n in ("patient", "start", "end"))
             order = np.lexsort((start, patient))
-            keys = patient[order] * (1 << 32) + start[order]
-            after = np.searchsorted(keys, patient * (1 << 32) + end, side="right")
+            # Days are counted from NO_DAY here, so that those before 1970 stay with their patient.
+            first = patient * (1 << 32) - NO_DAY
+            keys = (first + start)[order]
+            after = np.searchsorted(keys, first + end, side="right")
             next_key = np.append(keys, -1)[after]
-            soon = (after < len(keys)) & (next_key <= patient * (1 << 32) + end + READMISSION_DAYS)
+            soon = (after < len(keys)) & (next_key <= first + end + READMISSION_DAYS)
             followed = soon & (next_key // (1 << 32) == patient) & (start != NO_DAY) & (end != NO_DAY)
             into.add(
                 stay_tags(self.tagger, patient, start, end), pa.record_batch([pa.array(followed)], names=["followed"])
@@ -285,9 +290,19 @@ def scattered(positions: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def encounter_key(table: Table) -> list[Column]:
-    """Return the table's encounter key in a list of at most one; a claim key stands in where there is none."""
+def encounter_key(table: Table, kind: str | None = None) -> list[Column]:
+    """Return the table's encounter key in a list of at most one; a claim key stands in where there is none.
+
+    With a `kind`, only a key of that kind: an encounter's number is looked for among encounters, never among claims.
+    """
+    if kind is not None:
+        return list(table.of_kind(kind))[:1]
     return list(table.of_kind("encounter_id"))[:1] or list(table.of_kind("claim_id"))[:1]
+
+
+def _known(keys: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return which keys are there; empty ones stand for nothing and join nothing."""
+    return np.asarray(keys.is_valid().to_numpy(zero_copy_only=False), bool)
 
 
 def _birth_days(patients: Patients, rows: TypedRows) -> npt.NDArray[np.int32]:

@@ -59,6 +59,7 @@ class Patients:
         self.klass = np.zeros(0, np.int32)
         self.offset = np.zeros(0, np.int16)
         self.surrogate = np.zeros((0, SURROGATE_BYTES), np.uint8)
+        self._scratch = np.zeros(0, np.int32)
 
     def __len__(self) -> int:
         return self._size
@@ -86,6 +87,19 @@ class Patients:
                     setattr(self, name, _resized(getattr(self, name), room, fill))
         self._size = size
 
+    def coded(self, patient: Positions) -> tuple[Positions, Positions]:
+        """Return a small code for each row, int32, and the position that each code stands for.
+
+        Rows of one patient share a code. A scratch array over all patients takes the place of sorting the batch.
+        """
+        if len(self._scratch) < len(self.flags):
+            self._scratch = np.zeros(len(self.flags), np.int32)
+        rows = np.arange(len(patient), dtype=np.int32)
+        self._scratch[patient] = rows  # the last row of each patient wins, and stands for the patient
+        distinct = patient[self._scratch[patient] == rows]
+        self._scratch[distinct] = rows[: len(distinct)]
+        return self._scratch[patient], distinct
+
     @property
     def selected(self) -> npt.NDArray[np.bool_]:
         """Which patients are in the release so far, bool of shape (patients,)."""
@@ -94,7 +108,7 @@ class Patients:
     @property
     def nbytes(self) -> int:
         """Bytes held for all patients."""
-        arrays = (self.flags, self.birth_day, self.met, self.klass, self.offset, self.surrogate)
+        arrays = (self.flags, self.birth_day, self.met, self.klass, self.offset, self.surrogate, self._scratch)
         return self.index.nbytes + sum(array.nbytes for array in arrays)
 
 

@@ -7,7 +7,7 @@ machine.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ Redact = Callable[[pa.Array, Positions], pa.Array]
 class Transformed:
     """Release rows, and which rows of the batch they come from (int64 positions, ascending)."""
 
-    batch: pa.RecordBatch
+    batch: pa.RecordBatch = field(repr=False)
     kept: np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
@@ -120,7 +120,7 @@ def _kept(table: TablePlan, decision: Decision, rows: TypedRows) -> np.ndarray[t
         births = decision.patients.birth_day
         birth = births[position] if len(births) else np.full(len(rows), NO_DAY, np.int32)
         return kept & selection.keeps(table.table, rows.values, birth)
-    key = encounter_key(table.table)
+    key = encounter_key(table.table, selection.key_kind)
     if selection.encounters is None or not key:
         return kept
     found, _ = selection.encounters.find(selection.tagger.tags(rows.values[key[0].name]))

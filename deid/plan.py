@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date
 
-from deid.derive import DERIVED, Measure
+from deid.derive import DERIVED, FIRST_DAY, LAST_DAY, Measure
 from deid.errors import PlanError
 from deid.kinds import KINDS, Kind, Role
 from deid.period import Period
 from deid.policy import Policy
 from deid.request import Request
 from deid.schema import Column, DatasetDescription, Table
+from deid.selection import end_of_visit, start_of_visit
 from deid.transforms import Output, Transform
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.shift_date import ShiftDate
@@ -95,6 +96,9 @@ def compile_plan(
     )
     if request.derive and not any(t.table.name == dataset.encounters for t in tables):
         problems.append("derive: needs the encounters table among the requested tables")
+    population = dataset.table(dataset.population)
+    if "age_at_visit" in request.derive and population and not next(population.of_kind("birth_date"), None):
+        problems.append(f"derive: age_at_visit needs a column of kind birth_date in {population.name}")
     problems += _needs(request, tables)
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
@@ -172,12 +176,19 @@ def _derived(table: Table, name: str, policy: Policy, problems: list[str]) -> St
     if measure is None:
         problems.append(f"derive: there is no measure {name} (there are {', '.join(sorted(DERIVED))})")
         return None
-    missing = [kind for kind in measure.needs if next(table.of_kind(*kind.split("|")), None) is None]
+    missing = _missing(table, measure)
     if missing:
         problems.append(f"derive: {name} needs a column of kind {missing[0].replace('|', ' or ')} in {table.name}")
         return None
     step = _ruled(table, Column(name, KINDS[measure.kind]), policy, problems)
     return replace(step, measure=measure) if step is not None else None
+
+
+def _missing(table: Table, measure: Measure) -> list[str]:
+    """Return the needs that no column of the table serves, first and last day of the visit being two columns."""
+    days = {FIRST_DAY: start_of_visit(table), LAST_DAY: end_of_visit(table)}
+    columns = {need: days[need] if need in days else next(table.of_kind(need), None) for need in measure.needs}
+    return [need for need, column in columns.items() if column is None]
 
 
 def _ruled(table: Table, column: Column, policy: Policy, problems: list[str]) -> Step | None:

@@ -6,9 +6,12 @@ holder of the site's keys can read it, and it never leaves with a release.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
@@ -19,6 +22,7 @@ from deid.request import OnBadRow, Request
 from deid.rows import TypedRows
 from deid.sinks.encrypted_parquet import TableWriter
 from deid.sinks.release_keys import ReleaseKeys
+from deid.staging import sweep, sync, workspace
 
 KEY_FILE = "key.wrapped"
 
@@ -36,42 +40,51 @@ def refuse_bad_rows(table: str, reasons: Counter[str]) -> None:
 class Quarantine:
     """Takes the bad rows of one run, or refuses them, as the request says; a context manager.
 
-    `rows` counts what was set aside, per table. Where the run fails, nothing is left.
+    `rows` counts what was set aside, per table. Enter it before the release is staged, so that it sees whether the
+    release was published: where it was not, nothing is left.
     """
 
     def __init__(self, request: Request, release: str, state: Path, provider: KeyProvider) -> None:
-        self._refuses = request.on_bad_row is OnBadRow.REFUSE
-        self._folder = state / "quarantine" / request.name / release
+        self.refuses = request.on_bad_row is OnBadRow.REFUSE
+        self._home = state / "quarantine" / request.name / release
         self._provider = provider
-        self._keys = ReleaseKeys.portable(f"quarantine.{request.name}.{release}")
+        self._keys = ReleaseKeys.portable(quarantine_id(request.name, release))
+        self._open = ExitStack()
+        self._folder: Path | None = None
         self._writer: TableWriter | None = None
         self._kept = False
         self.rows: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
+        with suppress(OSError):
+            sweep(self._home.parent)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._writer is not None:
             self._writer.abort()
-        if not self._kept and self.rows:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._open.close()
+        if self._kept and kind is not None:
+            shutil.rmtree(self._home, ignore_errors=True)
 
     def take(self, rows: TypedRows) -> None:
         """Set the bad rows of a batch aside, as text."""
-        if self._refuses or not rows.bad.any():
+        if self.refuses or not rows.bad.any():
             return
         raw = rows.raw.filter(pa.array(rows.bad))
-        text = pa.RecordBatch.from_arrays([c.cast(pa.string()) for c in raw.columns], names=raw.schema.names)
+        text = pa.RecordBatch.from_arrays([_as_text(cells) for cells in raw.columns], names=raw.schema.names)
+        if self._folder is None:
+            self._folder = self._open.enter_context(workspace(self._home.parent))
         if self._writer is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._writer = TableWriter(self._folder, rows.table.name, text.schema, self._keys)
         self._writer.write(text)
         self.rows[rows.table.name] += text.num_rows
 
     def finish_table(self, table: str, reasons: Counter[str]) -> None:
         """Refuse what must be refused, or close the table's file."""
-        if self._refuses:
+        if self.refuses:
             refuse_bad_rows(table, reasons)
         if self._writer is not None:
             self._writer.close()
@@ -79,7 +92,36 @@ class Quarantine:
 
     def keep(self) -> None:
         """Seal the key to the site and keep what was set aside; called when the release was verified."""
-        if self.rows:
-            wrapped = self._provider.wrap(f"quarantine/{self._keys.release}", self._keys.key)
-            (self._folder / KEY_FILE).write_bytes(wrapped)
+        if self._folder is None:
+            return
+        wrapped = self._provider.wrap(f"quarantine/{self._keys.release}", self._keys.key)
+        with (self._folder / KEY_FILE).open("xb") as file:
+            file.write(wrapped)
+            file.flush()
+            os.fsync(file.fileno())
+        sync(self._folder)
+        # What is already there belongs to a run that was killed before it published, or to a release that was removed:
+        # otherwise this run would have been refused before it began.
+        shutil.rmtree(self._home, ignore_errors=True)
+        self._folder.rename(self._home)
         self._kept = True
+        sync(self._home.parent)
+
+
+def quarantine_id(request: str, release: str) -> str:
+    """Return the name under which the key of a release's quarantined rows is wrapped, behind `quarantine/`."""
+    return f"quarantine.{request}.{release}"
+
+
+def _as_text(cells: pa.Array) -> pa.Array:
+    """Return cells as text; bytes that are no text, which is what may be bad about them, in base 16."""
+    kind = cells.type.value_type if isinstance(cells, pa.DictionaryArray) else cells.type
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_string(kind)):
+        return cells.cast(pa.string())
+    try:
+        text = cells.cast(pa.string())
+        text.validate(full=True)
+    except pa.ArrowInvalid:  # its message may quote the cell
+        words = cells.cast(pa.binary()).to_pylist()
+        return pa.array([word.hex() if word is not None else None for word in words], pa.string())
+    return text

@@ -38,7 +38,6 @@ class TableFacts:
     rows: int
     files: tuple[FileEntry, ...]
     nulls: Mapping[str, int]
-    quarantined: int
 
 
 def build_manifest(
@@ -52,6 +51,7 @@ def build_manifest(
     created: date,
     sources: Mapping[str, str],
     unread: Mapping[str, int],
+    quarantined: Mapping[str, int],
     recipients: Sequence[str],
     documents: Sequence[DocumentEntry],
 ) -> Manifest:
@@ -89,7 +89,7 @@ def build_manifest(
         census_vintage=places.CENSUS_VINTAGE if uses_zip else None,
         census_sha256=places.table_digest() if uses_zip else None,
         source_sha256=dict(sources),
-        quarantined={name: shown(fact.quarantined) for name, fact in facts.items() if fact.quarantined},
+        quarantined={name: shown(rows) for name, rows in quarantined.items() if rows},
         unread=dict(unread),
         recipients=tuple(recipients),
     )

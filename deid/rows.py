@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +28,14 @@ Flags = npt.NDArray[np.bool_]
 class TypedRows:
     """One batch: typed columns by name, and per row the patient's position (-1 for a bad row) and badness.
 
-    `raw` is the batch as read, for quarantine.
+    `raw` is the batch as read, for quarantine. The repr holds no cell.
     """
 
     table: Table
-    raw: pa.RecordBatch
-    values: Mapping[str, pa.Array]
-    patient: Positions
-    bad: Flags
+    raw: pa.RecordBatch = field(repr=False)
+    values: Mapping[str, pa.Array] = field(repr=False)
+    patient: Positions = field(repr=False)
+    bad: Flags = field(repr=False)
 
     def __len__(self) -> int:
         return int(self.raw.num_rows)
@@ -63,6 +63,8 @@ class Rows:
         self._dataset = dataset
         self._patients = patients
         self.links: dict[str, LinkMap] = {}
+        # Columns that every reading of a table takes in, so that the same rows are bad in each.
+        self.also: dict[str, tuple[str, ...]] = {}
         self.reasons: dict[str, Counter[str]] = {}
 
     def read(self, table: Table, columns: Sequence[str]) -> Iterator[TypedRows]:
@@ -71,7 +73,7 @@ class Rows:
         is_population = table.name == self._dataset.population
         key = table.patient if table.patient is not None else table.link.on  # type: ignore[union-attr]
         seen: Flags = np.zeros(0, bool)
-        names = list(dict.fromkeys([key, *columns]))
+        names = list(dict.fromkeys([key, *columns, *self.also.get(table.name, ())]))
         described = [self._described(table, name) for name in names]
         for raw in self._source.read(table.name, names):
             values: dict[str, pa.Array] = {}

@@ -23,6 +23,7 @@ Days = npt.NDArray[np.int32]
 
 _HIERARCHICAL = frozenset({"icd10cm", "icd10pcs", "icd10", "icd9cm", "icd_any"})
 _START_OF_VISIT = ("admit_date", "service_date")
+VISIT = "visit"  # no kind of a column: a period is about the first day of each visit
 _SAME_KIND: dict[str, tuple[str, ...]] = {"service_date": ("service_date", "admit_date"), "age": ()}
 
 
@@ -30,10 +31,13 @@ def carriers(table: Table, predicate: Predicate) -> tuple[Column, ...]:
     """Return the columns of `table` on which `predicate` is evaluated; empty where the table does not carry it.
 
     A predicate on age is evaluated on the first day of the visit (and the birth date of the patient) where the table
-    has one, else on a column of kind age.
+    has one, else on a column of kind age. A period looks at the first day alone: a visit that lasts from one month
+    into the next belongs to one of them.
     """
+    start = start_of_visit(table)
+    if predicate.kind == VISIT:
+        return (start,) if start is not None else ()
     if predicate.kind == "age":
-        start = start_of_visit(table)
         return (start,) if start is not None else tuple(table.of_kind("age"))
     return tuple(table.of_kind(*_SAME_KIND.get(predicate.kind, (predicate.kind,))))
 

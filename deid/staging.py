@@ -1,6 +1,6 @@
 """A release is staged beside its place, and renamed into it when everything was verified: all or nothing.
 
-A staging folder holds only encrypted files. It carries a lock that dies with its process, so that what a killed run
+A staging folder holds only encrypted files. Beside it lies a lock that dies with its process, so that what a killed run
 left behind is told from what a living one is writing, and swept away by the next run.
 """
 
@@ -17,8 +17,7 @@ from pathlib import Path
 
 from deid.errors import DeidError, ReleaseError, StorageError
 
-PREFIX = ".staging-"
-LOCK = ".lock"
+PREFIX, LOCK = ".staging-", ".lock-"
 
 
 @contextmanager
@@ -33,26 +32,47 @@ def staged(target: Path) -> Iterator[Path]:
             hint="releases are never overwritten; give this one another name with --release",
         )
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sweep(target.parent)
-        folder = target.parent / f"{PREFIX}{secrets.token_hex(8)}"
-        folder.mkdir(mode=0o700)
+        with workspace(target.parent) as folder:
+            yield folder
+            _publish(folder, target)
     except OSError as error:
         raise storage_fault(error) from None
-    lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def workspace(parent: Path) -> Iterator[Path]:
+    """Yield a new private folder in `parent`, which is made; remove it at the end unless it was renamed.
+
+    What killed runs left in `parent` is swept first. Raises OSError.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent)
+    name, handle = _lock(parent)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-        _publish(folder, target)
-    except OSError as error:
-        raise storage_fault(error) from None
+        folder = parent / f"{PREFIX}{name}"
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
-        os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
+        # The lock goes last: as long as the folder is here under its staging name, no other run can take it for dead.
+        (parent / f"{LOCK}{name}").unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _lock(parent: Path) -> tuple[str, int]:
+    """Take a lock under a new name, before the folder exists, so that no run ever sees a folder that nobody holds."""
+    while True:
+        name = secrets.token_hex(8)
+        handle = os.open(parent / f"{LOCK}{name}", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return name, handle
+        os.close(handle)  # another run swept the file between its making and its locking
 
 
 def _publish(folder: Path, target: Path) -> None:
-    (folder / LOCK).unlink()
     folder.chmod(0o755)
     sync(folder)
     try:
@@ -69,21 +89,26 @@ def _publish(folder: Path, target: Path) -> None:
 
 def sweep(parent: Path) -> int:
     """Remove the staging folders that dead runs left in `parent`; return how many."""
-    swept = 0
-    for folder in parent.glob(f"{PREFIX}*"):
-        try:
-            handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-            swept += 1
-        except OSError:  # locked: a living run is writing there
-            continue
-        finally:
-            os.close(handle)
-    return swept
+    left = [path.name for prefix in (PREFIX, LOCK) for path in parent.glob(f"{prefix}*")]
+    return sum(_swept(parent, name) for name in {name.removeprefix(PREFIX).removeprefix(LOCK) for name in left})
+
+
+def _swept(parent: Path, name: str) -> bool:
+    folder, lock = parent / f"{PREFIX}{name}", parent / f"{LOCK}{name}"
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = folder.exists()
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)
+    except OSError:  # locked: a living run is writing there
+        return False
+    finally:
+        os.close(handle)
+    return found
 
 
 def sync(folder: Path) -> None:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-# Letters that Unicode does not decompose, and letters of other scripts that look like Latin ones.
+# Letters that Unicode does not decompose, and letters of other scripts that look like Latin ones in
+# one of their cases: both cases change together, so that a name in its own script still equals itself in capitals.
 _SPECIAL: dict[str, str] = dict(
     zip("łŁøØđĐħĦıðÐŧŦ", "lLoOdDhHidDtT", strict=True),
     **dict(zip("ßẞæÆœŒþÞ", ("ss", "SS", "ae", "AE", "oe", "OE", "th", "Th"), strict=True)),
     **dict(zip("авеіјкмнорсԁѕтухһԛԝ", "abeijkmhopcdstyxhqw", strict=True)),
     **dict(zip("АВЕІЈКМНОРСЅТУХ", "ABEIJKMHOPCSTYX", strict=True)),
-    **dict(zip("αιονρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aionpuABEZHIKMNOPTYX", strict=True)),
+    **dict(zip("αβεζηικμνορτυχςΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "abezhikmnoptyxσABEZHIKMNOPTYX", strict=True)),
     **dict.fromkeys("‐‑‒–—―−", "-"),
     **dict.fromkeys("‘’‛′ʼ`´", "'"),
     **dict.fromkeys("“”„″", '"'),

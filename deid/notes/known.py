@@ -70,7 +70,7 @@ class KnownIdentifiers:
     would hit ordinary text.
     """
 
-    __slots__ = ("_codes", "_dates", "_phrases", "_short_dates", "_triggers", "values")
+    __slots__ = ("_codes", "_dates", "_phrases", "_places", "_short_dates", "_triggers", "values")
 
     def __init__(self, values: Iterable[tuple[str, str | date]]) -> None:
         self.values: tuple[tuple[str, str], ...] = tuple(
@@ -80,6 +80,7 @@ class KnownIdentifiers:
             if kind not in SEARCHED_KINDS:
                 raise ValueError(f"kind {kind!r} is not looked for in notes")
         self._phrases: dict[str, list[_Phrase]] = {}
+        self._places: dict[str, list[_Phrase]] = {}  # like phrases, with street words in one spelling
         self._codes: dict[str, list[_Code]] = {}
         self._dates: dict[tuple[int, int, int], str] = {}
         self._short_dates: dict[tuple[int, int, int], str] = {}
@@ -88,11 +89,11 @@ class KnownIdentifiers:
     def _build(self) -> frozenset[str]:
         for kind, value in self.values:
             self._add(kind, value)
-        for phrases in self._phrases.values():
+        for phrases in (*self._phrases.values(), *self._places.values()):
             phrases.sort(key=lambda phrase: -len(phrase.tokens))
         self._short_dates = {(y % 100, m, d): kind for (y, m, d), kind in self._dates.items()}
-        looked_up = set(self._phrases) | set(self._codes) | set(date_triggers(self._dates))
-        return frozenset(looked_up | {long for long, short in STREET_WORDS.items() if short in looked_up})
+        looked_up = {*self._phrases, *self._codes, *self._places} | set(date_triggers(self._dates))
+        return frozenset(looked_up | {long for long, short in STREET_WORDS.items() if short in self._places})
 
     def __repr__(self) -> str:
         """Return the number of identifiers, never one of them: reprs end up in logs and tracebacks."""
@@ -114,13 +115,13 @@ class KnownIdentifiers:
         return [Span(*folded.back(s.start, s.end), s.kind, s.rule) for s in _joined(found, folded.text)]
 
     def _at(self, tokens: Tokens, at: int) -> Iterable[Span]:
-        word = tokens.words[at]
-        for phrase in self._phrases.get(word, ()):
-            end = _phrase_end(tokens, at, phrase)
-            if end is not None:
-                yield Span(tokens.starts[at], end, phrase.kind, phrase.rule)
-                break  # phrases are tried longest first
-        for code in self._codes.get(word, ()):
+        for phrases, words in ((self._phrases, tokens.words), (self._places, tokens.spelled)):
+            for phrase in phrases.get(words[at], ()):
+                end = _phrase_end(tokens, words, at, phrase)
+                if end is not None:
+                    yield Span(tokens.starts[at], end, phrase.kind, phrase.rule)
+                    break  # phrases are tried longest first
+        for code in self._codes.get(tokens.words[at], ()):
             end = _code_end(tokens, at, code)
             if end is not None:
                 start = tokens.starts[at]
@@ -143,7 +144,7 @@ class KnownIdentifiers:
         elif kind in ADDRESS_KINDS:
             self._add_address(kind, value)
         elif kind in PHRASE_KINDS:
-            tokens = _split(value)
+            tokens = _spelled(value)
             word = tokens[0] if len(tokens) == 1 else ""
             careful = bool(word) and (len(word) < 4 or word in COMMON_NAMES or word in COMMON_PLACES)
             self._add_phrase(tokens, kind, "known:phrase", capitalized=careful)
@@ -152,7 +153,8 @@ class KnownIdentifiers:
 
     def _add_phrase(self, tokens: list[str], kind: str, rule: str, *, capitalized: bool = False) -> None:
         if len("".join(tokens)) >= 2:
-            self._phrases.setdefault(tokens[0], []).append(_Phrase(tuple(tokens), kind, rule, capitalized))
+            into = self._places if kind in ADDRESS_KINDS | PHRASE_KINDS else self._phrases
+            into.setdefault(tokens[0], []).append(_Phrase(tuple(tokens), kind, rule, capitalized))
 
     def _add_name(self, kind: str, value: str) -> None:
         tokens = _split(value)
@@ -183,12 +185,12 @@ class KnownIdentifiers:
             self._dates.setdefault((day.year, day.month, day.day), kind)
 
     def _add_address(self, kind: str, value: str) -> None:
-        tokens = _split(value)
+        tokens = _spelled(value)
         if len(tokens) < 2:
             self._add_phrase(tokens, kind, "known:address", capitalized=True)
             return
         self._add_phrase(tokens, kind, "known:address")
-        line = _split(re.split(r"[,\n#]", value)[0])
+        line = _spelled(re.split(r"[,\n#]", value)[0])
         unit = next((at for at, token in enumerate(line) if token in UNIT_WORDS and at > 1), len(line))
         line = line[:unit]
         if len(line) < 2:
@@ -237,28 +239,28 @@ def _as_text(value: str | date) -> str:
     return value.isoformat()[:10] if isinstance(value, date) else value.strip()
 
 
-def _one_spelling(token: str) -> str:
-    return STREET_WORDS.get(token, token)
-
-
 def _split(value: str) -> list[str]:
-    return [_one_spelling(token) for token in _TOKEN.findall(fold_lower(fold(value).text))]
+    return _TOKEN.findall(fold_lower(fold(value).text))
+
+
+def _spelled(value: str) -> list[str]:
+    return [STREET_WORDS.get(token, token) for token in _split(value)]
 
 
 def _tokens(plain: str, lower: str) -> Tokens:
     matches = list(_TOKEN.finditer(lower))
-    return Tokens(
-        plain, [_one_spelling(m.group()) for m in matches], [m.start() for m in matches], [m.end() for m in matches]
-    )
+    words = [match.group() for match in matches]
+    spelled = [STREET_WORDS.get(word, word) for word in words]
+    return Tokens(plain, words, spelled, [match.start() for match in matches], [match.end() for match in matches])
 
 
-def _phrase_end(tokens: Tokens, at: int, phrase: _Phrase) -> int | None:
+def _phrase_end(tokens: Tokens, words: list[str], at: int, phrase: _Phrase) -> int | None:
     length = len(phrase.tokens)
     if length == 1:
         if phrase.capitalized and not tokens.plain[tokens.starts[at]].isupper():
             return None
         return tokens.ends[at]
-    if tuple(tokens.words[at : at + length]) != phrase.tokens:
+    if tuple(words[at : at + length]) != phrase.tokens:
         return None
     for k in range(at, at + length - 1):
         if len(tokens.plain[tokens.ends[k] : tokens.starts[k + 1]].strip()) > 2:

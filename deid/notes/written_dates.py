@@ -15,10 +15,11 @@ _WRITTEN_DATES = ("%Y-%m-%d", "%Y%m%d", "%m/%d/%Y", "%d-%b-%Y")
 
 
 class Tokens(NamedTuple):
-    """A folded text in runs: what they are (street words in one spelling), and where."""
+    """A folded text in runs: what they are in lower case, the same with street words in one spelling, and where."""
 
     plain: str
     words: list[str]
+    spelled: list[str]
     starts: list[int]
     ends: list[int]
 

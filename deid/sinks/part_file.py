@@ -21,6 +21,7 @@ from deid.sinks.row_groups import Order, combine
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _BUFFER = 1024 * 1024
+_DICTIONARY = 16 * 1024 * 1024  # 500,000 distinct pseudonyms; beyond it the writer falls back to plain pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,12 @@ class PartFile:
         self.path = root / "data" / table / file_name
         self.rows = self.row_groups = 0
         self._sink: _HashingFile = on_disk(self.path, lambda: _HashingFile(self.path))
-        floats = {f.name for f in schema if pa.types.is_floating(f.type)}
+        # What came as plain text is long and distinct: a dictionary of it would be built and thrown away.
+        no_gain = {
+            f.name
+            for f in schema
+            if pa.types.is_floating(f.type) or (pa.types.is_string(f.type) and f.name not in dictionaries)
+        }
         try:
             self._writer = on_disk(
                 self.path,
@@ -74,7 +80,8 @@ class PartFile:
                     self.schema,
                     compression="zstd",
                     data_page_version="1.0",
-                    use_dictionary=[f.name for f in schema if f.name not in floats],
+                    use_dictionary=[f.name for f in schema if f.name not in no_gain],
+                    dictionary_pagesize_limit=_DICTIONARY,
                     write_statistics=list(statistics) if statistics else False,
                     store_schema=False,
                     encryption_properties=keys.file_encryption_properties(table, file_name, tuple(schema.names)),

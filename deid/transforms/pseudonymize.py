@@ -10,7 +10,7 @@ import pyarrow as pa
 from deid.errors import PlanError
 from deid.schema import Column
 from deid.transforms.base import Context, Output
-from deid.transforms.domains import Matching
+from deid.transforms.domains import Base32
 from deid.transforms.options import choice
 
 METHODS = ("random", "keyed")
@@ -48,7 +48,7 @@ class Pseudonymize:
                 f"pseudonymize cannot serve kind {column.kind.name}",
                 hint="pseudonyms stand for identifiers of patients, encounters, claims and providers; drop the column",
             )
-        return Output(pa.string(), Matching("[a-z2-7]{24}", "24 characters a-z, 2-7"), f"{self.method} pseudonym")
+        return Output(pa.string(), Base32(24), f"{self.method} pseudonym")
 
     def apply(self, column: Column, values: pa.Array, context: Context) -> pa.Array:
         """Return the pseudonym of each identifier."""

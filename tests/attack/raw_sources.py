@@ -1,4 +1,4 @@
-"""What identifies the people of a raw source, collected with plain csv, json and gzip-free code of its own.
+"""What identifies the people of a raw source, collected with csv and json code of its own.
 
 Nothing here is shared with the product: which column holds which identifier is written down anew, by hand, from the
 data dictionaries of the formats, so that a wrong kind in a description of the product is seen and not believed.
@@ -282,6 +282,8 @@ def _patient(raw: Raw, patient: dict[str, Any]) -> None:
 def _walk(raw: Raw, node: Any, name: str) -> None:
     """Take every date, and every reference to something that has an identifier of its own."""
     if isinstance(node, dict):
+        if str(node.get("reference", "")).replace("?", "/").split("/")[0] in _PROVIDERS:
+            raw.add("provider_name", node.get("display"))
         for member, value in node.items():
             _walk(raw, value, member)
     elif isinstance(node, list):

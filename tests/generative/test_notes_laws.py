@@ -78,7 +78,18 @@ pairs = st.one_of(
     st.tuples(st.sampled_from(["person_name", "relative_name", "provider_name"]), st.text(min_size=1, max_size=20)),
     st.tuples(st.sampled_from(["ssn", "mrn", "phone", "patient_id"]), st.text(string.digits + "-AB. ", max_size=15)),
     st.tuples(st.sampled_from(["birth_date", "admit_date"]), dates),
-    st.tuples(st.sampled_from(["email", "url", "street_address", "city"]), st.text(string.printable, max_size=25)),
+    st.tuples(st.just("email"), st.emails()),
+    st.tuples(st.just("city"), filler),
+    st.tuples(
+        st.just("street_address"),
+        st.builds(
+            "{} {} {}{}".format,
+            st.integers(1, 99_999),
+            filler,
+            st.sampled_from(["Street", "ave", "Ln.", "ct", "Walk", ""]),
+            st.sampled_from(["", " apt 4", ", Unit 7", " #12", " Floor 2", "\nBoston"]),
+        ),
+    ),
 )
 
 

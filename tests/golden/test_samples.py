@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import re
 from collections import Counter
@@ -24,12 +25,17 @@ def test_samples_are_what_the_generator_makes(tmp_path: Path) -> None:
     made = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*") if path.is_file()}
     held = {p.relative_to(SAMPLES).as_posix(): p for p in SAMPLES.rglob("*") if p.is_file() and p.suffix != ".md"}
     assert set(made) == set(held)
-    assert [name for name, path in made.items() if path.read_bytes() != held[name].read_bytes()] == []
+    assert [name for name, path in made.items() if _content(path) != _content(held[name])] == []
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, decompressed: versions of zlib compress alike text differently."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
 def test_samples_are_small() -> None:
-    """All samples together stay below 3 MB."""
-    assert sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()) < 3_000_000
+    """All samples together stay below 5 MB."""
+    assert sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()) < 5_000_000
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -42,9 +48,9 @@ def test_descriptions_load(name: str) -> None:
 
 def test_claims_have_enough_for_the_exports() -> None:
     """The diabetes and emergency exports have patients to show."""
-    with (SAMPLES / "claims" / "diagnoses.csv").open(encoding="utf-8", newline="") as file:
+    with gzip.open(SAMPLES / "claims" / "diagnoses.csv.gz", "rt", encoding="utf-8", newline="") as file:
         acidosis = {row["patient_id"] for row in csv.DictReader(file) if re.match(r"E1[013]\.1", row["icd10cm"])}
-    with (SAMPLES / "claims" / "encounters.csv").open(encoding="utf-8", newline="") as file:
+    with gzip.open(SAMPLES / "claims" / "encounters.csv.gz", "rt", encoding="utf-8", newline="") as file:
         classes = Counter(row["encounter_class"] for row in csv.DictReader(file))
     assert len(acidosis) >= 15
     assert classes["emergency"] >= 150

@@ -29,9 +29,15 @@ FOUND = f"""
 {NAME}         | Jose Nunez               | Jose\u0301 Nún\u0303ez came             | [PERSON_NAME] came
 {NAME}         | Smith                    | S\u200bmith and \uff33\uff4d\uff49\uff54\uff48   | [PERSON_NAME] and [PERSON_NAME]
 {NAME}         | Maria                    | M\u0430ria with a Cyrillic a           | [PERSON_NAME] with a Cyrillic a
+{NAME}         | Γιώργος                  | ΓΙΩΡΓΟΣ came                           | [PERSON_NAME] came
+{NAME}         | Наташа                   | НАТАША came                            | [PERSON_NAME] came
 {NAME}         | Abe604 Frami345          | Abe604 F. or Frami                     | [PERSON_NAME] F. or [PERSON_NAME]
 {NAME}         | May                      | May may come in May                    | [PERSON_NAME] may come in [PERSON_NAME]
 {NAME}         | Will Bell                | will bell, WILL, the bell will ring    | [PERSON_NAME], [PERSON_NAME], the bell will ring
+{NAME}         | West                     | West, WEST and heading west            | [PERSON_NAME], [PERSON_NAME] and heading west
+{NAME}         | Lane North               | Lane of the North                      | [PERSON_NAME] of the [PERSON_NAME]
+email          | north.st@example.org     | North.St@example.org                   | [EMAIL]
+city           | Saint Cloud              | St. Cloud                              | [CITY]
 {NAME}         | Do                       | Mr. Do, do not do it                   | Mr. [PERSON_NAME], do not do it
 {NAME}         | Li                       | Li's li                                | [PERSON_NAME]'s li
 provider_name  | Dr. Jane Patel, MD       | MD to see Patel                        | MD to see [PROVIDER_NAME]
