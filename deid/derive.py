@@ -24,9 +24,7 @@ class Measure:
 DERIVED: dict[str, Measure] = {
     measure.name: measure
     for measure in (
-        Measure(
-            "age_at_visit", "age", (FIRST_DAY,), "whole years from birth to the first day of the visit"
-        ),
+        Measure("age_at_visit", "age", (FIRST_DAY,), "whole years from birth to the first day of the visit"),
         Measure(
             "length_of_stay",
             "length_of_stay",

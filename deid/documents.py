@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,15 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_DIGITS = 18
 T = TypeVar("T")
+_OPENING = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+_CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+_WORD = re.compile(r"(?:[\w.-]|\{[\w.,-]*\}){1,80}")  # names, kinds, and patterns of column names
+_QUOTED = re.compile(r"`([^`]*)`|'([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,8 @@ class Document:
 def load(path: Path) -> Document:
     """Read and parse the YAML file at `path`; raise DocumentError for anything but plain, bounded data."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # a whole source may have been named by mistake
     except OSError as error:
         raise DocumentError(
             f"cannot read {path.name}: {error.strerror}", hint="check the path and that this user may read it"
@@ -72,7 +83,7 @@ def parse(path: Path, data: bytes) -> Document:
     places: dict[str, tuple[int, int]] = {}
     try:
         text = data.decode("utf-8-sig")
-        _refuse_anchors(path, text)
+        _refuse_bombs(path, text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except UnicodeDecodeError:
         raise DocumentError(f"{path.name} is not UTF-8", hint="save it as UTF-8") from None
@@ -84,14 +95,23 @@ def parse(path: Path, data: bytes) -> Document:
     return Document(path, content, digest, places)
 
 
-def _refuse_anchors(path: Path, text: str) -> None:
+def _refuse_bombs(path: Path, text: str) -> None:
+    """Refuse anchors, aliases, tags and deep nesting while tokens are scanned, before anything is built of them."""
+    depth = 0
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        line, column = token.start_mark.line + 1, token.start_mark.column + 1
         if isinstance(token, (yaml.AnchorToken, yaml.AliasToken, yaml.TagToken)):
-            mark = token.start_mark
             raise DocumentError(
-                f"{path.name}:{mark.line + 1}:{mark.column + 1}: anchors, aliases and tags are not allowed",
+                f"{path.name}:{line}:{column}: anchors, aliases and tags are not allowed",
                 hint="write the value out where it is needed",
             )
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > MAX_DEPTH:
+            raise _too_deep(path, line, column)
+
+
+def _too_deep(path: Path, line: int, column: int) -> DocumentError:
+    return DocumentError(f"{path.name}:{line}:{column}: nested more than {MAX_DEPTH} deep", hint="flatten it")
 
 
 def _syntax_fault(path: Path, error: Exception) -> DocumentError:
@@ -105,7 +125,7 @@ def _build(path: Path, node: yaml.Node, at: str, places: dict[str, tuple[int, in
     line, column = node.start_mark.line + 1, node.start_mark.column + 1
     places[at] = (line, column)
     if depth > MAX_DEPTH:
-        raise DocumentError(f"{path.name}:{line}:{column}: nested more than {MAX_DEPTH} deep", hint="flatten it")
+        raise _too_deep(path, line, column)
     if isinstance(node, yaml.SequenceNode):
         return [_build(path, child, f"{at}[{i}]", places, depth + 1) for i, child in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
@@ -123,7 +143,9 @@ def _build_map(
             raise DocumentError(f"{path.name}:{line}:{column}: a key must be a word", hint="quote or rename the key")
         key = str(key_node.value)
         if key in content:
-            raise DocumentError(f"{path.name}:{line}:{column}: the key {key!r} stands twice", hint="remove one of them")
+            raise DocumentError(
+                f"{path.name}:{line}:{column}: the key {_named(key)} stands twice", hint="remove one of them"
+            )
         content[key] = _build(path, value_node, f"{at}.{key}", places, depth + 1)
         places[f"{at}.{key}"] = (line, column)
     return content
@@ -144,5 +166,14 @@ def _scalar(path: Path, node: yaml.Node, line: int, column: int) -> Any:
         raise DocumentError(f"{path.name}:{line}:{column}: not a plain value", hint="quote the text") from None
 
 
+def _named(word: str) -> str:
+    """Return a word of a document as a message may quote it.
+
+    A source named in the place of a document is read as YAML until it fails, and its cells stand in no message.
+    """
+    return f"'{word}'" if _WORD.fullmatch(word) else "that is no plain word"
+
+
 def _plain(text: str) -> str:
-    return text.replace("Object contains", "there is an").replace("Object missing", "missing").replace("`", "'")
+    text = _QUOTED.sub(lambda quoted: _named(quoted[1] or quoted[2] or ""), text)
+    return text.replace("Object contains", "there is an").replace("Object missing", "missing")

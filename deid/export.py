@@ -58,6 +58,7 @@ class Exported:
     quarantined: Mapping[str, int]
     suppressed_patients: int
     withheld_notes: int
+    withheld_records: int
 
 
 def authorize(plan: Plan, trust: TrustRoot, *, at: datetime) -> Judgment:
@@ -119,6 +120,7 @@ def export(
         quarantined=dict(quarantine.rows),
         suppressed_patients=decision.suppressed_patients,
         withheld_notes=run.withheld_notes,
+        withheld_records=sum(source.withheld.values()),
     )
 
 
@@ -281,8 +283,7 @@ def _documents(
             release=keys.release,
             aad=keys.aad,
             created=now.date(),
-            sources=source.digests,
-            unread=source.unread,
+            source=source,
             quarantined=quarantined,
             recipients=[hashlib.sha256(recipient.key.encode()).hexdigest() for recipient in recipients],
             documents=[release.document_entry(file, data) for file, data in texts.items()],

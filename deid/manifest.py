@@ -105,7 +105,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     `aad` is the prefix that binds every file of a portable release to its place, None where the files carry none.
     `method` holds method codes of HL7 DARTS; `paragraphs` the paragraphs of 45 CFR that decided the legal basis.
-    `quarantined` and `unread` are numbers of rows, and of undescribed paths, per table.
+    `quarantined` counts rows set aside, `unread` parts of records that nobody described, `withheld` records that carry
+    something that must be understood and is not described; the last two by path.
     `recipients` holds the fingerprint of each recipient's public key.
     """
 
@@ -136,7 +137,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     census_sha256: str | None = None
     source_sha256: dict[str, str] = {}
     quarantined: dict[str, Count] = {}
-    unread: dict[str, int] = {}
+    unread: dict[str, Count] = {}
+    withheld: dict[str, Count] = {}
     recipients: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

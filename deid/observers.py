@@ -18,6 +18,7 @@ from deid.cohort import Predicate
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision, Pseudonyms, RowSelection, matched
 from deid.kinds import Kind
+from deid.notes.known import SEARCHED_KINDS
 from deid.patients import NO_DAY, Patients, Tagger
 from deid.plan import Plan
 from deid.prf import BatchCmac, offsets
@@ -28,11 +29,11 @@ from deid.selection import carriers, days_of, end_of_visit, start_of_visit
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.shift_date import ShiftDate
 
-INPATIENT = pa.array(["INPATIENT", "IMP", "ACUTE", "NONAC", "INP"])
+# FHIR's ActCode, plain words, and the inpatient claim types of CMS RIF.
+INPATIENT = pa.array(["INPATIENT", "IMP", "ACUTE", "NONAC", "INP", "60", "61"])
 READMISSION_DAYS = 30
 Numbers = npt.NDArray[Any]
 UNIT, RECORD = "\x1f", "\x1e"
-_NOT_SEARCHED = frozenset({"unneeded", "year", "age", "county", "local_code"})
 ROW_MET = np.uint32(1 << 31)
 
 
@@ -220,7 +221,7 @@ def unpack_identifiers(packed: str | None) -> list[tuple[str, str]]:
 
 def is_identifying(kind: Kind) -> bool:
     """Whether values of this kind are searched for in the notes of their patient."""
-    return kind.safe_harbor is not None and kind.name not in _NOT_SEARCHED
+    return kind.name in SEARCHED_KINDS
 
 
 @dataclass(slots=True)

@@ -178,7 +178,8 @@ def _derived(table: Table, name: str, policy: Policy, problems: list[str]) -> St
         return None
     missing = _missing(table, measure)
     if missing:
-        problems.append(f"derive: {name} needs a column of kind {missing[0].replace('|', ' or ')} in {table.name}")
+        kinds = missing[0].replace("|", " or ") + (" beside that of the first day" if missing[0] == LAST_DAY else "")
+        problems.append(f"derive: {name} needs a column of kind {kinds} in {table.name}")
         return None
     step = _ruled(table, Column(name, KINDS[measure.kind]), policy, problems)
     return replace(step, measure=measure) if step is not None else None

@@ -18,6 +18,7 @@ from deid.legal import Judgment
 from deid.manifest import ColumnEntry, DocumentEntry, FileEntry, Manifest, Suppression, TableEntry, Versions, shown
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
+from deid.sources import Source
 from deid.transforms import Transform
 from deid.transforms.generalize_zip import GeneralizeZip
 from deid.transforms.pseudonymize import Pseudonymize
@@ -49,8 +50,7 @@ def build_manifest(
     release: str,
     aad: str | None,
     created: date,
-    sources: Mapping[str, str],
-    unread: Mapping[str, int],
+    source: Source,
     quarantined: Mapping[str, int],
     recipients: Sequence[str],
     documents: Sequence[DocumentEntry],
@@ -88,9 +88,10 @@ def build_manifest(
         pseudonyms=", ".join(methods) or None,
         census_vintage=places.CENSUS_VINTAGE if uses_zip else None,
         census_sha256=places.table_digest() if uses_zip else None,
-        source_sha256=dict(sources),
+        source_sha256=dict(source.digests),
         quarantined={name: shown(rows) for name, rows in quarantined.items() if rows},
-        unread=dict(unread),
+        unread={path: shown(count) for path, count in source.unread.items()},
+        withheld={path: shown(count) for path, count in source.withheld.items()},
         recipients=tuple(recipients),
     )
 

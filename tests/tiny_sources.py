@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import yaml
+from sites import make_site
+
+LIMITED, SAFE, EXPERT = "limited-data-set", "safe-harbor", "expert-k11"
 
 # Cells that a test looks for everywhere: none of them may leave the source but through a column that the policy keeps.
 NAMES = ("Quixwerble", "Zandobrith")
@@ -96,3 +100,47 @@ def write_source(
 def sound_source(folder: Path, **changed: str) -> Path:
     """Write the sound source with some of its drawn tables changed."""
     return write_source(folder, SOUND | changed)
+
+
+class World:
+    """One site for many tests: every run has a source folder and a request of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.site = make_site(folder)
+        self._runs = itertools.count(1)
+
+    @property
+    def folder(self) -> Path:
+        """The site's folder."""
+        return self.site.folder
+
+    def policy(self, content: dict[str, Any]) -> Path:
+        """Write and sign a policy of our own."""
+        return self.site.sign(self.site.write(f"policies/own{next(self._runs)}.yaml", content))
+
+    def named_policy(self, name: str) -> Path:
+        """Return where one of the three policies lies."""
+        return self.folder / "policies" / f"{name}.yaml"
+
+    def source(self, **changed: str) -> Path:
+        """Write the sound source, with some of its drawn tables changed, into a folder of its own."""
+        return sound_source(self.folder / f"source{next(self._runs)}", **changed)
+
+    def source_of(self, tables: dict[str, str], columns: dict[str, dict[str, Any]], **fields: Any) -> Path:
+        """Write any source into a folder of its own."""
+        return write_source(self.folder / f"source{next(self._runs)}", tables, columns, **fields)
+
+    def request(
+        self, dataset: Path, tables: dict[str, list[str]], *, policy: str | Path = LIMITED, **fields: Any
+    ) -> Path:
+        """Write a request under a new name, by default under the Limited Data Set policy."""
+        path = self.named_policy(policy) if isinstance(policy, str) else policy
+        return self.site.request(
+            dataset, tables, policy=str(path), **({"request": f"study-{next(self._runs)}"} | fields)
+        )
+
+    def released(self, dataset: Path, tables: dict[str, list[str]], **fields: Any) -> dict[str, list[dict[str, Any]]]:
+        """Run a request and return the rows that the researcher reads, by table."""
+        options = {name: fields.pop(name) for name in ("period", "name") if name in fields}
+        opened = self.site.tables(self.request(dataset, tables, **fields), **options)
+        return {name: table.to_pylist() for name, table in opened.items()}

@@ -7,6 +7,7 @@ Rules for output: results on standard output; progress, errors and hints on stan
 from __future__ import annotations
 
 import resource
+import signal
 import sys
 import traceback
 from importlib import import_module
@@ -65,6 +66,8 @@ def main() -> None:
     """Run the command line and exit with the code of the fault, if there is one."""
     # A core file would hold cells in clear.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # A scheduler stops a run with SIGTERM: like Ctrl-C it then removes what it has staged.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cli.main(standalone_mode=False)
     except DeidError as error:

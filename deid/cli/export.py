@@ -12,6 +12,7 @@ from deid.errors import DocumentError
 from deid.export import Exported
 from deid.export import export as run_export
 from deid.keys import open_provider
+from deid.legal.judgment import HEADLINES
 from deid.manifest import RELEASE_ID, shown
 from deid.site import load_site
 
@@ -43,6 +44,7 @@ def export(request_path: Path, site_path: Path, period: str | None, name: str | 
                 "quarantined": {table: shown(rows) for table, rows in done.quarantined.items()},
                 "patients_suppressed": shown(done.suppressed_patients),
                 "notes_withheld": shown(done.withheld_notes),
+                "records_withheld": shown(done.withheld_records),
             }
         )
     else:
@@ -51,11 +53,14 @@ def export(request_path: Path, site_path: Path, period: str | None, name: str | 
 
 def summary(done: Exported) -> list[str]:
     """Return what a person wants to know of a finished run."""
-    lines = [f"published {done.folder}", f"earned    {done.judgment.headline}"]
+    claimed = done.judgment.claimed
+    lines = [f"published {done.folder}", f"basis     {claimed.value.replace('_', ' ')}: {HEADLINES[claimed]}"]
     lines += [f"  {rows:>12,} rows  {table}" for table, rows in done.rows.items()]
     lines += [f"  {shown(rows):>12} rows of {table} quarantined" for table, rows in done.quarantined.items()]
     if done.suppressed_patients:
         lines.append(f"  {shown(done.suppressed_patients):>12} patients withheld to reach k")
     if done.withheld_notes:
         lines.append(f"  {shown(done.withheld_notes):>12} notes withheld because they could not be redacted safely")
+    if done.withheld_records:
+        lines.append(f"  {shown(done.withheld_records):>12} records withheld: they carry what is not described")
     return lines

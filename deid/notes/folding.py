@@ -61,7 +61,7 @@ def fold_lower(text: str) -> str:
     """Return the folded text in lower case, of the same length as the folded text."""
     lower = text.lower()
     if len(lower) == len(text):
-        return lower
+        return lower.replace("ς", "σ")  # lower() writes a capital sigma at the end of a word so
     return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
