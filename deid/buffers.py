@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
@@ -81,6 +82,17 @@ def over_dictionary(values: pa.DictionaryArray, function: Callable[[pa.Array], p
     moved = (np.cumsum(used) - 1).astype(np.int32)
     places = encoded.indices.take(pa.array(moved).take(indices))
     return pa.DictionaryArray.from_arrays(places, encoded.dictionary)
+
+
+def runs(values: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int32]]:
+    """Return the value of each run of equal neighbors, and for each row the number of its run, int32.
+
+    Rows of one patient or encounter mostly stand together, so that what is costly is done once for all of them.
+    """
+    encoded = pc.run_end_encode(plain(values), run_end_type=pa.int32())
+    ends = encoded.run_ends.to_numpy(zero_copy_only=False)
+    numbers = np.repeat(np.arange(len(ends), dtype=np.int32), np.diff(ends, prepend=np.int32(0)))
+    return encoded.values, numbers
 
 
 def plain(values: pa.Array) -> pa.Array:

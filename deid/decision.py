@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deid.buffers import runs
 from deid.cohort import Combine, Predicate
 from deid.crosswalk import FrozenCrosswalk
 from deid.patients import AGED, NO_DAY, PSEUDONYM_KNOWN, SURROGATE_BYTES, Patients, Positions, Tagger
@@ -77,7 +78,15 @@ class Pseudonyms:
         return f"{self.party}/{kind}"
 
     def surrogates(self, kind: str, ids: pa.Array) -> pa.Array:
-        """Return pseudonyms, string array, null where the identifier is null."""
+        """Return pseudonyms, string array (dictionary-encoded where neighbors repeat), null where the identifier is."""
+        distinct, numbers = runs(ids)
+        if len(distinct) * 2 > len(ids):
+            return self._surrogates(kind, ids)
+        codes = pa.array(numbers, mask=distinct.is_null().to_numpy(zero_copy_only=False)[numbers])
+        # The value of a null run stays in the dictionary, unused; the sink writes only what is used.
+        return pa.DictionaryArray.from_arrays(codes, self._surrogates(kind, distinct).fill_null(""))
+
+    def _surrogates(self, kind: str, ids: pa.Array) -> pa.Array:
         if kind not in self.keyed:
             if self.codes is None:
                 raise AssertionError("a random pseudonym was asked for, but no crosswalk was filled")

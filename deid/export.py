@@ -31,7 +31,7 @@ from deid.observers import encounter_key, scattered, unpack_identifiers
 from deid.patients import SELECTED, Patients, Positions
 from deid.pipeline import columns_read, output_schema, transform
 from deid.plan import Plan, TablePlan
-from deid.quarantine import Quarantine
+from deid.quarantine import Quarantine, quarantine_id
 from deid.release import TableFacts
 from deid.request import Profile
 from deid.rows import Rows
@@ -92,10 +92,10 @@ def export(
     """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise."""
     now = now or datetime.now(UTC)
     name = plan.release
-    if not RELEASE_ID.fullmatch(name) or not RELEASE_ID.fullmatch(f"{plan.request.name}.{name}"):
+    if not RELEASE_ID.fullmatch(name) or not RELEASE_ID.fullmatch(quarantine_id(plan.request.name, name)):
         raise DocumentError(
             "the release's name is too long, or holds other than letters, digits, dots, underscores and hyphens",
-            hint="names become folder names, at most 128 characters together with the request's",
+            hint="names become folder names, at most 116 characters together with the request's",
         )
     judgment = authorize(plan, load_trust(site.trust), at=now)
     recipients = load_recipients(plan)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deid.buffers import runs
 from deid.prf import BatchCmac
 from deid.tags import TagIndex
 
@@ -72,11 +73,8 @@ class Patients:
 
     def find(self, ids: pa.Array) -> Positions:
         """Return positions, -1 where the population table has no such patient."""
-        if isinstance(ids, pa.DictionaryArray):
-            found = self.index.find(self.tagger.tags(ids.dictionary))
-            indices = ids.indices.fill_null(0).to_numpy(zero_copy_only=False)
-            return found[indices] if len(found) else np.full(len(ids), -1, np.int32)
-        return self.index.find(self.tagger.tags(ids))
+        distinct, numbers = runs(ids)
+        return self.index.find(self.tagger.tags(distinct))[numbers]
 
     def _grow(self, size: int) -> None:
         if size > len(self.flags):

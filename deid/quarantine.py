@@ -16,11 +16,13 @@ from typing import Self
 
 import pyarrow as pa
 
-from deid.errors import SourceError
+from deid.errors import SourceError, StorageError
 from deid.keys.base import KeyProvider
-from deid.request import OnBadRow, Request
+from deid.manifest import FileEntry
+from deid.request import OnBadRow, Profile, Request
 from deid.rows import TypedRows
 from deid.sinks.encrypted_parquet import TableWriter
+from deid.sinks.read_back import batches_of
 from deid.sinks.release_keys import ReleaseKeys
 from deid.staging import sweep, sync, workspace
 
@@ -106,6 +108,27 @@ class Quarantine:
         self._folder.rename(self._home)
         self._kept = True
         sync(self._home.parent)
+
+
+def read_quarantined(folder: Path, provider: KeyProvider) -> dict[str, list[pa.RecordBatch]]:
+    """Return what a run set aside in `folder` (state/quarantine/<request>/<release>), by table, as text.
+
+    For the holder of the site's keys, who mends the source. Raises KeyFaultError where the keys are not the site's,
+    StorageError where a file is missing or damaged.
+    """
+    name = quarantine_id(folder.parent.name, folder.name)
+    try:
+        wrapped = (folder / KEY_FILE).read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"cannot read the key of quarantined rows: {error.strerror}", hint="name the folder of one release"
+        ) from None
+    keys = ReleaseKeys(name, Profile.PORTABLE.value, provider.unwrap(f"quarantine/{name}", wrapped))
+    rows: dict[str, list[pa.RecordBatch]] = {}
+    for file in sorted((folder / "data").glob("*/part-*.parquet")):
+        entry = FileEntry(str(file.relative_to(folder)), "", 0, 0, 0)
+        rows.setdefault(file.parent.name, []).extend(batches_of(folder, entry, keys, fault=StorageError))
+    return rows
 
 
 def quarantine_id(request: str, release: str) -> str:

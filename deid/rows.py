@@ -104,7 +104,8 @@ class Rows:
         seen = np.append(seen, np.zeros(max(0, len(self._patients) - len(seen)), bool))
         first = np.zeros(len(ids), bool)
         first[good[np.unique(patient[good], return_index=True)[1]]] = True
-        again = ~bad & (~first | seen[np.maximum(patient, 0)])
+        again = ~bad & ~first
+        again[good] |= seen[patient[good]]
         if again.any():
             reasons["a second row for one patient"] += int(again.sum())
             bad |= again

@@ -70,6 +70,7 @@ class _Check:
         self._counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self._tagger = Tagger.fresh()
         self._positions: TagIndex | None = None
+        self._named: npt.NDArray[np.int32] = np.zeros(0, np.int32)
         self._notes = bool(plan.steps_of(RedactNote))
 
     def batch(self, planned: TablePlan, batch: pa.RecordBatch) -> None:
@@ -150,10 +151,15 @@ class _Check:
     def _position_of(self, pseudonyms: pa.Array) -> npt.NDArray[np.int32]:
         if self._positions is None:
             self._positions = TagIndex()
-            for start in range(0, len(self._decision.patients), 65_536):
-                matrix = self._decision.patients.surrogate[: len(self._decision.patients)][start : start + 65_536]
-                self._positions.add(pseudonym_tags(base32(matrix)))
-        return self._positions.find(pseudonym_tags(pseudonyms))
+            surrogate = self._decision.patients.surrogate[: len(self._decision.patients)]
+            # A withheld patient has no surrogate: what this index numbers are only those who have one.
+            self._named = np.flatnonzero(surrogate.any(axis=1)).astype(np.int32)
+            for start in range(0, len(self._named), 65_536):
+                self._positions.add(pseudonym_tags(base32(surrogate[self._named[start : start + 65_536]])))
+        found = self._positions.find(pseudonym_tags(pseudonyms))
+        if (found < 0).any():
+            raise VerificationError("a text stands beside a pseudonym that this run did not give", hint=DEFECT)
+        return np.asarray(self._named[found], np.int32)
 
 
 def patient_pseudonym(planned: TablePlan) -> Step | None:

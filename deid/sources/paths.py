@@ -1,4 +1,4 @@
-"""Paths into tree-shaped records, compiled once and run on every record; the grammar is in docs/formats/dataset.md.
+"""Paths into tree-shaped records, and what stands at their ends; the grammar is in docs/formats/dataset.md.
 
     path     = [ "%resource." ] step *( "." step ) *( "|" function )
     step     = member [ "[" digits "]" ] *( "[" member *( "." member ) "=" value *( "," value ) "]" )
@@ -10,8 +10,8 @@ A coding is read only by a step that names its code system: a code of a local sy
 from __future__ import annotations
 
 import binascii
+import codecs
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,6 @@ _FUNCTION = re.compile(r"reference(?::[A-Z][A-Za-z]+)?|base64|join")
 _SYSTEM_TOLD = ("coding", "class")
 _REFERENCE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9.\-]{1,64})(?:/_history/[^/]*)?$")
 _IDENTIFIER = re.compile(r"^([A-Z][A-Za-z]+)\?identifier=[^|]*\|(.+)$")
-
-
-Getter = Callable[[Any], str | None]
 
 
 class PathError(ValueError):
@@ -47,15 +44,6 @@ class Selector:
     key: tuple[str, ...]
     values: frozenset[str]
 
-    def accepts(self, element: Any) -> bool:
-        """Return whether any value at the key is wanted."""
-        if type(element) is not dict:
-            return False
-        found = element.get(self.key[0])
-        if type(found) is str and len(self.key) == 1:  # by far the most: a system, a url
-            return found in self.values
-        return any(value in self.values for value in _reach(found, self.key[1:]) if isinstance(value, str))
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -73,19 +61,24 @@ class Step:
 class Path:
     """A compiled path.
 
-    `absolute`: it begins at the resource although rows are elements of a list. `top`: its first member.
-    `get`: from what the first member holds (a decoded JSON value) to text, or None where there is nothing.
+    `absolute`: it begins at the resource although rows are elements of a list. `function`: `reference`, `base64`,
+    `join`, or nothing. `wanted`: the type a reference must name, or nothing.
     """
 
     absolute: bool
     steps: tuple[Step, ...]
-    joins: bool
-    get: Getter
+    function: str = ""
+    wanted: str = ""
 
     @property
     def top(self) -> str:
         """The member of the record at which the path begins."""
         return self.steps[0].name
+
+    @property
+    def joins(self) -> bool:
+        """Whether all values that the path reaches become one."""
+        return self.function == "join"
 
 
 def compile_path(text: str) -> Path:
@@ -98,8 +91,8 @@ def compile_path(text: str) -> Path:
             raise PathError("a function is reference, reference:Type, base64 or join")
     if len(functions) > 1:
         raise PathError("a path ends with one function at most")
-    function = functions[0] if functions else ""
-    return Path(absolute, steps, function == "join", _getter(steps, function))
+    function, _, wanted = functions[0].partition(":") if functions else ("", "", "")
+    return Path(absolute, steps, function, wanted)
 
 
 def _outside_brackets(text: str, sign: str) -> list[str]:
@@ -135,96 +128,6 @@ def _step(text: str) -> Step:
     return Step(name, index, tuple(selectors))
 
 
-def _getter(steps: tuple[Step, ...], function: str) -> Getter:
-    """Return the path as one chain of closures, built from its end: nothing is looked up again for each record."""
-    if function == "join":
-        return lambda top: _joined(steps, top)
-    get = _ending(function)
-    for at in range(len(steps) - 1, -1, -1):
-        get = _elements(steps[at], get)
-        if at:
-            get = _member(steps[at].name, get)
-    return get
-
-
-def _ending(function: str) -> Getter:
-    if not function:
-        return scalar
-    wanted = function.partition(":")[2]
-    finish = decoded if function == "base64" else lambda text: referenced(text, wanted)
-
-    def end(value: Any) -> str | None:
-        text = scalar(value)
-        return None if text is None else finish(text)
-
-    return end
-
-
-def _member(name: str, then: Getter) -> Getter:
-    def get(value: Any) -> str | None:
-        inner = value.get(name) if type(value) is dict else None
-        return None if inner is None else then(inner)
-
-    return get
-
-
-def _elements(step: Step, then: Getter) -> Getter:
-    """Return a getter that tries the elements a step means, in order, until one leads to a value."""
-    selectors, index = step.selectors, step.index
-
-    def plain(value: Any) -> str | None:
-        if type(value) is not list:
-            return then(value)
-        for one in value:
-            if (found := then(one)) is not None:
-                return found
-        return None
-
-    def selected(value: Any) -> str | None:
-        for one in value if type(value) is list else (value,):
-            if selectors[0].accepts(one) and (found := then(one)) is not None:
-                return found
-        return None
-
-    def chosen(value: Any) -> str | None:
-        return next((found for one in _spread(step, value) if (found := then(one)) is not None), None)
-
-    if index is None and not selectors:
-        return plain
-    return selected if index is None and len(selectors) == 1 else chosen
-
-
-def _joined(steps: tuple[Step, ...], top: Any) -> str | None:
-    """Return all values that the path reaches, each once, in order and separated by blanks."""
-    level = _spread(steps[0], top)
-    for step in steps[1:]:
-        level = [
-            found
-            for one in level
-            if isinstance(one, dict) and (inner := one.get(step.name)) is not None
-            for found in _spread(step, inner)
-        ]
-    texts = dict.fromkeys(text for one in level if (text := scalar(one)) is not None)
-    return " ".join(texts) or None
-
-
-def _spread(step: Step, value: Any) -> list[Any]:
-    elements = value if isinstance(value, list) else [value]
-    kept = [one for one in elements if all(selector.accepts(one) for selector in step.selectors)]
-    return kept if step.index is None else kept[step.index : step.index + 1]
-
-
-def _reach(value: Any, key: tuple[str, ...]) -> Iterator[Any]:
-    """Yield every value at a dotted key, through lists."""
-    if isinstance(value, list):
-        for one in value:
-            yield from _reach(one, key)
-    elif not key:
-        yield value
-    elif isinstance(value, dict) and key[0] in value:
-        yield from _reach(value[key[0]], key[1:])
-
-
 def scalar(value: Any) -> str | None:
     """Return a JSON value as text: of a list its first element, null as None; raise NotScalarError for an object."""
     if type(value) is str:
@@ -256,13 +159,20 @@ def referenced(text: str, wanted: str = "") -> str | None:
 def decoded(text: str) -> str:
     """Return base64 content as UTF-8 text; raise ValueError if it is not base64, NotTextError if it is not text."""
     try:
-        content = binascii.a2b_base64("".join(text.split()), strict_mode=True)
-    except (binascii.Error, ValueError):
+        content = _bytes_of(text)
+    except ValueError:  # binascii.Error is one
         raise ValueError("not base64") from None
     try:
-        plain = content.decode("utf-8-sig")
+        plain = content.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError:
         raise NotTextError("not text") from None
     if "\0" in plain:
         raise NotTextError("not text")
     return plain
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:  # lines and blanks are allowed, and rare enough to be looked for only now
+        return binascii.a2b_base64("".join(text.split()), strict_mode=True)

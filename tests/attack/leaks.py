@@ -311,16 +311,22 @@ def _words(text: str, known: Known, *, is_note: bool) -> Iterator[str]:
         if is_note and length < 2:
             continue
         for at in range(len(words) - length + 1):
-            kind = known.phrases.get(tuple(words[at : at + length]))
-            if kind is not None:
+            phrase = tuple(words[at : at + length])
+            kind = known.phrases.get(phrase)
+            if kind is not None and (kind != "house_street" or _side_by_side(text, phrase)):
                 yield kind
 
 
-def note_words(released: Iterable[str], source: Iterable[tuple[str, list[tuple[int, int]]]], known: Known) -> int:
-    """Return how many more times names and places stand in released notes than outside identifiers in their source.
+def _side_by_side(text: str, phrase: tuple[str, ...]) -> bool:
+    """Whether a house number and its street stand in one line with nothing but blanks between them."""
+    return re.search(rf"(?<![\w.]){phrase[0]} +{re.escape(phrase[1])}(?!\w)", text.lower()) is not None
 
-    `source` pairs each note with the spans of its identifiers, from the answer key. "Brown" in "brown sputum" stands
-    outside and may stay; every "Brown" beyond those is a person's.
+
+def note_words(released: Iterable[str], source: Iterable[tuple[str, list[tuple[int, int]]]], known: Known) -> int:
+    """Return how many more times names and places stand in released notes than outside those spans in their source.
+
+    `source` pairs each note with the spans that must be gone, from the answer key. "Brown" in "brown sputum" stands
+    outside of them and may stay; every "Brown" beyond those is a person's.
     """
     wanted = set(known.words) | {words[0] for words in known.phrases if len(words) == 1}
     outside: Counter[str] = Counter()
@@ -349,9 +355,11 @@ def scan_bytes(folder: Path, known: Known) -> Found:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.name
         data = path.read_bytes()
+        is_text = path.suffix in (".json", ".md", ".txt")
         for kind, times in _in_bytes(data, needles).items():
-            found[kind, name] += times
-        for text in [str(path.relative_to(folder)), *([_text(data)] if path.suffix in (".json", ".md") else [])]:
+            if not (is_text and kind in (*WORDS, *PHRASES)):  # those are looked for as whole words, below
+                found[kind, name] += times
+        for text in [str(path.relative_to(folder)), *([_text(data)] if is_text else [])]:
             for kind in set(_identifiers(text, known)) | set(_dates(text, known, compact_too=False, is_note=True)):
                 found[kind, name] += 1
             for kind in set(_as_spelled(text, known)):

@@ -7,6 +7,7 @@ data dictionaries of the formats, so that a wrong kind in a description of the p
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import re
 from collections import defaultdict
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 csv.field_size_limit(10**8)
 
@@ -178,8 +179,21 @@ class Raw:
 
 def rows_of(path: Path, delimiter: str = ",") -> Iterator[dict[str, str]]:
     """Yield the rows of a delimited file, by column."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with _opened(path) as file:
         yield from csv.DictReader(file, delimiter=delimiter)
+
+
+def header_of(path: Path, delimiter: str = ",") -> list[str]:
+    """Return the columns of a delimited file."""
+    with _opened(path) as file:
+        return next(csv.reader(file, delimiter=delimiter))
+
+
+def _opened(path: Path) -> IO[str]:
+    """Open text; a gzip file is told by its first bytes."""
+    with path.open("rb") as probe:
+        is_gzip = probe.read(2) == b"\x1f\x8b"
+    return (gzip.open if is_gzip else open)(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
 
 
 def collect_text(layout: Layout, files: dict[str, Path], delimiter: str = ",") -> Raw:

@@ -1,0 +1,297 @@
+"""From decoded records to rows: all paths of a table walk a record together, each part of it visited once.
+
+Paths that share a step share its visit, and selectors on one key (`identifier[type.coding.code=MR]`, `…=SS`) are one
+look-up of what stands at that key. The meaning is that of docs/formats/dataset.md: lists are searched in order, and
+the first element that leads to a value gives it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from operator import attrgetter
+from typing import Any
+
+from deid.sources.paths import Path, Selector, Step, decoded, referenced, scalar
+from deid.sources.shapes import Shape
+
+# The cells of one row while it is filled: text, None, or the set of texts that a `|join` has met so far.
+Row = list[Any]
+Visit = Callable[[Any, Row], None]
+Texts = Callable[[Any], Iterable[str]]
+REMEMBERED = 4096  # references repeat: to a patient in a run of encounters, to a few clinicians and places
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One column: where its cell lies in the row, and its path."""
+
+    slot: int
+    path: Path
+
+
+def add_to(shape: Shape, path: Path) -> None:
+    """Add every place that a path passes, selects by or ends at."""
+    at: list[str] = []
+    for step in path.steps:
+        at.append(step.name)
+        for selector in step.selectors:
+            shape.add((*at, *selector.key))
+    shape.add(at)
+
+
+def visit_of(shape: Shape, wants: Sequence[Want], depth: int = 0) -> Visit:
+    """Return what fills the cells of `wants` from one object of a sealed shape, `depth` steps into their paths."""
+    groups: dict[str, list[Want]] = {}
+    for want in wants:
+        groups.setdefault(want.path.steps[depth].name, []).append(want)
+    simple = {name: group[0].slot for name, group in groups.items() if _is_simple(group, depth)}
+    members = shape.members or {}
+    others = {name: _member(members[name], group, depth) for name, group in groups.items() if name not in simple}
+    fill = _fill_simple([shape.field(name) for name in simple], list(simple.values()))
+    walk = _walk([shape.field(name) for name in others], list(others.values()))
+    return _together([visit for visit in (fill, walk) if visit is not None])
+
+
+def finisher(wants: Sequence[Want], not_text: Callable[[int], None]) -> Callable[[Row], None] | None:
+    """Return what completes a filled row, or None where nothing is to be done.
+
+    Joined texts become one cell; attachments are decoded, and `not_text` is told the slot of one that is no text.
+    """
+    joins = [want.slot for want in wants if want.path.function == "join"]
+    attached = [want.slot for want in wants if want.path.function == "base64"]
+
+    def finish(row: Row) -> None:
+        for slot in joins:
+            if (met := row[slot]) is not None:
+                row[slot] = (met if type(met) is str else " ".join(met)) or None
+        for slot in attached:
+            if row[slot] is not None and (text := decoded(row[slot])) is None:
+                not_text(slot)
+            elif row[slot] is not None:
+                row[slot] = text
+
+    return finish if joins or attached else None
+
+
+def _is_simple(group: list[Want], depth: int) -> bool:
+    """Return whether one column ends here, without selector, number or function."""
+    if len(group) > 1 or len(group[0].path.steps) > depth + 1 or group[0].path.function not in ("", "base64"):
+        return False
+    step = group[0].path.steps[depth]
+    return step.index is None and not step.selectors
+
+
+def _fill_simple(fields: list[str], slots: list[int]) -> Visit | None:
+    if not fields:
+        return None
+    if len(fields) == 1:
+        get, slot = attrgetter(fields[0]), slots[0]
+
+        def one(element: Any, row: Row) -> None:
+            if (value := get(element)) is not None and row[slot] is None:
+                row[slot] = value if type(value) is str else _first(value)
+
+        return one
+    get_all = attrgetter(*fields)
+
+    def several(element: Any, row: Row) -> None:
+        for slot, value in zip(slots, get_all(element)):  # noqa: B905 - of one length by construction, and a hot loop
+            if value is not None and row[slot] is None:
+                row[slot] = value if type(value) is str else _first(value)
+
+    return several
+
+
+def _walk(fields: list[str], visits: list[Visit]) -> Visit | None:
+    if not fields:
+        return None
+    if len(fields) == 1:
+        get, visit = attrgetter(fields[0]), visits[0]
+
+        def one(element: Any, row: Row) -> None:
+            if (value := get(element)) is not None:
+                visit(value, row)
+
+        return one
+    get_all = attrgetter(*fields)
+
+    def several(element: Any, row: Row) -> None:
+        for visit, value in zip(visits, get_all(element)):  # noqa: B905 - as above
+            if value is not None:
+                visit(value, row)
+
+    return several
+
+
+def _together(visits: Sequence[Visit]) -> Visit:
+    if len(visits) == 1:
+        return visits[0]
+
+    def every(element: Any, row: Row) -> None:
+        for visit in visits:
+            visit(element, row)
+
+    return every
+
+
+def _first(value: Any) -> str | None:
+    """Return the first value of a list, or a lone value, as text."""
+    if type(value) is not list:
+        return scalar(value)
+    return next((text for one in value if (text := scalar(one)) is not None), None)
+
+
+def _member(shape: Shape, group: list[Want], depth: int) -> Visit:
+    """Return the visit of what a member holds: an element or a list of them, through every way that steps choose."""
+    ways: dict[Step, list[Want]] = {}
+    for want in group:
+        ways.setdefault(want.path.steps[depth], []).append(want)
+    each: list[Visit] = []
+    tables: dict[tuple[str, ...], dict[str, list[Visit]]] = {}
+    whole: list[Visit] = []
+    for step, wants in ways.items():
+        then = _element(shape, wants, depth + 1)
+        if step.index is None and not step.selectors:
+            each.append(then)
+        elif step.index is None and len(step.selectors) == 1:
+            table = tables.setdefault(step.selectors[0].key, {})
+            for value in step.selectors[0].values:
+                table.setdefault(value, []).append(then)
+        else:
+            whole.append(_chosen(shape, step, then))
+    each += [_looked_up(shape, key, {k: _together(v) for k, v in table.items()}) for key, table in tables.items()]
+    if each:
+        whole.insert(0, _for_each(_together(each)))
+    return _together(whole)
+
+
+def _for_each(visit: Visit) -> Visit:
+    def for_each(value: Any, row: Row) -> None:
+        if type(value) is list:
+            for one in value:
+                visit(one, row)
+        else:
+            visit(value, row)
+
+    return for_each
+
+
+def _looked_up(shape: Shape, key: tuple[str, ...], table: dict[str, Visit]) -> Visit:
+    """Return the visit of an element that goes the ways chosen by what stands at `key`."""
+    texts = _texts_at(shape, key)
+
+    def deep(element: Any, row: Row) -> None:
+        for text in texts(element):
+            if (visit := table.get(text)) is not None:
+                visit(element, row)
+
+    if len(key) > 1 or shape.ends:
+        return deep
+    get = attrgetter(shape.field(key[0]))
+
+    def flat(element: Any, row: Row) -> None:
+        # By far the most: a system or a URL. Several values in a list, which FHIR has nowhere here, go the long way.
+        if type(text := get(element)) is str:
+            if (visit := table.get(text)) is not None:
+                visit(element, row)
+        elif text is not None:
+            deep(element, row)
+
+    return flat
+
+
+def _texts_at(shape: Shape, key: tuple[str, ...]) -> Texts:
+    """Return what gives every text at a dotted key of an element, through lists."""
+    get, inner = attrgetter(shape.field(key[0])), (shape.members or {})[key[0]]
+    deeper = _texts_at(inner, key[1:]) if key[1:] else _texts_in
+
+    def texts(element: Any) -> Iterable[str]:
+        if type(element) is not shape.type or (found := get(element)) is None:
+            return ()
+        if type(found) is list:
+            return itertools.chain.from_iterable(map(deeper, found))
+        return deeper(found)
+
+    return texts
+
+
+def _texts_in(value: Any) -> Iterable[str]:
+    if type(value) is str:
+        return (value,)
+    return itertools.chain.from_iterable(map(_texts_in, value)) if type(value) is list else ()
+
+
+def _chosen(shape: Shape, step: Step, then: Visit) -> Visit:
+    """Return the visit of a step with a number, or with several selectors."""
+    tests = [(_texts_at(shape, selector.key), selector) for selector in step.selectors]
+
+    def is_kept(element: Any) -> bool:
+        return all(_accepts(selector, texts(element)) for texts, selector in tests)
+
+    def chosen(value: Any, row: Row) -> None:
+        kept = [one for one in (value if type(value) is list else (value,)) if is_kept(one)]
+        for one in kept if step.index is None else kept[step.index : step.index + 1]:
+            then(one, row)
+
+    return chosen
+
+
+def _accepts(selector: Selector, texts: Iterable[str]) -> bool:
+    return any(text in selector.values for text in texts)
+
+
+def _element(shape: Shape, wants: list[Want], depth: int) -> Visit:
+    """Return the visit of one element: of those that end at it, and of those that go on."""
+    visits = [_ending(want) for want in wants if len(want.path.steps) == depth]
+    further = [want for want in wants if len(want.path.steps) > depth]
+    if further:
+        into = visit_of(shape, further, depth)
+        visits.append(_if_object(shape, into) if shape.ends else into)
+    return _together(visits)
+
+
+def _if_object(shape: Shape, visit: Visit) -> Visit:
+    """Return a visit that passes over values; only where one path ends and another goes on can there be any."""
+
+    def guarded(element: Any, row: Row) -> None:
+        if type(element) is shape.type:
+            visit(element, row)
+
+    return guarded
+
+
+def _ending(want: Want) -> Visit:
+    slot, function = want.slot, want.path.function
+    if function == "join":
+        return partial(_join, slot)
+    if function == "reference":
+        return _refer(slot, lru_cache(REMEMBERED)(partial(referenced, wanted=want.path.wanted)))
+
+    def first(element: Any, row: Row) -> None:
+        if row[slot] is None:
+            row[slot] = scalar(element)
+
+    return first
+
+
+def _join(slot: int, element: Any, row: Row) -> None:
+    if (text := scalar(element)) is None:
+        return
+    met = row[slot]
+    if met is None:
+        row[slot] = text
+    elif type(met) is dict:
+        met[text] = None
+    elif met != text:
+        row[slot] = {met: None, text: None}
+
+
+def _refer(slot: int, id_of: Callable[[str], str | None]) -> Visit:
+    def refer(element: Any, row: Row) -> None:
+        if row[slot] is None and (text := scalar(element)) is not None:
+            row[slot] = id_of(text)
+
+    return refer

@@ -1,0 +1,727 @@
+"""Bad input: one clear error with a hint and an exit code, no cell value anywhere, and nothing left behind.
+
+Sentinels stand in the cells around every fault; no message, log, file or printed object may hold one of them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import os
+import re
+import resource
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sites import PASSPHRASE, TEST_SCRYPT_N, TODAY
+from tiny_sources import LIMITED, PATIENTS, REQUESTED, SAFE, SENTINELS, SOUND, World, write_csv
+
+from deid.errors import (
+    DeidError,
+    DocumentError,
+    KeyFaultError,
+    PlanError,
+    ReleaseError,
+    SourceError,
+    StorageError,
+    TrustError,
+)
+from deid.export import export
+from deid.keys.local import open_local
+from deid.keys.officers import generate_signing_key
+from deid.keys.recipients import generate_identity
+from deid.opening import open_release
+from deid.policy import load_policy
+from deid.quarantine import read_quarantined
+from deid.request import load_request
+from deid.sealed import SealedMap
+from deid.signing import sign_document
+from deid.sources.description import load_dataset
+from deid.trust import add_person
+
+TABLES = REQUESTED | {"encounters": [*REQUESTED["encounters"], "COST"]}
+EXIT_CODES = {DocumentError: 11, PlanError: 12, SourceError: 13, TrustError: 14, KeyFaultError: 15, ReleaseError: 16, StorageError: 19}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Return one site for all tests of this file."""
+    return World(tmp_path_factory.mktemp("bad") / "site")
+
+
+def assert_silent(text: str) -> None:
+    """Check that no sentinel stands in a text."""
+    for sentinel in (*SENTINELS, "1987-02-30"):
+        assert sentinel not in text
+
+
+def assert_no_sentinel_on_disk(world: World) -> None:
+    """Check that no sentinel stands in any byte of what was released, staged or kept."""
+    for place in (world.site.site.releases, world.site.site.state):
+        for file in place.rglob("*"):
+            data = file.read_bytes() if file.is_file() else b""
+            assert not [sentinel for sentinel in SENTINELS if sentinel.encode() in data], file.name
+
+
+@contextmanager
+def refused(world: World, expected: type[DeidError], pattern: str, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Expect one error of a family, with a hint, silent about cells, that leaves nothing behind."""
+    before = world.site.leftovers()
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(expected) as caught:
+        yield
+    error = caught.value
+    assert type(error) is expected
+    assert error.exit_code == EXIT_CODES[expected]
+    assert re.search(pattern, error.message), error.message
+    assert error.hint
+    # The chain is what a traceback prints and what a logger would keep.
+    for told in (str(error), repr(error), "".join(traceback.format_exception(error)), caplog.text):
+        assert_silent(told)
+    assert world.site.leftovers() == before
+    assert not list(world.folder.rglob(".staging-*"))
+    assert_no_sentinel_on_disk(world)
+
+
+# Delimited sources
+
+
+def edit(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
+    """Return a change to the text of one table."""
+
+    def apply(folder: Path) -> None:
+        path = folder / f"{name}.csv"
+        path.write_text(change(path.read_text()))
+
+    return apply
+
+
+def put(name: str, data: bytes) -> Callable[[Path], None]:
+    """Return a change that puts other bytes in the place of a table."""
+    return lambda folder: (folder / f"{name}.csv").write_bytes(data) and None
+
+
+def swap(old: str, new: str, table: str = "patients") -> Callable[[Path], None]:
+    """Return a change of one text in a table; the text must be there."""
+
+    def change(text: str) -> str:
+        assert old in text
+        return text.replace(old, new)
+
+    return edit(table, change)
+
+
+def cut_gzip(folder: Path) -> None:
+    """Compress a table and cut the file."""
+    path = folder / "patients.csv"
+    path.write_bytes(gzip.compress(path.read_bytes())[:-12])
+
+
+def damaged_gzip(folder: Path) -> None:
+    """Compress a table and flip a bit in the middle."""
+    path = folder / "patients.csv"
+    data = bytearray(gzip.compress(path.read_bytes() * 50))
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def without_column(text: str) -> str:
+    """Leave the second column out."""
+    return "".join(",".join(cells[:1] + cells[2:]) + "\n" for cells in (line.split(",") for line in text.splitlines()))
+
+
+FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "missing column": (edit("patients", without_column), "BIRTH is missing"),
+    "extra column": (edit("patients", lambda text: re.sub("(?m)$", ",Quixwerble", text).replace("ZIP,Quixwerble", "ZIP,ALIAS", 1).removesuffix(",Quixwerble")), "not described: ALIAS"),
+    "renamed column": (swap("BIRTH,", "BIRTHDATE,"), "BIRTH is missing .renamed to BIRTHDATE"),
+    "doubly named column": (swap("LAST,", "BIRTH,"), "named more than once: BIRTH"),
+    "no header": (edit("patients", lambda text: text.split("\n", 1)[1]), "first line is not the described header"),
+    "other delimiter": (edit("patients", lambda text: text.replace(",", ";")), "single column"),
+    "text for a number": (swap("100.5", "Quixwerble", "encounters"), r"1 rows: COST is not a valid decimal"),
+    "impossible date": (swap("1987-03-29", "1987-02-30"), "1 rows: BIRTH is not a valid date"),
+    "every date impossible": (edit("patients", lambda text: re.sub(r"\d{4}-\d\d-\d\d", "1987-02-30", text)), "2 rows: BIRTH is not a valid date"),
+    "date in another order": (swap("1987-03-29", "03/29/1987"), "BIRTH is not a valid date"),
+    "too many cells": (swap("Quixwerble", "Quixwerble,Zandobrith"), "1 rows with more or fewer cells"),
+    "too few cells": (swap("Quixwerble,", ""), "1 rows with more or fewer cells"),
+    "invalid UTF-8": (lambda folder: put("patients", (folder / "patients.csv").read_bytes().replace(b",F,", b",Quixwerble\xff,"))(folder), "not utf-8 text"),
+    "invalid UTF-8 in a key": (lambda folder: put("encounters", (folder / "encounters.csv").read_bytes().replace(b"SENTINEL-ENC-1", b"SENTINEL-ENC-1\xe9"))(folder), "not utf-8 text"),
+    "NUL bytes": (swap("Quixwerble", "Quix\0werble"), "NUL bytes"),
+    "open quote": (swap("Quixwerble", '"Quixwerble'), "quote"),
+    "line break in a cell": (swap(",F,", ',"F\nQuixwerble",'), "line break inside a cell"),
+    "cut gzip": (cut_gzip, "cut or damaged"),
+    "damaged gzip": (damaged_gzip, "cut or damaged"),
+    "empty file": (put("patients", b""), "is empty"),
+    "blank file": (put("patients", b"\xef\xbb\xbf \r\n"), "is empty"),
+    "missing file": (lambda folder: (folder / "patients.csv").unlink(), "found no file"),
+    "a folder for a file": (lambda folder: ((folder / "patients.csv").unlink(), (folder / "patients.csv").mkdir()) and None, "found no file"),
+    "a second row for one patient": (swap("SENTINEL-PAT-2", "SENTINEL-PAT-1"), "1 rows: a second row for one patient"),
+    "a patient without a key": (swap("SENTINEL-PAT-1", ""), "1 rows: the patient key is empty"),
+    "a patient whose key is blank": (swap("SENTINEL-PAT-1", "  "), "1 rows: the patient key is empty"),
+    "an encounter without a patient": (swap("SENTINEL-PAT-1", "SENTINEL-PAT-9", "encounters"), "1 rows: no such patient"),
+    "an encounter without a key to a patient": (swap("SENTINEL-PAT-1", "", "encounters"), "1 rows: the patient key is empty"),
+    "a diagnosis without a patient": (swap("SENTINEL-PAT-1", "SENTINEL-PAT-9", "diagnoses"), "1 rows: no such patient"),
+    "nobody in the population": (put("patients", b"ID,BIRTH,LAST,SSN,SEX,ZIP\n"), "2 rows: no such patient"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", [LIMITED, SAFE])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_file_is_refused(world: World, caplog: pytest.LogCaptureFixture, fault: str, policy: str) -> None:
+    """Whatever is wrong with a delimited file, in one reading of it or in two, is one error that holds no cell."""
+    change, pattern = FAULTS[fault]
+    dataset = world.source()
+    change(dataset.parent)
+    request = world.request(dataset, TABLES, policy=policy)
+    with refused(world, SourceError, pattern, caplog):
+        world.site.run(request)
+
+
+@pytest.mark.parametrize("fault", ["impossible date", "a second row for one patient", "an encounter without a patient"])
+def test_bad_rows_of_tables_that_are_not_requested_are_refused_too(
+    world: World, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    """A population and encounters that are only read to choose and to count are held to the same rules."""
+    change, pattern = FAULTS[fault]
+    dataset = world.source()
+    change(dataset.parent)
+    cohort = {"patients": {"any": [{"age": {"from": 1}}, {"birth_date": {"from": "1900-01-01"}}]}}
+    request = world.request(dataset, {"diagnoses": ["PATIENT", "DX"]}, cohort=cohort)
+    with refused(world, SourceError, pattern, caplog):
+        world.site.run(request)
+
+
+def test_a_birth_date_that_is_only_observed_is_read_as_strictly_as_one_that_is_released(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A patient with an impossible birth date does not silently go missing when only ages are asked for."""
+    dataset = world.source()
+    FAULTS["impossible date"][0](dataset.parent)
+    tables = {"patients": ["ID"], "encounters": ["ENC", "PATIENT"]}
+    cohort = {"patients": {"any": [{"encounter_class": ["inpatient", "ambulatory"]}]}}
+    request = world.request(dataset, tables, derive=["age_at_visit"], cohort=cohort)
+    with refused(world, SourceError, "1 rows: BIRTH is not a valid date", caplog):
+        world.site.run(request)
+
+
+# Parquet sources
+
+
+def parquet_source(world: World, **tables: pa.Table) -> Path:
+    """Return the sound source with some tables as Parquet and the rest left out."""
+    kinds = {name: {c: k for c, k in PATIENTS.items() if c in table.column_names} for name, table in tables.items()}
+    dataset = world.source_of(dict.fromkeys(tables, "X"), kinds, format="parquet")
+    dataset.write_text(dataset.read_text().replace(".csv", ".parquet"))
+    for name, table in tables.items():
+        pq.write_table(table, dataset.parent / f"{name}.parquet")
+    return dataset
+
+
+def people(count: int, **changed: Any) -> pa.Table:
+    """Return so many patients."""
+    columns = {"ID": [f"P{i}" for i in range(count)], "SEX": ["F"] * count, "LAST": ["Quixwerble"] * count} | changed
+    return pa.table(columns)
+
+
+PARQUET_FAULTS: dict[str, tuple[Callable[[], pa.Table], str]] = {
+    "a second row in another batch": (
+        lambda: people(70_000, ID=[f"P{i}" for i in range(69_999)] + ["P5"]),
+        "1 rows: a second row for one patient",
+    ),
+    "a nested column": (lambda: people(2, SEX=[["Quixwerble"], []]), "SEX holds nested values"),
+    "a number for a code": (lambda: people(2, BIRTH=[1.5, 2.5]), "BIRTH"),
+    "a truth value for a date": (lambda: people(2, BIRTH=[True, False]), "BIRTH of kind birth_date holds bool"),
+    "a day beyond the calendar": (
+        lambda: people(2, BIRTH=pa.array([10_000_000, 5], pa.int32()).cast(pa.date32())),
+        "1 rows: BIRTH is not a valid date",
+    ),
+    "bytes that are no text": (
+        lambda: people(2, SEX=pa.array([b"F", b"Quixwerble\xff"], pa.binary())),
+        "1 rows: SEX is not a valid code",
+    ),
+}
+
+
+@pytest.mark.parametrize("policy", [LIMITED, SAFE])
+@pytest.mark.parametrize("fault", PARQUET_FAULTS)
+def test_a_faulty_parquet_file_is_refused(
+    world: World, caplog: pytest.LogCaptureFixture, fault: str, policy: str
+) -> None:
+    """Types, days, keys and bytes that cannot be the described kind are refused without a cell."""
+    make, pattern = PARQUET_FAULTS[fault]
+    table = make()
+    dataset = parquet_source(world, patients=table)
+    requested = [name for name in table.column_names if name != "LAST"]
+    request = world.request(dataset, {"patients": requested}, policy=policy)
+    with refused(world, SourceError, pattern, caplog):
+        world.site.run(request)
+
+
+def test_a_cut_parquet_file_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A Parquet file without its end is not read."""
+    dataset = parquet_source(world, patients=people(100))
+    file = dataset.parent / "patients.parquet"
+    file.write_bytes(file.read_bytes()[:-20])
+    with refused(world, SourceError, "not a whole Parquet file", caplog):
+        world.site.run(world.request(dataset, {"patients": ["ID", "SEX"]}))
+
+
+# A source that does not hold still
+
+
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "a cell": swap("E11.9", "E11.8", "diagnoses"),
+    "one more row": edit("encounters", lambda text: text + "NEW,SENTINEL-PAT-1,2025-07-23,2025-07-25,inpatient,7\n"),
+    "one more patient": edit("patients", lambda text: text + "NEW,1987-03-29,Quixwerble,917-66-4242,F,02139\n"),
+    "fewer patients": edit("patients", lambda text: text.rsplit("\n", 2)[0] + "\n"),
+    "another header": swap("BIRTH,", "BIRTHDATE,"),
+    "a file that is gone": lambda folder: (folder / "encounters.csv").unlink(),
+    "cells that went bad": swap("1987-03-29", "1987-02-30"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_source_that_changes_between_its_readings_is_refused(
+    world: World, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    """What was decided on the first reading is not applied to other bytes in the second."""
+    dataset = world.source()
+    request = world.request(dataset, TABLES, policy=SAFE)
+    plan = world.site.plan(request)
+    world.site.attest(plan)
+    done: list[str] = []
+
+    def rewrite(what: str, _rows: int) -> None:
+        if what.startswith("writing") and not done:
+            done.append(what)
+            CHANGES[change](dataset.parent)
+
+    family = StorageError if change == "one more row" else SourceError
+    with refused(world, family, "", caplog):
+        export(plan, world.site.site, world.site.provider, progress=rewrite)
+    assert done
+
+
+# Documents
+
+
+def bomb() -> bytes:
+    """Return the anchors that swell to a thousand million laughs."""
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
+    return "\n".join(lines).encode()
+
+
+DOCUMENTS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "unknown key": (lambda good: good + b"shedule: monthly\n", "unknown field 'shedule'"),
+    "doubled key": (lambda good: good + good.split(b"\n")[0] + b"\n", "stands twice"),
+    "anchor bomb": (lambda _: bomb(), "anchors, aliases and tags"),
+    "tag": (lambda good: good + b"extra: !!python/object/apply:os.system ['true']\n", "anchors, aliases and tags"),
+    "huge number": (lambda good: good + b"extra: " + b"9" * 5000 + b"\n", "a number of more than 18 characters"),
+    "deep lists": (lambda _: b"[" * 200_000, "nested more than 32 deep"),
+    "deep maps": (lambda _: b"a: " + b"{a: " * 50_000, "nested more than 32 deep"),
+    "deep blocks": (lambda _: b"- " * 100_000, "nested more than 32 deep"),
+    "not UTF-8": (lambda good: good + b"# Quixwerble \xff\n", "not UTF-8"),
+    "NUL": (lambda good: good + b"a: \0\n", "."),
+    "empty": (lambda _: b"", "is empty"),
+    "comments only": (lambda _: b"# nothing\n", "is empty"),
+    "too large": (lambda good: good + b"#" * 1_000_001, "larger than"),
+    "a list": (lambda _: b"- a\n- b\n", "Expected 'object'"),
+    "a key that is a list": (lambda good: good + b"? [Quixwerble]\n: 1\n", "a key must be a word"),
+    "a source in its place": (lambda _: b"ID,LAST,SSN\nSENTINEL-PAT-1,Quixwerble,917-66-4242\n", "Expected 'object'"),
+    "a source that looks like keys": (lambda _: b"SENTINEL-PAT-1,Quixwerble: 917-66-4242\n", "no plain word"),
+    "a source with doubled rows": (lambda _: b"Quixwerble 917-66-4242: 1\nQuixwerble 917-66-4242: 1\n", "twice"),
+    "a source with quotes": (lambda _: b'"Quixwerble","917-66-4242"\n', "."),
+    "a source with tabs": (lambda _: b"SENTINEL-PAT-1\tQuixwerble:\t917-66-4242\n\t- x\n", "."),
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("which", ["request", "policy", "dataset"])
+def test_a_faulty_document_is_refused(
+    world: World, caplog: pytest.LogCaptureFixture, document: str, which: str
+) -> None:
+    """Requests, policies and descriptions are plain, bounded data, and errors name the file and often the place."""
+    dataset = world.source()
+    request = world.request(dataset, TABLES)
+    load, good = {
+        "request": (load_request, request),
+        "policy": (load_policy, world.named_policy(LIMITED)),
+        "dataset": (load_dataset, dataset),
+    }[which]
+    path = world.folder / "faulty.yaml"
+    change, pattern = DOCUMENTS[document]
+    path.write_bytes(change(good.read_bytes()))
+    started = datetime.now(UTC)
+    with refused(world, DocumentError, pattern, caplog):
+        load(path)
+    assert datetime.now(UTC) - started < timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("request", "../climbed"),
+        ("request", "a/b"),
+        ("request", "."),
+        ("request", "Study"),
+        ("request", "a" * 64),
+        ("request", ""),
+        ("party", "../others"),
+        ("party", "outcomes\nothers"),
+    ],
+)
+def test_names_that_climb_or_could_not_be_folders_are_refused(
+    world: World, caplog: pytest.LogCaptureFixture, field: str, value: str
+) -> None:
+    """Names of requests and parties become folder names and domains of pseudonyms."""
+    request = world.request(world.source(), TABLES)
+    lines = [line for line in request.read_text().splitlines() if not line.startswith(f"{field}:")]
+    request.write_text("\n".join([*lines, f"{field}: {value!r}"]))
+    with refused(world, DocumentError, f"{field} is a name", caplog):
+        world.site.run(request)
+
+
+@pytest.mark.parametrize("name", ["../../out", "..", ".hidden", "a/b", "", "x" * 129, "a\0b"])
+def test_release_names_that_climb_are_refused(world: World, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """The release's name becomes a folder below the request's."""
+    request = world.request(world.source(), TABLES)
+    if not name:  # the empty name means the default
+        return
+    with refused(world, DocumentError, "the release's name", caplog):
+        world.site.run(request, name=name)
+    assert not list(world.folder.parent.rglob("out"))
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret.csv", "/etc/passwd", "a/../../secret.csv", "C:\\secret.csv", "a\\b.csv", "*/x.csv"]
+)
+def test_table_paths_that_leave_the_folder_are_refused(
+    world: World, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """A description reads below its root and nowhere else."""
+    dataset = world.source()
+    (dataset.parent.parent / "secret.csv").write_text("ID,BIRTH,LAST,SSN,SEX,ZIP\n")
+    dataset.write_text(dataset.read_text().replace("patients.csv", repr(path)))
+    with refused(world, DocumentError, "path", caplog):
+        world.site.run(world.request(dataset, TABLES))
+
+
+def test_links_out_of_the_folder_are_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A symbolic link does not lead a description out of its root."""
+    dataset = world.source()
+    outside = world.folder / "outside.csv"
+    (dataset.parent / "patients.csv").rename(outside)
+    (dataset.parent / "patients.csv").symlink_to(outside)
+    with refused(world, DocumentError, "leads out", caplog):
+        world.site.run(world.request(dataset, TABLES))
+
+
+def test_a_recipient_file_that_is_no_key_is_not_quoted(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A source named by mistake as a recipient's key is refused without a word of it."""
+    dataset = world.source()
+    request = world.request(dataset, TABLES, recipients=[str(dataset.parent / "patients.csv")])
+    with refused(world, KeyFaultError, "", caplog):
+        world.site.run(request)
+
+
+# What must be signed, agreed and in force
+
+
+def test_an_expired_request_does_not_run(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The last day is in force; the day after is not."""
+    dataset = world.source()
+    world.site.plan(world.request(dataset, TABLES, expires=str(TODAY)))
+    with refused(world, PlanError, "expired on", caplog):
+        world.site.run(world.request(dataset, TABLES, expires=str(TODAY - timedelta(days=1))))
+
+
+def own_policy(world: World, name: str) -> Path:
+    """Return an unsigned copy of the Limited Data Set policy."""
+    path = world.folder / "policies" / f"{name}.yaml"
+    path.write_bytes(world.named_policy(LIMITED).read_bytes())
+    return path
+
+
+def signed_by(path: Path, key: Any, *, expires: date | None = None) -> Path:
+    """Sign a policy with a key."""
+    policy = load_policy(path)
+    sign_document(path, key, "policy", data_digest=policy.digest, name=policy.name, version="1", signed_at=datetime.now(UTC), expires=expires)  # fmt: skip
+    return path
+
+
+def untrusted(world: World, name: str) -> Path:
+    """Return a policy signed by somebody whom the trust root does not know."""
+    key = generate_signing_key(world.folder / "keys" / f"{name}.key", PASSPHRASE, scrypt_n=TEST_SCRYPT_N)
+    return signed_by(own_policy(world, name), key)
+
+
+def unable(world: World, name: str) -> Path:
+    """Return a policy signed by somebody whose role may not sign policies."""
+    key = generate_signing_key(world.folder / "keys" / f"{name}.key", PASSPHRASE, scrypt_n=TEST_SCRYPT_N)
+    add_person(world.site.site.trust, name="Researcher", role="researcher", key=world.folder / "keys" / f"{name}.pub")
+    return signed_by(own_policy(world, name), key)
+
+
+def altered(world: World, name: str) -> Path:
+    """Return a policy that was changed after it was signed."""
+    path = world.site.sign(own_policy(world, name))
+    path.write_text(path.read_text() + "# a remark\n")
+    return path
+
+
+def expired(world: World, name: str) -> Path:
+    """Return a policy whose signature held until yesterday."""
+    return signed_by(own_policy(world, name), world.site.officer, expires=datetime.now(UTC).date() - timedelta(days=1))
+
+
+def swapped(world: World, name: str) -> Path:
+    """Return a policy beside the statement over another."""
+    path = own_policy(world, name)
+    statement = world.named_policy(SAFE).with_name("safe-harbor.yaml.dsse.json")
+    path.with_name(f"{path.name}.dsse.json").write_bytes(statement.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "pattern"),
+    [
+        (own_policy, "is not signed"),
+        (altered, "altered after it was signed"),
+        (untrusted, "signed by nobody in"),
+        (unable, "may not sign"),
+        (expired, "expired on"),
+        (swapped, "altered after it was signed"),
+    ],
+)
+def test_a_policy_that_no_officer_vouches_for_does_not_run(
+    world: World, caplog: pytest.LogCaptureFixture, make: Callable[[World, str], Path], pattern: str
+) -> None:
+    """A policy runs on a signature in force over its very bytes, of somebody who may sign policies."""
+    policy = make(world, f"policy-{make.__name__}")
+    with refused(world, TrustError, pattern, caplog):
+        world.site.run(world.request(world.source(), TABLES, policy=policy))
+
+
+@pytest.mark.parametrize("change", ["none", "request", "dataset", "another"])
+def test_safe_harbor_needs_the_statement_over_this_very_request(
+    world: World, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    """No statement, one over a request or description that changed since, or one over another request: refused."""
+    dataset = world.source()
+    request = world.request(dataset, TABLES, policy=SAFE)
+    plan = world.site.plan(request)
+    if change == "another":
+        other = world.site.plan(world.request(dataset, TABLES, policy=SAFE))
+        world.site.attest(other)
+        statement = other.request.path.with_name(f"{other.request.path.name}.knowledge.dsse.json")
+        request.with_name(f"{request.name}.knowledge.dsse.json").write_bytes(statement.read_bytes())
+    elif change != "none":
+        world.site.attest(plan)
+        changed = request if change == "request" else dataset
+        changed.write_text(changed.read_text() + "# changed\n")
+    with refused(world, TrustError, "statement|signed|altered", caplog):
+        export(world.site.plan(request), world.site.site, world.site.provider, progress=lambda _what, _rows: None)
+
+
+@pytest.mark.parametrize("agreement", [None, "", "  "])
+def test_a_limited_data_set_needs_an_agreement(
+    world: World, caplog: pytest.LogCaptureFixture, agreement: str | None
+) -> None:
+    """Without a reference to a data-use agreement nothing leaves under 164.514(e)."""
+    with refused(world, PlanError, r"164\.514\(e\)\(4\)", caplog):
+        world.site.run(world.request(world.source(), TABLES, agreement=agreement))
+
+
+def test_nothing_runs_on_a_draft(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A description that nobody confirmed does not run."""
+    dataset = world.source()
+    dataset.write_text("confirmed: false\n" + dataset.read_text())
+    with refused(world, PlanError, "draft", caplog):
+        world.site.run(world.request(dataset, TABLES))
+
+
+def test_wrong_passphrase_and_wrong_recipient(world: World, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """Neither the site's keys nor a release opens for somebody else."""
+    with refused(world, KeyFaultError, "passphrase", caplog):
+        open_local(world.folder / "keys" / "site.key", lambda: b"guess")
+    done = world.site.run(world.request(world.source(), TABLES))
+    generate_identity(tmp_path / "other.key", tmp_path / "other.pub", None)
+    with refused(world, KeyFaultError, "", caplog):
+        open_release(done.folder, [tmp_path / "other.key"])
+
+
+# The disk
+
+
+def test_a_release_that_is_already_there_stands(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A release is never overwritten, and a file or link in its place is not followed."""
+    request = world.request(world.source(), TABLES)
+    done = world.site.run(request)
+    before = {file: file.read_bytes() for file in done.folder.rglob("*") if file.is_file()}
+    with refused(world, ReleaseError, "already there", caplog):
+        world.site.run(request)
+    assert before == {file: file.read_bytes() for file in done.folder.rglob("*") if file.is_file()}
+    (done.folder.parent / "other").write_text("a file")
+    with refused(world, ReleaseError, "already there", caplog):
+        world.site.run(request, name="other")
+
+
+@contextmanager
+def disk_of(limit: int) -> Iterator[None]:
+    """Let no file grow beyond `limit` bytes: writing fails as on a full disk, wherever it first hits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_nothing_wherever_it_strikes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In crosswalk, data, manifest or quarantine: one error about the disk, nothing published, nothing left."""
+    struck: dict[int, str] = {}
+    for limit in (0, 100, 400, 900, 1_500, 2_500, 4_000, 6_000, 9_000, 100_000):
+        world = World(tmp_path / str(limit))
+        bad = SOUND["encounters"].rstrip() + "\nBAD SENTINEL-PAT-1 1987-02-30 2025-07-25 inpatient 1"
+        request = world.request(world.source(encounters=bad), TABLES, policy=SAFE, on_bad_row="quarantine")
+        plan = world.site.plan(request)
+        world.site.attest(plan)
+        place: list[str] = []
+
+        def run(world: World = world, plan: Any = plan, limit: int = limit, place: list[str] = place) -> None:
+            with disk_of(limit):
+                export(plan, world.site.site, world.site.provider, progress=lambda what, _rows: place.append(what))
+
+        try:
+            with refused(world, StorageError, "disk|crosswalk|writing", caplog):
+                run()
+        except pytest.fail.Exception:  # nothing was raised: this disk was large enough
+            struck[limit] = "published"
+            assert world.site.site.releases.exists()
+        else:
+            struck[limit] = place[-1] if place else "before"
+            world.site.run(request)  # and with room, the same run works
+    assert struck[100_000] == "published"
+    assert {word.split()[0] for word in struck.values()} >= {"before", "observing", "writing", "verifying", "published"}
+
+
+def test_a_full_disk_under_the_spill_leaves_nothing(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealed spill that cannot grow ends the run, and no trace of it stays."""
+    monkeypatch.setitem(SealedMap.__init__.__kwdefaults__, "budget", 3_000)  # so that a small source spills
+    encounters = [f"e{i} SENTINEL-PAT-1 2025-07-23 2025-07-25 inpatient 1" for i in range(3_000)]
+    dataset = world.source(encounters="\n".join(["ENC PATIENT START STOP CLASS COST", *encounters]))
+    request = world.request(dataset, TABLES, cohort={"rows": {"any": [{"encounter_class": ["inpatient"]}]}})
+    with refused(world, StorageError, "temporary sealed rows", caplog), disk_of(20_000):
+        world.site.run(request)
+    world.site.run(request)
+
+
+# Quarantine
+
+
+def test_quarantined_rows_are_sealed_counted_and_not_released(world: World, tmp_path: Path) -> None:
+    """Bad rows land encrypted below the site's state, open with its keys alone, and are not in the release."""
+    dataset = world.source(
+        patients=SOUND["patients"].rstrip()
+        + "\nSENTINEL-PAT-2 1950-01-02 Zandobrith 900-00-0001 M 94110"
+        + "\nSENTINEL-PAT-3 1987-02-30 Quixwerble 900-00-0001 M 94110",
+        encounters=SOUND["encounters"].rstrip()
+        + "\nSENTINEL-ENC-3 SENTINEL-PAT-3 2025-01-10 2025-01-10 ambulatory 20"
+        + "\nSENTINEL-ENC-4 SENTINEL-PAT-1 2025-99-10 2025-01-10 ambulatory 20"
+        + "\nSENTINEL-ENC-5 - 2025-01-10 2025-01-10 ambulatory 20"
+        + "\nSENTINEL-ENC-6 SENTINEL-PAT-1 2025-01-10 2025-01-10 ambulatory Quixwerble",
+    )
+    for policy in (LIMITED, SAFE):
+        request = world.request(dataset, TABLES, policy=policy, on_bad_row="quarantine")
+        done = world.site.run(request)
+        opened = world.site.open(done)
+        assert done.quarantined == {"patients": 2, "encounters": 4}
+        assert opened.manifest.quarantined == {"patients": "1-10", "encounters": "1-10"}
+        assert {name: opened.read(name).num_rows for name in opened.tables} == dict.fromkeys(TABLES, 2)
+        folder = world.site.site.state / "quarantine" / done.folder.parent.name / done.folder.name
+        found = {
+            name: sum(b.num_rows for b in rows) for name, rows in read_quarantined(folder, world.site.provider).items()
+        }
+        assert found == {"patients": 2, "encounters": 4}
+        cells = str([batch.to_pylist() for batch in read_quarantined(folder, world.site.provider)["encounters"]])
+        assert {"SENTINEL-ENC-4", "2025-99-10", "Quixwerble"} <= set(re.findall(r"[\w-]+", cells))
+        for file in folder.rglob("*.parquet"):
+            with pytest.raises((OSError, pa.ArrowException)):
+                pq.read_table(file)
+        stranger = World(tmp_path / policy).site.provider
+        with pytest.raises(KeyFaultError):
+            read_quarantined(folder, stranger)
+    assert_no_sentinel_on_disk(world)
+
+
+def test_rows_of_tables_that_are_only_read_are_quarantined_too(world: World) -> None:
+    """A bad row of the population is set aside and counted where only encounters are released."""
+    bad = SOUND["patients"].rstrip() + "\nSENTINEL-PAT-2 1950-01-02 Zandobrith 900-00-0001 M 94110"
+    tables = {"encounters": ["ENC", "PATIENT", "START"]}
+    request = world.request(world.source(patients=bad), tables, on_bad_row="quarantine")
+    done = world.site.run(request)
+    assert done.quarantined == {"patients": 1}
+    assert world.site.open(done).manifest.quarantined == {"patients": "1-10"}
+    assert done.rows == {"encounters": 2}
+
+
+def test_bytes_that_are_no_text_can_be_quarantined(world: World) -> None:
+    """A cell that is bad because it is no text is kept in base 16."""
+    table = people(2, SEX=pa.array([b"F", b"\xff\xfe"], pa.binary()))
+    request = world.request(parquet_source(world, patients=table), {"patients": ["ID", "SEX"]}, on_bad_row="quarantine")
+    done = world.site.run(request)
+    folder = world.site.site.state / "quarantine" / done.folder.parent.name / done.folder.name
+    (batch,) = read_quarantined(folder, world.site.provider)["patients"]
+    assert batch.to_pylist() == [{"ID": "P1", "SEX": "fffe"}]
+
+
+def test_a_run_that_fails_leaves_no_quarantine(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Rows set aside before a later fault go with the run; those of an earlier release stay."""
+    bad = SOUND["patients"].rstrip() + "\nSENTINEL-PAT-2 1950-01-02 Zandobrith 900-00-0001 M 94110"
+    dataset = world.source(patients=bad)
+    request = world.request(dataset, TABLES, on_bad_row="quarantine")
+    world.site.run(request, name="first")
+    FAULTS["too few cells"][0](dataset.parent)
+    FAULTS["cut gzip"][0](dataset.parent)
+    with refused(world, SourceError, "cut or damaged", caplog):
+        world.site.run(request, name="second")
+
+
+def test_a_quarantine_that_a_killed_run_left_is_replaced(world: World) -> None:
+    """What lies where this run's bad rows go belongs to no release, and does not hinder the run."""
+    bad = SOUND["patients"].rstrip() + "\nSENTINEL-PAT-2 1950-01-02 Zandobrith 900-00-0001 M 94110"
+    request = world.request(world.source(patients=bad), TABLES, on_bad_row="quarantine")
+    folder = world.site.site.state / "quarantine" / request.stem / "all"
+    (folder / "data" / "patients").mkdir(parents=True)
+    (folder / "data" / "patients" / "part-00000.parquet").write_bytes(os.urandom(100))
+    (folder.parent / ".staging-0123456789abcdef").mkdir()
+    world.site.run(request)
+    assert sum(batch.num_rows for batch in read_quarantined(folder, world.site.provider)["patients"]) == 1
+    assert [path.name for path in folder.parent.iterdir()] == ["all"]
+
+
+def test_what_a_test_looks_for_can_be_found(world: World) -> None:
+    """The sentinels stand in the sources, so that finding none of them elsewhere means something."""
+    folder = world.source().parent
+    held = "".join(file.read_text() for file in folder.glob("*.csv"))
+    assert all(sentinel in held for sentinel in SENTINELS)
+    leak = world.site.site.releases / "leak"
+    leak.parent.mkdir(exist_ok=True)
+    write_csv(leak, [["x", SENTINELS[0]]])
+    try:
+        with pytest.raises(AssertionError):
+            assert_no_sentinel_on_disk(world)
+    finally:
+        leak.unlink()
+    with pytest.raises(AssertionError):
+        assert_silent(io.StringIO(f"cannot parse {SENTINELS[2]}").getvalue())
