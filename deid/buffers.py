@@ -95,6 +95,14 @@ def runs(values: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int32]]:
     return encoded.values, numbers
 
 
+def scattered(positions: npt.NDArray[np.generic]) -> npt.NDArray[np.uint64]:
+    """Return uint64 tags that spread small integers evenly (the finalizer of SplitMix64, a bijection)."""
+    x = positions.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
 def plain(values: pa.Array) -> pa.Array:
     """Return `values` without dictionary encoding."""
     return values.dictionary_decode() if isinstance(values, pa.DictionaryArray) else values

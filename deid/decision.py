@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import runs
+from deid.buffers import runs, scattered
 from deid.cohort import Combine, Predicate
 from deid.crosswalk import FrozenCrosswalk
 from deid.patients import AGED, NO_DAY, PSEUDONYM_KNOWN, SURROGATE_BYTES, Patients, Positions, Tagger
@@ -42,15 +42,25 @@ class RowSelection:
     encounters: SealedMap | None
     key_kind: str | None
 
+    def evaluated(self, table: Table) -> tuple[Predicate, ...]:
+        """Return what is evaluated on a table's own columns: all on the carrier, the period wherever dates are."""
+        dated = (self.period,) if self.period is not None and carriers(table, self.period) else ()
+        return (*self.predicates, *dated) if table.name == self.carrier else dated
+
     def keeps(self, table: Table, values: Mapping[str, pa.Array], birth_days: npt.NDArray[np.int32]) -> Flags:
-        """Return which rows of a batch of the carrier table match."""
+        """Return which rows of a batch match what is evaluated on its table, bool of shape (n,)."""
         kept = np.ones(len(birth_days), bool)
-        if self.predicates:
+        if self.predicates and table.name == self.carrier:
             hits = [matched(p, table, values, birth_days) for p in self.predicates]
             kept = np.logical_or.reduce(hits) if self.combine is Combine.ANY else np.logical_and.reduce(hits)
-        if self.period is not None:
+        if self.period is not None and carriers(table, self.period):
             kept = kept & matched(self.period, table, values, birth_days)
         return np.asarray(kept, bool)
+
+    def encounter_tags(self, ids: pa.Array, patient: Positions) -> npt.NDArray[np.uint64]:
+        """Return a tag for each (patient, encounter key): a source may number the encounters of each patient anew."""
+        distinct, numbers = runs(ids)
+        return self.tagger.tags(distinct)[numbers] ^ scattered(patient)
 
 
 def matched(
@@ -66,16 +76,18 @@ class Pseudonyms:
     """From source identifiers to pseudonyms, by the method that the policy chose for each kind.
 
     Random ones come from the crosswalk (45 CFR 164.514(c)); keyed ones are AES-CMAC under a subkey of the series,
-    the receiving party and the kind. `domain_of` separates parties, so that two of them never share a pseudonym.
+    the receiving party and the kind. Neither two parties nor two series of one party ever share a pseudonym: what one
+    release closes, another could open if they could be joined.
     """
 
+    series: str
     party: str
     codes: FrozenCrosswalk | None
     keyed: Mapping[str, BatchCmac]
 
     def domain_of(self, kind: str) -> str:
-        """Return the crosswalk domain of one kind for this party."""
-        return f"{self.party}/{kind}"
+        """Return the crosswalk domain of one kind: one for each series and party, as the keyed subkeys are."""
+        return f"{self.series}/{self.party}/{kind}"
 
     def surrogates(self, kind: str, ids: pa.Array) -> pa.Array:
         """Return pseudonyms, string array (dictionary-encoded where neighbors repeat), null where the identifier is."""

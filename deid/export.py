@@ -7,6 +7,7 @@ Whatever fails on the way, nothing is left behind.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,15 +20,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from deid import legal, release, signing
+from deid.buffers import scattered
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision
-from deid.errors import DocumentError, PlanError
+from deid.errors import DisclosureError, DocumentError, PlanError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Recipient, count_stanzas, load_recipient, seal_envelope
 from deid.legal import Judgment
 from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, to_bytes
 from deid.observe import Progress, Workshop, observe, observed_first, patient_arrays, registrars
-from deid.observers import encounter_key, scattered, unpack_identifiers
+from deid.observers import encounter_key, unpack_identifiers
 from deid.patients import SELECTED, Patients, Positions
 from deid.pipeline import columns_read, output_schema, transform
 from deid.plan import Plan, TablePlan
@@ -102,6 +104,7 @@ def export(
     source = open_source(plan.dataset)
     source.check(_columns_needed(plan))
     target = site.releases / plan.request.name / name
+    _refuse_second_release(plan, target)
     with ExitStack() as stack:
         quarantine = stack.enter_context(Quarantine(plan.request, name, site.state, provider))
         folder = stack.enter_context(staged(target))
@@ -111,7 +114,7 @@ def export(
         written, decision = run.write(folder, keys)
         verify_staged(plan, decision, folder, written, keys, progress)
         facts = run.facts(written)
-        _documents(plan, judgment, decision, facts, quarantine.rows, source, keys, recipients, folder, now)
+        _documents(plan, judgment, decision, facts, quarantine.rows, source, keys, recipients, folder, now, provider)
         quarantine.keep()
     return Exported(
         folder=target,
@@ -122,6 +125,20 @@ def export(
         withheld_notes=run.withheld_notes,
         withheld_records=sum(source.withheld.values()),
     )
+
+
+def _refuse_second_release(plan: Plan, target: Path) -> None:
+    """Raise DisclosureError where a release of this request under a policy with k is already there.
+
+    k holds in each release; two of them differ by newcomers, whom the difference isolates.
+    """
+    if plan.policy.limits.k is None or target.exists() or not target.parent.is_dir():
+        return
+    if any(not folder.name.startswith(".") for folder in target.parent.iterdir()):
+        raise DisclosureError(
+            f"request {plan.request.name} has a release already; a second one under k would tell who is new in it",
+            hint="write a request of another name for another study",
+        )
 
 
 def load_recipients(plan: Plan) -> list[Recipient]:
@@ -234,10 +251,10 @@ class _Run:
         selection = decision.rows
         if selection is None:
             return columns
+        columns += [c.name for p in selection.evaluated(planned.table) for c in carriers(planned.table, p)]
         if planned.table.name != selection.carrier:
-            return columns + [column.name for column in encounter_key(planned.table, selection.key_kind)]
-        predicates = [*selection.predicates, *([selection.period] if selection.period else [])]
-        return columns + [c.name for predicate in predicates for c in carriers(planned.table, predicate)]
+            columns += [column.name for column in encounter_key(planned.table, selection.key_kind)]
+        return columns
 
     def _redact(self, decision: Decision) -> Callable[[pa.Array, Positions], pa.Array]:
         """Return what takes identifiers out of notes, made when the first notes come."""
@@ -268,8 +285,11 @@ def _documents(
     recipients: Sequence[Recipient],
     folder: Path,
     now: datetime,
+    provider: KeyProvider,
 ) -> None:
     """Write codebook, data package, manifest, its authentication and the envelope into the staging folder."""
+    # A plain digest of identified bytes would let anyone who knows most of a file test guesses at the rest.
+    digest_key = provider.subkey("source-digest", keys.release)
     texts = {
         release.CODEBOOK: release.codebook(plan, facts, keys.release).encode(),
         release.PACKAGE: release.data_package(plan, facts, keys.release),
@@ -284,6 +304,7 @@ def _documents(
             aad=keys.aad,
             created=now.date(),
             source=source,
+            seal=lambda digest: hmac.digest(digest_key, digest.encode(), "sha256").hex(),
             quarantined=quarantined,
             recipients=[hashlib.sha256(recipient.key.encode()).hexdigest() for recipient in recipients],
             documents=[release.document_entry(file, data) for file, data in texts.items()],

@@ -42,13 +42,18 @@ def shown(patients: int) -> Count:
     return SMALL if 1 <= patients <= 10 else patients
 
 
+def shown_part(part: int, whole: int) -> Count | None:
+    """Return how many of `whole` are `part`, or None where part or rest is small and would tell the other."""
+    return part if all(count == 0 or count > 10 for count in (part, whole - part)) else None
+
+
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a table: name relative to the release folder, SHA-256 in hex, size in bytes, rows, row groups."""
 
     name: str
     sha256: str
     bytes: int
-    rows: int
+    rows: Count
     row_groups: int
 
 
@@ -80,7 +85,7 @@ class ColumnEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 class TableEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One table: its rows, its files in the order they were written, its columns in the order they stand."""
 
-    rows: int
+    rows: Count
     files: tuple[FileEntry, ...]
     columns: tuple[ColumnEntry, ...]
 
@@ -105,6 +110,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     `aad` is the prefix that binds every file of a portable release to its place, None where the files carry none.
     `method` holds method codes of HL7 DARTS; `paragraphs` the paragraphs of 45 CFR that decided the legal basis.
+    `source_hmac` is, per table of the source, HMAC-SHA256 over the SHA-256 of its bytes under a key of the site and
+    this release: the site can prove what it read, and nobody else can test a guess.
+    `malformed` counts the cells of a column that did not have the shape of their kind and were left empty.
     `quarantined` counts rows set aside, `unread` parts of records that nobody described, `withheld` records that carry
     something that must be understood and is not described; the last two by path.
     `recipients` holds the fingerprint of each recipient's public key.
@@ -135,7 +143,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     pseudonyms: str | None = None
     census_vintage: str | None = None
     census_sha256: str | None = None
-    source_sha256: dict[str, str] = {}
+    source_hmac: dict[str, str] = {}
+    cohort: str | None = None
+    malformed: dict[str, Count] = {}
     quarantined: dict[str, Count] = {}
     unread: dict[str, Count] = {}
     withheld: dict[str, Count] = {}
@@ -183,7 +193,8 @@ def check(manifest: Manifest) -> None:
             match = FILE_NAME.fullmatch(file.name)
             if match is None or match["table"] != name:
                 raise ReleaseError(f"{MANIFEST} lists a file outside data/{name[:128]}", hint=_ASK_AGAIN)
-        if sum(file.rows for file in table.files) != table.rows:
+        told = [file.rows for file in table.files if isinstance(file.rows, int)]
+        if len(told) == len(table.files) and table.rows not in (sum(told), shown(sum(told))):
             raise ReleaseError(f"{MANIFEST}: the files of {name} do not add up to its rows", hint=_ASK_AGAIN)
     for document in manifest.documents:
         if not DOCUMENT_NAME.fullmatch(document.name) or document.name in UNLISTED:

@@ -94,7 +94,7 @@ def observe(
     """Read what must be read, and decide; raise DisclosureError, PlanError or SourceError."""
     decision = Decision(
         patients=patients,
-        pseudonyms=Pseudonyms(plan.request.party, None, _keyed(plan, workshop)),
+        pseudonyms=Pseudonyms(plan.request.name, plan.request.party, None, _keyed(plan, workshop)),
         population=plan.dataset.population,
         reference_date=plan.reference_date,
         rows=_row_selection(plan, workshop),
@@ -126,7 +126,7 @@ def observed_first(plan: Plan) -> bool:
     """Whether anything must be decided before the first row is written, so that the population is read twice."""
     return (
         plan.request.cohort is not None
-        or plan.period is not None
+        or selects_rows(plan)
         or plan.policy.limits.k is not None
         or needs_crosswalk(plan)
         or plan.table(plan.dataset.population) is None
@@ -150,7 +150,7 @@ def uses_birth_days(plan: Plan) -> bool:
 def patient_arrays(plan: Plan) -> frozenset[str]:
     """Return which arrays the run keeps for each patient."""
     keeps = {"birth_day"} if uses_birth_days(plan) else set()
-    keeps |= {"met"} if plan.request.cohort or plan.period else set()
+    keeps |= {"met"} if plan.request.cohort or selects_rows(plan) else set()
     keeps |= {"klass"} if plan.policy.limits.k is not None else set()
     keeps |= {"offset"} if plan.steps_of(ShiftDate) else set()
     keeps |= {"surrogate"} if any(kind == "patient_id" for kind, _ in _pseudonymized(plan)) else set()
@@ -174,20 +174,43 @@ def _keyed(plan: Plan, workshop: Workshop) -> Mapping[str, BatchCmac]:
 
 
 def _row_selection(plan: Plan, workshop: Workshop) -> RowSelection | None:
-    cohort, period = plan.request.cohort, plan.period
+    cohort = plan.request.cohort
     by_rows = cohort is not None and cohort.unit is Unit.ROWS
-    if not by_rows and period is None:
+    within = _within(plan)
+    if not by_rows and within is None:
         return None
     predicates = cohort.predicates if cohort is not None and by_rows else ()
-    # A cumulative release holds everything up to the end of its period, an increment only the period itself.
-    first = period.first if period is not None and plan.request.series is Series.INCREMENT else None
-    within = Predicate(VISIT, low=first, high=period.last) if period else None
     carrier = _carrier(plan, [*predicates, *([within] if within else [])])
     key = encounter_key(carrier)
     encounters = workshop.sealed_map(kept=pa.bool_()) if key else None
     combine = cohort.combine if cohort is not None else Combine.ALL
     key_kind = key[0].kind.name if key else None
     return RowSelection(carrier.name, combine, predicates, within, Tagger.fresh(), encounters, key_kind)
+
+
+def _within(plan: Plan) -> Predicate | None:
+    """Return the bounds of the visits that a release is about, or None where it is about all of them.
+
+    A cumulative release holds everything up to the end of its period, an increment only the period itself. Under Safe
+    Harbor nothing of a year that is not over leaves: the day of release would tell in which part of it a visit was.
+    """
+    period = plan.period
+    first = period.first if period is not None and plan.request.series is Series.INCREMENT else None
+    tells_visits = any(planned.table.name != plan.dataset.population for planned in plan.tables)
+    ends = [period.last] if period is not None else []
+    ends += [plan.through] if plan.through is not None and tells_visits else []
+    if not ends:
+        return None
+    within = Predicate(VISIT, low=first, high=min(ends))
+    # Without a period, a source that dates no visit has none to leave out.
+    dated = any(carriers(table, within) for table in plan.dataset.tables)
+    return within if dated or period is not None else None
+
+
+def selects_rows(plan: Plan) -> bool:
+    """Whether rows are chosen by their own cells, and with them the patients who have one."""
+    cohort = plan.request.cohort
+    return (cohort is not None and cohort.unit is Unit.ROWS) or _within(plan) is not None
 
 
 def _carrier(plan: Plan, predicates: Sequence[Predicate]) -> Table:
@@ -218,7 +241,9 @@ def _observers(
     cohort = plan.request.cohort
     if cohort is not None and cohort.unit is Unit.PATIENTS:
         _check_cohort(plan, cohort.predicates)
-        observers.append(CohortPatients(cohort.predicates, patients))
+        observers.append(
+            CohortPatients(cohort.predicates, patients, Predicate(VISIT, high=plan.through) if plan.through else None)
+        )
     if decision.rows is not None:
         observers.append(CohortRows(decision.rows, patients))
     if needs_crosswalk(plan):
@@ -333,6 +358,6 @@ def _select(plan: Plan, patients: Patients) -> None:
         wanted = np.uint32((1 << len(cohort.predicates)) - 1)
         met = patients.met[:size] & wanted
         selected &= (met == wanted) if cohort.combine is Combine.ALL else (met != 0)
-    if plan.period is not None or (cohort is not None and cohort.unit is Unit.ROWS):
+    if selects_rows(plan):
         selected &= (patients.met[:size] & ROW_MET) != 0
     patients.flags[:size][selected] |= SELECTED

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.buffers import scattered
 from deid.cohort import Predicate
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision, Pseudonyms, RowSelection, matched
@@ -90,21 +91,31 @@ class Links:
 
 @dataclass(slots=True)
 class CohortPatients:
-    """Notes which predicates of the cohort each patient meets, on any row of any table."""
+    """Notes which predicates of the cohort each patient meets, on any row of any table.
+
+    `until` bounds the dates of rows that count, or is None: what may not leave must not choose either.
+    """
 
     predicates: tuple[Predicate, ...]
     patients: Patients
+    until: Predicate | None
 
     def columns(self, table: Table) -> Sequence[str]:
-        """Every column that carries a predicate."""
-        return [column.name for predicate in self.predicates for column in carriers(table, predicate)]
+        """Every column that carries a predicate, and the dates by which rows count."""
+        carried = [column.name for predicate in self.predicates for column in carriers(table, predicate)]
+        if carried and self.until is not None:
+            carried += [column.name for column in carriers(table, self.until)]
+        return carried
 
     def see(self, rows: TypedRows) -> None:
         """Set one bit for each predicate met."""
         birth = _birth_days(self.patients, rows)
+        counts = rows.patient >= 0
+        if self.until is not None and carriers(rows.table, self.until):
+            counts &= matched(self.until, rows.table, rows.values, birth)
         for bit, predicate in enumerate(self.predicates):
             if carriers(rows.table, predicate):
-                hit = matched(predicate, rows.table, rows.values, birth) & (rows.patient >= 0)
+                hit = matched(predicate, rows.table, rows.values, birth) & counts
                 np.bitwise_or.at(self.patients.met, rows.patient[hit], np.uint32(1 << bit))
 
 
@@ -119,8 +130,8 @@ class CohortRows:
         """Every column that carries a predicate, and the encounter key, in the carrier table."""
         if table.name != self.selection.carrier:
             return []
-        predicates = [*self.selection.predicates, *([self.selection.period] if self.selection.period else [])]
-        return [c.name for p in predicates for c in carriers(table, p)] + [c.name for c in encounter_key(table)]
+        carried = [c.name for predicate in self.selection.evaluated(table) for c in carriers(table, predicate)]
+        return carried + [column.name for column in encounter_key(table)]
 
     def see(self, rows: TypedRows) -> None:
         """Keep the matching encounters' keys."""
@@ -128,10 +139,9 @@ class CohortRows:
         self.patients.met[rows.patient[kept]] |= ROW_MET
         if self.selection.encounters is not None:
             ids = rows.values[encounter_key(rows.table)[0].name]
-            ids = ids.take(pa.array(np.flatnonzero(kept & _known(ids))))
-            self.selection.encounters.add(
-                self.selection.tagger.tags(ids), pa.record_batch([pa.nulls(len(ids), pa.bool_())], names=["kept"])
-            )
+            chosen = np.flatnonzero(kept & _known(ids))
+            tags = self.selection.encounter_tags(ids.take(pa.array(chosen)), rows.patient[chosen])
+            self.selection.encounters.add(tags, pa.record_batch([pa.nulls(len(tags), pa.bool_())], names=["kept"]))
 
 
 @dataclass(slots=True)
@@ -281,14 +291,6 @@ def stay_tags(tagger: Tagger, patient: Numbers, start: Numbers, end: Numbers) ->
     packed = np.ascontiguousarray(np.stack([patient, start, end], axis=1).astype("<i8"))
     binary = pa.Array.from_buffers(pa.binary(24), len(packed), [None, pa.py_buffer(packed)])
     return tagger.tags(binary.cast(pa.binary()))
-
-
-def scattered(positions: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
-    """Return uint64 tags that spread small integers evenly (the finalizer of SplitMix64, a bijection)."""
-    x = positions.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def encounter_key(table: Table, kind: str | None = None) -> list[Column]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from deid.decision import Decision
 from deid.observers import encounter_key, is_inpatient, stay_tags
@@ -19,6 +20,7 @@ from deid.plan import Plan, Step, TablePlan
 from deid.rows import TypedRows
 from deid.selection import days_of, end_of_visit, start_of_visit, whole_years
 from deid.transforms import Context
+from deid.transforms.generalize_age import GeneralizeAge
 
 Redact = Callable[[pa.Array, Positions], pa.Array]
 
@@ -60,9 +62,19 @@ def transform(plan: Plan, table: TablePlan, decision: Decision, rows: TypedRows,
     columns = []
     for step in table.written:
         cells = values[step.column.name] if step.measure is None else measure(step, table, decision, values, patient)
+        if isinstance(step.transform, GeneralizeAge) and step.measure is None:
+            cells = _closable(cells, decision, patient)
         columns.append(_checked(step, step.transform.apply(step.column, cells, context), len(kept)))
     names = [step.column.name for step in table.written]
     return Transformed(pa.RecordBatch.from_arrays(columns, names=names), kept)
+
+
+def _closable(ages: pa.Array, decision: Decision, patient: Positions) -> pa.Array:
+    """Return ages, null where the patient's birth date is unknown: such an age beside a year cannot be closed at 90."""
+    births = decision.patients.birth_day
+    if not len(births):
+        return ages
+    return pc.if_else(pa.array(births[patient] != NO_DAY), ages, pa.scalar(None, ages.type))
 
 
 def context_for(plan: Plan, decision: Decision, patient: Positions, redact: Redact) -> Context:
@@ -116,14 +128,16 @@ def _kept(table: TablePlan, decision: Decision, rows: TypedRows) -> np.ndarray[t
     selection = decision.rows
     if selection is None or table.table.name == decision.population:
         return kept
-    if table.table.name == selection.carrier:
+    if selection.evaluated(table.table):
         births = decision.patients.birth_day
         birth = births[position] if len(births) else np.full(len(rows), NO_DAY, np.int32)
-        return kept & selection.keeps(table.table, rows.values, birth)
+        kept &= selection.keeps(table.table, rows.values, birth)
+    if table.table.name == selection.carrier:
+        return kept
     key = encounter_key(table.table, selection.key_kind)
     if selection.encounters is None or not key:
         return kept
-    found, _ = selection.encounters.find(selection.tagger.tags(rows.values[key[0].name]))
+    found, _ = selection.encounters.find(selection.encounter_tags(rows.values[key[0].name], position))
     return kept & found
 
 

@@ -12,7 +12,7 @@ from deid.derive import DERIVED, FIRST_DAY, LAST_DAY, Measure
 from deid.errors import PlanError
 from deid.kinds import KINDS, Kind, Role
 from deid.period import Period
-from deid.policy import Policy
+from deid.policy import Basis, Policy
 from deid.request import Request
 from deid.schema import Column, DatasetDescription, Table
 from deid.selection import end_of_visit, start_of_visit
@@ -52,6 +52,7 @@ class Plan:
 
     `release` names the release's folder. `period` is the span of time it is about, or None. `reference_date` is the
     day at which ages are judged: the expiry of the request, because people age while a release is in use.
+    `through` is the last day whose visits may leave, or None: under Safe Harbor the end of the last complete year.
     """
 
     request: Request
@@ -61,6 +62,7 @@ class Plan:
     period: Period | None
     reference_date: date
     release: str = "all"
+    through: date | None = None
 
     def table(self, name: str) -> TablePlan | None:
         """Return the plan of the table called `name`, or None."""
@@ -107,7 +109,9 @@ def compile_plan(
             hint="describe the column, add a rule for its kind to the policy, or leave it out of the request",
         )
     name = release or (period.label if period is not None else "all")
-    return Plan(request, policy, dataset, tables, period, request.expires, name)
+    # Whole calendar years only (ADR 0004): the day of release would date the visits of a year that is not over.
+    through = date(today.year - 1, 12, 31) if policy.basis is Basis.SAFE_HARBOR else None
+    return Plan(request, policy, dataset, tables, period, request.expires, name, through)
 
 
 def _needs(request: Request, tables: tuple[TablePlan, ...]) -> list[str]:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import msgspec
 import pyarrow as pa
+from msgspec import structs
 
 import deid
 from deid import places
 from deid.decision import Decision
 from deid.legal import Judgment
-from deid.manifest import ColumnEntry, DocumentEntry, FileEntry, Manifest, Suppression, TableEntry, Versions, shown
+from deid.manifest import (
+    ColumnEntry,
+    Count,
+    DocumentEntry,
+    FileEntry,
+    Manifest,
+    Suppression,
+    TableEntry,
+    Versions,
+    shown,
+    shown_part,
+)
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
 from deid.sources import Source
@@ -51,6 +64,7 @@ def build_manifest(
     aad: str | None,
     created: date,
     source: Source,
+    seal: Callable[[str], str],
     quarantined: Mapping[str, int],
     recipients: Sequence[str],
     documents: Sequence[DocumentEntry],
@@ -88,10 +102,11 @@ def build_manifest(
         pseudonyms=", ".join(methods) or None,
         census_vintage=places.CENSUS_VINTAGE if uses_zip else None,
         census_sha256=places.table_digest() if uses_zip else None,
-        source_sha256=dict(source.digests),
+        source_hmac={table: seal(digest) for table, digest in source.digests.items()},
+        cohort=cohort_text(plan),
         quarantined={name: shown(rows) for name, rows in quarantined.items() if rows},
-        unread={path: shown(count) for path, count in source.unread.items()},
-        withheld={path: shown(count) for path, count in source.withheld.items()},
+        unread=_by_record(source.unread),
+        withheld=_by_record(source.withheld),
         recipients=tuple(recipients),
     )
 
@@ -107,15 +122,38 @@ def dates_treatment(plan: Plan) -> str:
     return "; ".join(sorted(ways)) or "no dates"
 
 
+def cohort_text(plan: Plan) -> str | None:
+    """Return the cohort in words, or None where everybody is in it."""
+    cohort = plan.request.cohort
+    if cohort is None:
+        return None
+    parts = []
+    for predicate in cohort.predicates:
+        if predicate.codes:
+            parts.append(f"{predicate.kind} in {', '.join(predicate.codes)}")
+        else:
+            low, high = (str(end) if end is not None else "" for end in (predicate.low, predicate.high))
+            parts.append(f"{predicate.kind} from {low or 'any'} to {high or 'any'}")
+    return f"{cohort.unit.value} with {cohort.combine.value} of: {'; '.join(parts)}"
+
+
+def _by_record(counts: Mapping[str, int]) -> dict[str, Count]:
+    """Return counts by kind of record; the names of members stay inside, since a source may name them after people."""
+    totals: Counter[str] = Counter()
+    for path, count in counts.items():
+        totals[path.partition(".")[0]] += count
+    return {record: shown(count) for record, count in totals.items()}
+
+
 def _table_entry(planned: TablePlan, fact: TableFacts) -> TableEntry:
     return TableEntry(
-        rows=fact.rows,
-        files=fact.files,
-        columns=tuple(_column_entry(step, fact.nulls.get(step.column.name, 0)) for step in planned.written),
+        rows=shown(fact.rows),
+        files=tuple(structs.replace(file, rows=shown(file.rows)) for file in fact.files if isinstance(file.rows, int)),
+        columns=tuple(_column_entry(step, fact) for step in planned.written),
     )
 
 
-def _column_entry(step: Step, nulls: int) -> ColumnEntry:
+def _column_entry(step: Step, fact: TableFacts) -> ColumnEntry:
     output = step.output
     if output is None:
         raise AssertionError("a dropped column has no entry")
@@ -128,7 +166,7 @@ def _column_entry(step: Step, nulls: int) -> ColumnEntry:
         domain=output.domain.describe(),
         meaning=f"{meaning}; {output.meaning}",
         citation=step.citation,
-        nulls=shown(nulls),
+        nulls=shown_part(fact.nulls.get(step.column.name, 0), fact.rows),
     )
 
 
@@ -154,9 +192,12 @@ def codebook(plan: Plan, facts: Mapping[str, TableFacts], release: str) -> str:
         "",
         f"- Legal basis claimed: {plan.policy.basis.value.replace('_', ' ')}",
         f"- Policy: {plan.policy.name}, version {plan.policy.version}",
+        f"- Cohort: {cohort_text(plan) or 'everybody'}",
         f"- Dates: {dates_treatment(plan)}",
         f"- Ages are judged on {plan.reference_date}, when this release expires",
     ]
+    if plan.through is not None:
+        lines.append(f"- Visits through {plan.through.year}: a year that is not over is left out")
     if plan.policy.limits.k is not None:
         lines.append(f"- At least {plan.policy.limits.k} patients share every combination of the quasi-identifiers")
     if plan.policy.basis is Basis.EXPERT_DETERMINATION:
@@ -177,9 +218,10 @@ def _codebook_table(planned: TablePlan, fact: TableFacts) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for step in planned.written:
-        entry = _column_entry(step, fact.nulls.get(step.column.name, 0))
+        entry = _column_entry(step, fact)
+        empty = "few or nearly all" if entry.nulls is None else f"{entry.nulls:,}"
         lines.append(
-            f"| `{entry.name}` | {entry.type} | {entry.meaning} | {entry.transform} | {entry.domain} | {entry.nulls} |"
+            f"| `{entry.name}` | {entry.type} | {entry.meaning} | {entry.transform} | {entry.domain} | {empty} |"
         )
     dropped = [step.column.name for step in planned.steps if step.output is None]
     if dropped:
@@ -200,7 +242,7 @@ def data_package(plan: Plan, facts: Mapping[str, TableFacts], release: str) -> b
                 "type": _FRICTIONLESS.get(entry.type, "any"),
                 "description": f"{entry.meaning}; {entry.transform}",
             }
-            for entry in (_column_entry(step, 0) for step in planned.written)
+            for entry in (_column_entry(step, facts[planned.table.name]) for step in planned.written)
         ]
         resources += [
             {

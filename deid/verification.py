@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deid.buffers import scattered
 from deid.decision import Decision
 from deid.disclosure.k_anonymity import quasi_identifier_steps, vector_texts
 from deid.errors import VerificationError
-from deid.observers import scattered, unpack_identifiers
+from deid.observers import unpack_identifiers
 from deid.patients import Tagger
 from deid.plan import Plan, Step, TablePlan
 from deid.prf import base32

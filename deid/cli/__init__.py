@@ -69,7 +69,7 @@ def main() -> None:
     # A scheduler stops a run with SIGTERM: like Ctrl-C it then removes what it has staged.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="deid", standalone_mode=False)
     except DeidError as error:
         _fail(error.message, error.hint, error.exit_code)
     except click.ClickException as error:

@@ -35,7 +35,7 @@ def open_(
     opened = open_release(release, key_paths, passphrase("the private key"), provider=provider)
     if target_format is None:
         for table in opened.tables:
-            click.echo(f"{table}  {opened.manifest.tables[table].rows:,} rows")
+            click.echo(f"{table}  {opened.manifest.tables[table].rows} rows")
             for column in opened.manifest.tables[table].columns:
                 click.echo(f"  {column.name}  {column.type}  {column.transform}")
         return

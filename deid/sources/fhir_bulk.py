@@ -1,15 +1,13 @@
 """FHIR R4 bulk data: NDJSON files, several parts a resource type, plain or compressed.
 
-Only described paths are read. A record's undescribed members are skipped without being decoded, and counted by name.
-`contained` resources are never read.
+Only described paths are read. A record's other members are skipped without being decoded; those at its top are counted
+by name. `contained` resources are never read.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -18,17 +16,18 @@ import pyarrow.compute as pc
 from deid.errors import SourceError
 from deid.schema import DatasetDescription, Table
 from deid.sources.base import FileSource
-from deid.sources.modifiers import MODIFIER, RULES, not_understood, understood
-from deid.sources.paths import Getter, NotScalarError, NotTextError, compile_path
+from deid.sources.flatten import Row, Want, add_to, finisher, visit_of
+from deid.sources.modifiers import may_modify, not_understood, understood
+from deid.sources.paths import NotScalarError, compile_path
+from deid.sources.records import BAD_JSON, Record, RecordReader, WrongTypeError
+from deid.sources.shapes import Shape
 from deid.sources.streams import CHUNK, TextFile
 
 MAX_LINE_BYTES = 64 << 20
 BATCH_ROWS = 16_384
 BATCH_BYTES = 16 << 20
-_PLAIN_MEMBER = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,60}")
-_ALWAYS = frozenset({"resourceType"})
+CONTAINED = "contained"
 
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _value = msgspec.json.Decoder().decode
 
 
@@ -39,10 +38,11 @@ class FhirBulkSource(FileSource):
         """See Source; the first record of each file must be JSON of the described resource type."""
         for name, columns in tables.items():
             table = self._table(name, columns)
+            flattener = _Flattener(self._dataset, table, [])
             for file in self._files(table):
                 with TextFile(file) as stream:
-                    for number, line in _lines(table, file, stream):
-                        _record(table, file, number, line)
+                    for number, line, _ in _lines(table, file, stream):
+                        _record(flattener, file, number, line)
                         break
 
     def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -56,7 +56,7 @@ class FhirBulkSource(FileSource):
                 digests.append(stream.finish())
         self._record(table, digests)
         # Counts are set, not added: a table that is read twice is counted once.
-        self._unread |= _by_spoken_name(described, flattener.unread)
+        self._unread |= flattener.reader.unread
         self._withheld |= {f"{table}: {reason}": count for reason, count in flattener.withheld.items()}
 
 
@@ -66,60 +66,65 @@ class _Flattener:
     def __init__(self, dataset: DatasetDescription, table: Table, columns: Sequence[str]) -> None:
         self.table = table
         self.columns = tuple(columns)
-        self.unread: dict[str, int] = {}
         self.withheld: dict[str, int] = {}
-        self._rows: list[list[str | None]] = []
+        self._full = BATCH_ROWS * max(1, len(columns))
+        self._cells: Row = []  # row after row: one list that grows, instead of one for each row
         self._pending_bytes = 0
         paths = {column.name: compile_path(column.path or "") for column in table.columns}
         self._understood = understood(paths.values(), table.each)
-        self._each = table.each.split(".") if table.each else []
-        self._described = _ALWAYS | _members_described(dataset, table.resource)
-        # Columns that begin at one member share its decoding.
-        self._whole: dict[str, list[tuple[int, Getter]]] = {}
-        self._within: dict[str, list[tuple[int, Getter]]] = {}
-        for index, name in enumerate(columns):
-            path = paths[name]
-            side = self._within if self._each and not path.absolute else self._whole
-            side.setdefault(path.top, []).append((index, path.get))
+        wants = [Want(slot, paths[name]) for slot, name in enumerate(columns)]
+        self._whole = [want for want in wants if want.path.absolute or not table.each]
+        self._within = [want for want in wants if not want.path.absolute and table.each]
+        chain = table.each.split(".") if table.each else []
+        if CONTAINED in chain:
+            raise SourceError(f"{table.name}: contained resources are never read", hint="give `each` another member")
+        top = Shape()
+        elements = top.add(chain, ends=False)
+        for want in self._whole:
+            add_to(top, want.path)
+        for want in self._within:
+            add_to(elements, want.path)
+        top.seal()
+        self.reader = RecordReader(table.resource or "", top, _members_described(dataset, table.resource))
+        self._chain = _chain(top, chain)
+        self._fill_whole, self._fill_within = visit_of(top, self._whole), visit_of(elements, self._within)
+        self._finish_whole = finisher(self._whole, self._no_text)
+        self._finish_within = finisher(self._within, self._no_text)
 
-    def add(self, line: bytes, members: dict[str, msgspec.Raw]) -> None:
-        """Add the rows of one record."""
-        for member in members.keys() - self._described:
-            self.unread[member] = self.unread.get(member, 0) + 1
-        if MODIFIER.encode() in line or RULES.encode() in line or b"\\u" in line:
-            # An escaped name would slip past a search of the bytes, so such a record is decoded in whole.
+    def add(self, line: bytes, record: Record, *, may_be_modified: bool) -> None:
+        """Add the rows of one record; `may_be_modified`: the line must be searched for what must be understood."""
+        if may_be_modified and may_modify(line):
             reason = not_understood(_value(line), self._understood)
             if reason is not None:
                 self._count_withheld(reason)
                 return
         self._pending_bytes += len(line)
-        shared: list[str | None] = [None] * len(self.columns)
-        for member, getters in self._whole.items():
-            if (raw := members.get(member)) is not None:
-                self._fill(shared, getters, _value(raw))
-        if not self._each:
-            self._rows.append(shared)
+        shared: Row = [None] * len(self.columns)
+        self._fill_whole(record, shared)
+        if self._finish_whole is not None:
+            self._finish_whole(shared)
+        if not self._chain:
+            self._cells += shared
             return
-        for element in self._elements(members):
+        for element in self._elements(record):
             row = shared.copy()
-            for member, getters in self._within.items():
-                if (value := element.get(member)) is not None:
-                    self._fill(row, getters, value)
-            self._rows.append(row)
+            self._fill_within(element, row)
+            if self._finish_within is not None:
+                self._finish_within(row)
+            self._cells += row
 
-    def _elements(self, members: dict[str, msgspec.Raw]) -> list[dict[str, Any]]:
-        raw = members.get(self._each[0])
-        level = _flat(_value(raw)) if raw is not None else []
-        for member in self._each[1:]:
-            level = [found for one in level if isinstance(one, dict) for found in _flat(one.get(member))]
-        return [one for one in level if isinstance(one, dict)]
+    def _elements(self, record: Record) -> list[Record]:
+        level = [record]
+        for name, shape in self._chain:
+            found: list[Record] = []
+            for one in level:
+                value = getattr(one, name)
+                found += value if type(value) is list else (value,)
+            level = [one for one in found if type(one) is shape.type and one is not shape.empty]
+        return level
 
-    def _fill(self, row: list[str | None], getters: list[tuple[int, Getter]], value: Any) -> None:
-        for index, get in getters:
-            try:
-                row[index] = get(value)
-            except NotTextError:
-                self._count_withheld(f"{self.columns[index]} is not text")
+    def _no_text(self, slot: int) -> None:
+        self._count_withheld(f"{self.columns[slot]} is not text")
 
     def _count_withheld(self, reason: str) -> None:
         self.withheld[reason] = self.withheld.get(reason, 0) + 1
@@ -127,26 +132,30 @@ class _Flattener:
     @property
     def is_full(self) -> bool:
         """Whether a batch is worth handing on; by bytes too, for notes are long."""
-        return len(self._rows) >= BATCH_ROWS or self._pending_bytes >= BATCH_BYTES
+        return len(self._cells) >= self._full or self._pending_bytes >= BATCH_BYTES
 
     def take(self) -> pa.RecordBatch:
         """Return the rows so far as a batch, and begin anew."""
-        cells = zip(*self._rows, strict=True) if self._rows else ([] for _ in self.columns)
+        cells, width = self._cells, len(self.columns)
+        self._cells, self._pending_bytes = [], 0
         nulls = pa.array(self.table.text.nulls, pa.string())
-        arrays = []
-        for values in cells:
-            array = pa.array(values, pa.string())
-            arrays.append(pc.if_else(pc.is_in(array, value_set=nulls), None, array))
-        self._rows = []
-        self._pending_bytes = 0
+        arrays = [_array(cells[slot::width], nulls) for slot in range(width)]
         return pa.RecordBatch.from_arrays(arrays, names=list(self.columns))
 
 
+def _array(values: list[str | None], nulls: pa.Array) -> pa.Array:
+    array = pa.array(values, pa.string())
+    if array.null_count == len(array):
+        return array
+    found = pc.is_in(array, value_set=nulls)
+    return pc.if_else(found, None, array) if pc.any(found).as_py() else array
+
+
 def _batches(flattener: _Flattener, file: Path, stream: TextFile) -> Iterator[pa.RecordBatch]:
-    for number, line in _lines(flattener.table, file, stream):
-        members = _record(flattener.table, file, number, line)
+    for number, line, may_be_modified in _lines(flattener.table, file, stream):
+        record = _record(flattener, file, number, line)
         try:
-            flattener.add(line, members)
+            flattener.add(line, record, may_be_modified=may_be_modified)
         except NotScalarError:
             raise _fault(flattener.table, file, number, "a described path ends at an object, not at a value") from None
         except (ValueError, msgspec.MsgspecError, RecursionError):
@@ -156,31 +165,32 @@ def _batches(flattener: _Flattener, file: Path, stream: TextFile) -> Iterator[pa
     yield flattener.take()
 
 
-def _lines(table: Table, file: Path, stream: TextFile) -> Iterator[tuple[int, bytes]]:
-    """Yield line numbers, from 1, and lines that are not blank."""
+def _lines(table: Table, file: Path, stream: TextFile) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield line numbers, from 1, lines that are not blank, and whether one near them may hold a modifier."""
     number, rest = 0, b""
     while chunk := stream.read(CHUNK):
         first = not number and not rest
-        *lines, rest = (chunk.removeprefix(b"\xef\xbb\xbf") if first else rest + chunk).split(b"\n")
+        block = chunk.removeprefix(b"\xef\xbb\xbf") if first else rest + chunk
+        *lines, rest = block.split(b"\n")
+        # One search of the block instead of one of each line: a line stands whole in the block that ends it.
+        may_be_modified = bool(lines) and may_modify(block)
         for line in lines:
             number += 1
             if line.strip():
-                yield number, line
+                yield number, line, may_be_modified
         if len(rest) > MAX_LINE_BYTES:
             raise _fault(table, file, number + 1, f"longer than {MAX_LINE_BYTES >> 20} MiB")
     if rest.strip():
-        yield number + 1, rest
+        yield number + 1, rest, True
 
 
-def _record(table: Table, file: Path, number: int, line: bytes) -> dict[str, msgspec.Raw]:
+def _record(flattener: _Flattener, file: Path, number: int, line: bytes) -> Record:
     try:
-        members = _members(line)
-        resource = _value(members["resourceType"]) if "resourceType" in members else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise _fault(table, file, number, "not one whole JSON object") from None
-    if resource != table.resource:
-        raise _fault(table, file, number, f"not a {table.resource} resource")
-    return members
+        return flattener.reader.read(line)
+    except WrongTypeError:
+        raise _fault(flattener.table, file, number, f"not a {flattener.table.resource} resource") from None
+    except BAD_JSON:
+        raise _fault(flattener.table, file, number, "not one whole JSON object") from None
 
 
 def _fault(table: Table, file: Path, number: int, what: str) -> SourceError:
@@ -190,10 +200,14 @@ def _fault(table: Table, file: Path, number: int, what: str) -> SourceError:
     )
 
 
-def _flat(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+def _chain(top: Shape, names: Sequence[str]) -> list[tuple[str, Shape]]:
+    """Return the attribute and the shape of each member on the way to the elements that give rows."""
+    chain, shape = [], top
+    for name in names:
+        inner = (shape.members or {})[name]
+        chain.append((shape.field(name), inner))
+        shape = inner
+    return chain
 
 
 def _members_described(dataset: DatasetDescription, resource: str | None) -> frozenset[str]:
@@ -205,12 +219,3 @@ def _members_described(dataset: DatasetDescription, resource: str | None) -> fro
             described |= {path.top for path in paths if path.absolute or not table.each}
             described |= {table.each.split(".")[0]} if table.each else set()
     return frozenset(described)
-
-
-def _by_spoken_name(table: Table, counts: Mapping[str, int]) -> dict[str, int]:
-    """Return counts by `Resource.member`; a name that no FHIR member could have may be data, and is not spoken."""
-    spoken: dict[str, int] = {}
-    for member, count in counts.items():
-        name = f"{table.resource}.{member if _PLAIN_MEMBER.fullmatch(member) else '(other)'}"
-        spoken[name] = spoken.get(name, 0) + count
-    return spoken

@@ -7,20 +7,19 @@ the first element that leads to a value gives it.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any
 
-from deid.sources.paths import Path, Selector, Step, decoded, referenced, scalar
+from deid.sources.paths import NotTextError, Path, Selector, Step, decoded, referenced, scalar
 from deid.sources.shapes import Shape
 
 # The cells of one row while it is filled: text, None, or the set of texts that a `|join` has met so far.
 Row = list[Any]
 Visit = Callable[[Any, Row], None]
-Texts = Callable[[Any], Iterable[str]]
+Texts = Callable[[Any], Sequence[str]]
 REMEMBERED = 4096  # references repeat: to a patient in a run of encounters, to a few clinicians and places
 
 
@@ -47,12 +46,19 @@ def visit_of(shape: Shape, wants: Sequence[Want], depth: int = 0) -> Visit:
     groups: dict[str, list[Want]] = {}
     for want in wants:
         groups.setdefault(want.path.steps[depth].name, []).append(want)
-    simple = {name: group[0].slot for name, group in groups.items() if _is_simple(group, depth)}
-    members = shape.members or {}
-    others = {name: _member(members[name], group, depth) for name, group in groups.items() if name not in simple}
-    fill = _fill_simple([shape.field(name) for name in simple], list(simple.values()))
-    walk = _walk([shape.field(name) for name in others], list(others.values()))
-    return _together([visit for visit in (fill, walk) if visit is not None])
+    simple: dict[str, int] = {}
+    elements: dict[str, Visit] = {}
+    lists: dict[str, Visit] = {}
+    for name, group in groups.items():
+        field = shape.field(name)
+        if _is_simple(group, depth):
+            simple[field] = group[0].slot
+            continue
+        each, whole = _member((shape.members or {})[name], group, depth)
+        elements |= {field: _together(each)} if each else {}
+        lists |= {field: _together(whole)} if whole else {}
+    made = (_fill(simple) if simple else None, _walk(elements) if elements else None, _pass(lists) if lists else None)
+    return _together([visit for visit in made if visit is not None])
 
 
 def finisher(wants: Sequence[Want], not_text: Callable[[int], None]) -> Callable[[Row], None] | None:
@@ -68,10 +74,12 @@ def finisher(wants: Sequence[Want], not_text: Callable[[int], None]) -> Callable
             if (met := row[slot]) is not None:
                 row[slot] = (met if type(met) is str else " ".join(met)) or None
         for slot in attached:
-            if row[slot] is not None and (text := decoded(row[slot])) is None:
-                not_text(slot)
-            elif row[slot] is not None:
-                row[slot] = text
+            if (text := row[slot]) is not None:
+                row[slot] = None
+                try:
+                    row[slot] = decoded(text)
+                except NotTextError:
+                    not_text(slot)
 
     return finish if joins or attached else None
 
@@ -84,46 +92,72 @@ def _is_simple(group: list[Want], depth: int) -> bool:
     return step.index is None and not step.selectors
 
 
-def _fill_simple(fields: list[str], slots: list[int]) -> Visit | None:
-    if not fields:
-        return None
-    if len(fields) == 1:
-        get, slot = attrgetter(fields[0]), slots[0]
+def _fill(simple: dict[str, int]) -> Visit:
+    """Return what copies members that are cells as they stand."""
+    slots, gets = tuple(simple.values()), _getter(*simple)
+    if len(slots) == 1:
+        slot = slots[0]
 
         def one(element: Any, row: Row) -> None:
-            if (value := get(element)) is not None and row[slot] is None:
+            if (value := gets(element)) is not None and row[slot] is None:
                 row[slot] = value if type(value) is str else _first(value)
 
         return one
-    get_all = attrgetter(*fields)
 
     def several(element: Any, row: Row) -> None:
-        for slot, value in zip(slots, get_all(element)):  # noqa: B905 - of one length by construction, and a hot loop
+        for slot, value in zip(slots, gets(element)):  # noqa: B905 - of one length by construction, and a hot loop
             if value is not None and row[slot] is None:
                 row[slot] = value if type(value) is str else _first(value)
 
     return several
 
 
-def _walk(fields: list[str], visits: list[Visit]) -> Visit | None:
-    if not fields:
-        return None
-    if len(fields) == 1:
-        get, visit = attrgetter(fields[0]), visits[0]
-
-        def one(element: Any, row: Row) -> None:
-            if (value := get(element)) is not None:
-                visit(value, row)
-
-        return one
-    get_all = attrgetter(*fields)
+def _walk(members: dict[str, Visit]) -> Visit:
+    """Return what visits every element that these members hold, in a list or alone."""
+    visits, gets = tuple(members.values()), _getter(*members)
+    if len(visits) == 1:
+        return _walk_one(gets, visits[0])
 
     def several(element: Any, row: Row) -> None:
-        for visit, value in zip(visits, get_all(element)):  # noqa: B905 - as above
-            if value is not None:
+        for visit, value in zip(visits, gets(element)):  # noqa: B905 - as above
+            if value is None:
+                continue
+            if type(value) is list:
+                for inner in value:
+                    visit(inner, row)
+            else:
                 visit(value, row)
 
     return several
+
+
+def _walk_one(get: Callable[[Any], Any], visit: Visit) -> Visit:
+    def one(element: Any, row: Row) -> None:
+        value = get(element)
+        if type(value) is list:
+            for inner in value:
+                visit(inner, row)
+        elif value is not None:
+            visit(value, row)
+
+    return one
+
+
+def _getter(*fields: str) -> Callable[[Any], Any]:
+    """Return what gives one attribute, or several as a tuple."""
+    return attrgetter(*fields)
+
+
+def _pass(members: dict[str, Visit]) -> Visit:
+    """Return what hands on what these members hold, lists as lists."""
+    pairs = [(_getter(field), visit) for field, visit in members.items()]
+
+    def handed(element: Any, row: Row) -> None:
+        for get, visit in pairs:
+            if (value := get(element)) is not None:
+                visit(value, row)
+
+    return handed
 
 
 def _together(visits: Sequence[Visit]) -> Visit:
@@ -144,14 +178,14 @@ def _first(value: Any) -> str | None:
     return next((text for one in value if (text := scalar(one)) is not None), None)
 
 
-def _member(shape: Shape, group: list[Want], depth: int) -> Visit:
-    """Return the visit of what a member holds: an element or a list of them, through every way that steps choose."""
+def _member(shape: Shape, group: list[Want], depth: int) -> tuple[list[Visit], list[Visit]]:
+    """Return the visits of each element of a member, and those of all its elements, for every way that steps choose."""
     ways: dict[Step, list[Want]] = {}
     for want in group:
         ways.setdefault(want.path.steps[depth], []).append(want)
     each: list[Visit] = []
-    tables: dict[tuple[str, ...], dict[str, list[Visit]]] = {}
     whole: list[Visit] = []
+    tables: dict[tuple[str, ...], dict[str, list[Visit]]] = {}
     for step, wants in ways.items():
         then = _element(shape, wants, depth + 1)
         if step.index is None and not step.selectors:
@@ -163,20 +197,7 @@ def _member(shape: Shape, group: list[Want], depth: int) -> Visit:
         else:
             whole.append(_chosen(shape, step, then))
     each += [_looked_up(shape, key, {k: _together(v) for k, v in table.items()}) for key, table in tables.items()]
-    if each:
-        whole.insert(0, _for_each(_together(each)))
-    return _together(whole)
-
-
-def _for_each(visit: Visit) -> Visit:
-    def for_each(value: Any, row: Row) -> None:
-        if type(value) is list:
-            for one in value:
-                visit(one, row)
-        else:
-            visit(value, row)
-
-    return for_each
+    return each, whole
 
 
 def _looked_up(shape: Shape, key: tuple[str, ...], table: dict[str, Visit]) -> Visit:
@@ -190,7 +211,7 @@ def _looked_up(shape: Shape, key: tuple[str, ...], table: dict[str, Visit]) -> V
 
     if len(key) > 1 or shape.ends:
         return deep
-    get = attrgetter(shape.field(key[0]))
+    get = _getter(shape.field(key[0]))
 
     def flat(element: Any, row: Row) -> None:
         # By far the most: a system or a URL. Several values in a list, which FHIR has nowhere here, go the long way.
@@ -205,23 +226,23 @@ def _looked_up(shape: Shape, key: tuple[str, ...], table: dict[str, Visit]) -> V
 
 def _texts_at(shape: Shape, key: tuple[str, ...]) -> Texts:
     """Return what gives every text at a dotted key of an element, through lists."""
-    get, inner = attrgetter(shape.field(key[0])), (shape.members or {})[key[0]]
+    get, inner, struct = _getter(shape.field(key[0])), (shape.members or {})[key[0]], shape.type
     deeper = _texts_at(inner, key[1:]) if key[1:] else _texts_in
 
-    def texts(element: Any) -> Iterable[str]:
-        if type(element) is not shape.type or (found := get(element)) is None:
+    def texts(element: Any) -> Sequence[str]:
+        if type(element) is not struct or (found := get(element)) is None:
             return ()
-        if type(found) is list:
-            return itertools.chain.from_iterable(map(deeper, found))
-        return deeper(found)
+        if type(found) is not list:
+            return deeper(found)
+        return deeper(found[0]) if len(found) == 1 else [text for one in found for text in deeper(one)]
 
     return texts
 
 
-def _texts_in(value: Any) -> Iterable[str]:
+def _texts_in(value: Any) -> Sequence[str]:
     if type(value) is str:
         return (value,)
-    return itertools.chain.from_iterable(map(_texts_in, value)) if type(value) is list else ()
+    return [text for one in value for text in _texts_in(one)] if type(value) is list else ()
 
 
 def _chosen(shape: Shape, step: Step, then: Visit) -> Visit:
@@ -239,7 +260,7 @@ def _chosen(shape: Shape, step: Step, then: Visit) -> Visit:
     return chosen
 
 
-def _accepts(selector: Selector, texts: Iterable[str]) -> bool:
+def _accepts(selector: Selector, texts: Sequence[str]) -> bool:
     return any(text in selector.values for text in texts)
 
 
@@ -266,7 +287,7 @@ def _if_object(shape: Shape, visit: Visit) -> Visit:
 def _ending(want: Want) -> Visit:
     slot, function = want.slot, want.path.function
     if function == "join":
-        return partial(_join, slot)
+        return _join(slot)
     if function == "reference":
         return _refer(slot, lru_cache(REMEMBERED)(partial(referenced, wanted=want.path.wanted)))
 
@@ -277,16 +298,18 @@ def _ending(want: Want) -> Visit:
     return first
 
 
-def _join(slot: int, element: Any, row: Row) -> None:
-    if (text := scalar(element)) is None:
-        return
-    met = row[slot]
-    if met is None:
-        row[slot] = text
-    elif type(met) is dict:
-        met[text] = None
-    elif met != text:
-        row[slot] = {met: None, text: None}
+def _join(slot: int) -> Visit:
+    def join(element: Any, row: Row) -> None:
+        text = element if type(element) is str else scalar(element)
+        met = row[slot]
+        if met is None:
+            row[slot] = text
+        elif type(met) is dict and text is not None:
+            met[text] = None
+        elif text is not None and met != text:
+            row[slot] = {met: None, text: None}
+
+    return join
 
 
 def _refer(slot: int, id_of: Callable[[str], str | None]) -> Visit:

@@ -7,6 +7,7 @@ modifier element in the same sense.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ from deid.sources.paths import Path
 
 MODIFIER = "modifierExtension"
 RULES = "implicitRules"
+_SPELLED = (MODIFIER.encode(), RULES.encode())
+# JSON may write any letter of a name as an escape; a search of the bytes must take every escaped ASCII letter for one.
+_ESCAPED = re.compile(rb"\\u00[4-7]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,11 @@ def understood(paths: Iterable[Path], each: str | None) -> Understood:
                 named |= {(".".join(members), url) for url in urls}
         rules = rules or members[:1] == [RULES]
     return Understood(frozenset(named), rules)
+
+
+def may_modify(text: bytes) -> bool:
+    """Return whether JSON text may hold a member that must be understood; False is sure, True is worth a decoding."""
+    return any(word in text for word in _SPELLED) or (b"\\" in text and _ESCAPED.search(text) is not None)
 
 
 def not_understood(record: dict[str, Any], known: Understood) -> str | None:

@@ -123,7 +123,7 @@ def _step(text: str) -> Step:
     told = any(selector.key == ("system",) for selector in selectors)
     if (name in _SYSTEM_TOLD or name.endswith("Coding")) and not told:
         raise PathError(f"the step {name} must name its code system, as in {name}[system=http://loinc.org]")
-    if name == "contained":
+    if name == "contained" or any("contained" in selector.key for selector in selectors):
         raise PathError("contained resources are never read")
     return Step(name, index, tuple(selectors))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from attack.leaks import Basis
+from attack.leaks import Basis, cells
 from attack.raw_sources import CLAIMS, DESYNPUF, RIF, SYNTHEA, Raw, collect_fhir, collect_text, header_of
 from deid.export import Exported
 from deid.opening import CONVERTERS, OpenedRelease
 from deid.sources.description import load_dataset
+from deid.synthetic import Population
 from sites import REPOSITORY, SHARED, TestSite
 
 SAMPLES = REPOSITORY / "samples"
@@ -280,3 +282,27 @@ def generated(folder: Path) -> Input:
     return Input(
         "generated", lambda _: folder / "dataset.yaml", lambda _: collect_text(CLAIMS, _named(folder, CLAIMS))
     )
+
+
+def texts_of(table: pa.Table) -> dict[str, Counter[str]]:
+    """Return how often each text stands in each column."""
+    return {column: counted for column, (_, counted) in cells(table).items()}
+
+
+def smallest_class(patients: pa.Table, quasi_identifiers: list[str]) -> int:
+    """Return how many patients share the rarest vector of quasi-identifiers, nulls as a value of their own."""
+    vectors = zip(*(patients[name].to_pylist() for name in quasi_identifiers), strict=True)
+    return min(Counter(vectors).values())
+
+
+def spans_of(made: Population, *, without: frozenset[str] = frozenset()) -> list[tuple[str, list[tuple[int, int]]]]:
+    """Return each generated note with the spans of its identifiers, kinds in `without` left out."""
+    spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    columns = (made.note_spans[name].to_pylist() for name in ("note_id", "start", "end", "kind"))
+    for note, start, end, kind in zip(*columns, strict=True):
+        if kind not in without:
+            spans[note].append((start, end))
+    return [
+        (text, spans[note])
+        for note, text in zip(made.notes["note_id"].to_pylist(), made.notes["note_text"].to_pylist(), strict=True)
+    ]

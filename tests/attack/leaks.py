@@ -104,11 +104,12 @@ class Known:
     places: set[str] = field(default_factory=set)
     lengths: tuple[int, ...] = ()
     spelled: dict[tuple[str, ...], str] = field(default_factory=dict)
+    totals: Counter[str] = field(default_factory=Counter)
 
     def counts(self) -> Counter[str]:
         """Return how many different identifiers of each class are looked for."""
-        found: Counter[str] = Counter()
-        for kinds in (self.words, self.phrases, self.numbers, self.ids, self.addresses, self.days):
+        found = Counter(self.totals)
+        for kinds in (self.phrases, self.numbers, self.ids, self.addresses):
             found.update(kinds.values())
         found.update({"zip5": len(self.zips), "geocode": len(self.geocodes), "timestamp": len(self.stamps)})
         return +found
@@ -118,8 +119,12 @@ def known_of(raw: Raw) -> Known:
     """Return what to look for."""
     known = Known(columns=raw.columns)
     for kind in reversed(WORDS):
+        seen: set[str] = set()
         for value in raw.values[kind]:
-            known.words |= {word: kind for word in tokens(value) if _is_word(word)}
+            words = {word: kind for word in tokens(value) if _is_word(word)}
+            known.totals[kind] += len(words.keys() - seen)
+            seen |= words.keys()
+            known.words |= words
             known.spelled |= {(word,): kind for word in _WORD.findall(value) if _is_word(word)}
     for kind in PHRASES:
         for value in raw.values[kind]:
@@ -144,8 +149,12 @@ def known_of(raw: Raw) -> Known:
     known.zips |= {number[:5] for value in raw.values["zip5"] if len(number := _digits(value)) == 9}
     known.geocodes = {g for value in raw.values["geocode"] if (g := _geocode(value))}
     for kind in reversed(DATES):
+        on: set[date] = set()
         for value in raw.values[kind]:
-            known.days |= dict.fromkeys(days_in(value, compact_too=True), kind)
+            days = dict.fromkeys(days_in(value, compact_too=True), kind)
+            known.totals[kind] += len(days.keys() - on)
+            on |= days.keys()
+            known.days |= days
             known.stamps |= set(_stamps(value))
     return known
 

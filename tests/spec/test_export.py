@@ -300,13 +300,20 @@ def test_keyed_pseudonyms_hold_across_runs_and_tables_and_differ_between_parties
     assert len(set.union(*encounters)) == 6
 
 
-def test_random_pseudonyms_hold_across_runs_and_differ_between_parties(world: World) -> None:
-    """The crosswalk gives a patient the same pseudonym in every release to a party, and another to each party."""
+def test_random_pseudonyms_hold_in_a_series_and_nowhere_else(world: World) -> None:
+    """The crosswalk gives a patient one pseudonym in all releases of a request, and another to each party and request."""
     source = world.source()
-    runs = [world.released(source, REQUESTED, policy=SAFE, party=party) for party in ("one", "one", "two")]
-    first, second, other = [{row["SEX"]: row["ID"] for row in tables["patients"]} for tables in runs]
+    study = {"policy": SAFE, "request": "one-study"}
+    runs = [
+        world.released(source, REQUESTED, party="one", name="first", **study),
+        world.released(source, REQUESTED, party="one", name="second", **study),
+        world.released(source, REQUESTED, party="two", name="third", **study),
+        world.released(source, REQUESTED, party="one", policy=SAFE, request="another-study"),
+    ]
+    first, second, *others = [{row["SEX"]: row["ID"] for row in tables["patients"]} for tables in runs]
     assert first == second
-    assert not set(first.values()) & set(other.values())
+    for other in others:
+        assert not set(first.values()) & set(other.values())
     keyed = world.released(source, REQUESTED, party="one")
     assert not set(first.values()) & {row["ID"] for row in keyed["patients"]}
 
