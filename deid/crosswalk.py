@@ -2,7 +2,7 @@
 
 A pseudonym is drawn, never derived: 45 CFR 164.514(c)(1) allows a re-identification code only if it "is not derived
 from or related to information about the individual". Identifiers themselves are not kept: an entry goes from the
-AES-CMAC of an identifier, under a key of its domain, to 15 random bytes.
+AES-CMAC of an identifier, under a key of its domain, to 10 random bytes.
 
 All identifiers are observed first, then the crosswalk is frozen, and only then are pseudonyms looked up: a task that
 is tried again cannot draw another one. The format is docs/formats/crosswalk.md.
@@ -217,7 +217,7 @@ class FrozenCrosswalk:
         return entry.count if entry else 0
 
     def pseudonyms(self, domain: str, ids: pa.Array) -> pa.StringArray:
-        """Gives the pseudonym of each identifier, 24 base32 characters; null stays null.
+        """Gives the pseudonym of each identifier, 16 base32 characters; null stays null.
 
         Raises:
             StorageError: An identifier was never observed: a surrogate is not drawn here, as a task that is tried
@@ -307,7 +307,7 @@ def _merged(old: Entries, high: U64, low: U64) -> Entries:
 def _drawn(old: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
     """Draws surrogates and gives them after the old ones.
 
-    Among 10 million surrogates of 120 bits two are equal with a chance of 2^-75. What is checked here, in each
+    Among 10 million surrogates of 80 bits two are equal with a chance of 2^-34. What is checked here, in each
     partition, is that even the first 64 bits are all different: it catches a generator that repeats itself, such as
     that of a virtual machine set back to a snapshot.
     """

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import runs, scattered
+from deid.buffers import plain, runs, scattered, spans
 from deid.cohort import Combine, Predicate
 from deid.crosswalk import FrozenCrosswalk
-from deid.patients import AGED, NO_DAY, PSEUDONYM_KNOWN, SURROGATE_BYTES, Patients, Positions, Tagger
-from deid.prf import BatchCmac, base32
+from deid.patients import AGED, NO_DAY, PSEUDONYM_KNOWN, Patients, Positions, Tagger
+from deid.prf import PSEUDONYM_BYTES, PSEUDONYM_LENGTH, BatchCmac, base32
 from deid.schema import Table
 from deid.sealed import SealedMap
 from deid.selection import carriers, matches
@@ -90,21 +90,13 @@ class Pseudonyms:
         return f"{self.series}/{self.party}/{kind}"
 
     def surrogates(self, kind: str, ids: pa.Array) -> pa.Array:
-        """Return pseudonyms, string array (dictionary-encoded where neighbors repeat), null where the identifier is."""
-        distinct, numbers = runs(ids)
-        if len(distinct) * 2 > len(ids):
-            return self._surrogates(kind, ids)
-        codes = pa.array(numbers, mask=distinct.is_null().to_numpy(zero_copy_only=False)[numbers])
-        # The value of a null run stays in the dictionary, unused; the sink writes only what is used.
-        return pa.DictionaryArray.from_arrays(codes, self._surrogates(kind, distinct).fill_null(""))
-
-    def _surrogates(self, kind: str, ids: pa.Array) -> pa.Array:
-        if kind not in self.keyed:
-            if self.codes is None:
-                raise AssertionError("a random pseudonym was asked for, but no crosswalk was filled")
-            return self.codes.pseudonyms(self.domain_of(kind), ids)
-        encoded = base32(self.keyed[kind].digest(ids)[:, :SURROGATE_BYTES])
-        return _nulls_of(ids, encoded)
+        """Return pseudonyms, string array, null where the identifier is null."""
+        if kind in self.keyed:
+            return _nulls_of(ids, base32(self.keyed[kind].digest(ids)[:, :PSEUDONYM_BYTES]))
+        if self.codes is None:
+            raise AssertionError("a random pseudonym was asked for, but no crosswalk was filled")
+        distinct, numbers = runs(ids)  # a look-up costs more than a digest, and neighbors are often alike
+        return self.codes.pseudonyms(self.domain_of(kind), distinct).take(pa.array(numbers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +123,10 @@ class Decision:
         if not known.all():
             fresh, where = np.unique(patient[~known], return_index=True)
             rows = np.flatnonzero(~known)[where]
-            text = self.pseudonyms.surrogates(kind, ids.take(pa.array(rows)))
-            self.patients.surrogate[fresh] = _from_base32(text)
+            text = plain(self.pseudonyms.surrogates(kind, ids.take(pa.array(rows))))
+            self.patients.pseudonym[fresh] = spans(text)[2].reshape(len(fresh), PSEUDONYM_LENGTH)
             self.patients.flags[fresh] |= PSEUDONYM_KNOWN
-        codes, distinct = self.patients.coded(patient)
-        return pa.DictionaryArray.from_arrays(pa.array(codes), base32(self.patients.surrogate[distinct]))
+        return pa.DictionaryArray.from_arrays(pa.array(patient), self.patients.pseudonyms())
 
     def mark_aged(self, patient: Positions, birth_days: npt.NDArray[np.int32]) -> None:
         """Remember birth days, and who is 90 or older on the reference date (164.514(b)(2)(i)(C)).
@@ -155,23 +146,6 @@ def _years_before(day: date, years: int) -> date:
         return day.replace(year=day.year - years)
     except ValueError:
         return date(day.year - years, 3, 1)
-
-
-_ALPHABET = np.full(128, 255, np.uint8)
-_ALPHABET[np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", np.uint8)] = np.arange(32)
-
-
-def _from_base32(text: pa.Array) -> npt.NDArray[np.uint8]:
-    """Return the 15 bytes of each 24-character base32 text, uint8 of shape (n, 15)."""
-    plain = text.cast(pa.string())
-    offset, data = plain.offset, plain.buffers()[2]
-    letters = np.frombuffer(data, np.uint8)[24 * offset : 24 * (offset + len(plain))].reshape(len(plain), 3, 8)
-    digits = _ALPHABET[letters].astype(np.uint64)
-    words = np.zeros((len(plain), 3), np.uint64)
-    for place in range(8):
-        words = (words << np.uint64(5)) | digits[:, :, place]
-    big_endian = words.astype(">u8").view(np.uint8).reshape(len(plain), 3, 8)
-    return big_endian[:, :, 3:].reshape(len(plain), SURROGATE_BYTES)
 
 
 def _nulls_of(ids: pa.Array, values: pa.Array) -> pa.Array:

@@ -33,6 +33,7 @@ from deid.observers import encounter_key, unpack_identifiers
 from deid.patients import SELECTED, Patients, Positions
 from deid.pipeline import columns_read, output_schema, transform
 from deid.plan import Plan, TablePlan
+from deid.private import make_folder, private
 from deid.quarantine import Quarantine, quarantine_id
 from deid.release import TableFacts
 from deid.request import Profile
@@ -63,11 +64,12 @@ class Exported:
     withheld_records: int
 
 
-def authorize(plan: Plan, trust: TrustRoot, *, at: datetime) -> Judgment:
+def authorize(plan: Plan, trust: TrustRoot, recipients: Sequence[Recipient], *, at: datetime) -> Judgment:
     """Return the judgment of a plan that may run; raise PlanError or TrustError for one that may not.
 
     The policy's signature is verified over the bytes that were compiled. A Safe Harbor release needs the officer's
-    signed statement of no actual knowledge, 45 CFR 164.514(b)(2)(ii), over this request, policy and description.
+    signed statement of no actual knowledge, 45 CFR 164.514(b)(2)(ii), over this request, policy and description, and
+    over the keys of these recipients, who know what they know.
     """
     if not plan.dataset.confirmed:
         raise PlanError(
@@ -75,14 +77,24 @@ def authorize(plan: Plan, trust: TrustRoot, *, at: datetime) -> Judgment:
             hint="read it, correct the kinds, and remove the line `confirmed: false`",
         )
     judgment = legal.require(plan)
-    signing.verify_document(plan.policy.path, plan.policy.digest, trust, "policy", at=at)
+    signing.verify_document(
+        plan.policy.path,
+        plan.policy.digest,
+        trust,
+        "policy",
+        name=plan.policy.name,
+        version=str(plan.policy.version),
+        at=at,
+    )
     if judgment.needs_statement:
         signing.verify_knowledge(
             plan.request.path,
             trust,
+            name=plan.request.name,
             request_sha256=plan.request.digest,
             policy_sha256=plan.policy.digest,
             dataset_sha256=plan.dataset.digest,
+            recipients=recipients,
             at=at,
         )
     return judgment
@@ -99,8 +111,9 @@ def export(
             "the release's name is too long, or holds other than letters, digits, dots, underscores and hyphens",
             hint="names become folder names, at most 116 characters together with the request's",
         )
-    judgment = authorize(plan, load_trust(site.trust), at=now)
+    # Read once: the keys that the statement was verified over are the keys that the release is sealed to.
     recipients = load_recipients(plan)
+    judgment = authorize(plan, load_trust(site.trust), recipients, at=now)
     source = open_source(plan.dataset)
     source.check(_columns_needed(plan))
     target = site.releases / plan.request.name / name
@@ -159,9 +172,7 @@ def _fresh_keys(plan: Plan, release_id: str, provider: KeyProvider) -> ReleaseKe
 
 
 def _workshop(site: Site, provider: KeyProvider, stack: ExitStack) -> Workshop:
-    site.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    spill = site.state / "spill"
-    spill.mkdir(mode=0o700, exist_ok=True)
+    spill = make_folder(site.state / "spill")
     key = provider.subkey("crosswalk")
     crosswalk = stack.enter_context(Crosswalk.open(site.state / "crosswalk", key, spill=spill))
     return Workshop(subkey=provider.subkey, crosswalk=crosswalk, spill=spill, open=stack)
@@ -322,7 +333,7 @@ def _documents(
 
 
 def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
+    with open(path, "xb", opener=private) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

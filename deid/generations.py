@@ -22,8 +22,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deid.errors import KeyFaultError, StorageError
-from deid.partitions import RESTORE, DomainEntry, DomainFile, private, storage
+from deid.partitions import RESTORE, DomainEntry, DomainFile, storage
 from deid.prf import derive_key
+from deid.private import make_folder, private
 
 _MAGIC = b"deidxwi1"
 _HEAD = 64
@@ -186,7 +187,7 @@ class Generations:
 def lock(folder: Path, *, wait: float) -> Iterator[None]:
     """Holds the folder for one writer; StorageError after `wait` seconds. The lock dies with its process."""
     with storage("locking the crosswalk"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _acquire(descriptor, time.monotonic() + wait)

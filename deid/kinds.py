@@ -121,6 +121,7 @@ _ROWS: dict[Group, tuple[tuple[str, Role, Value, str | None, str | None, str], .
         ("record_date", _Q, _DT, "C", None, "when something about the patient was written, billed, paid or enrolled"),
         ("year", _Q, _I, "C", None, "a calendar year that concerns the patient"),
         ("age", _Q, _I, "C", None, "age in whole years"),
+        ("part_of_year", _Q, _C, "C", None, "a status or count that tells a part of a year, as one of a single month"),
     ),
     Group.PERSON: (
         ("sex", _Q, _C, None, None, "administrative sex or gender"),
@@ -171,7 +172,7 @@ _ROWS: dict[Group, tuple[tuple[str, Role, Value, str | None, str | None, str], .
     Group.AMOUNT: (
         ("charge_amount", _Q, _N, None, None, "money charged, allowed or paid"),
         ("count", _Q, _N, None, None, "count of units, days, months or services"),
-        ("lab_value", _S, _T, None, None, "result of a measurement"),
+        ("lab_value", _S, _T, "C", None, "result of a measurement or an answer, which may be an age or a date"),
         ("unit", _O, _C, None, None, "unit of a measurement"),
     ),
     Group.TEXT: (

@@ -153,7 +153,7 @@ def patient_arrays(plan: Plan) -> frozenset[str]:
     keeps |= {"met"} if plan.request.cohort or selects_rows(plan) else set()
     keeps |= {"klass"} if plan.policy.limits.k is not None else set()
     keeps |= {"offset"} if plan.steps_of(ShiftDate) else set()
-    keeps |= {"surrogate"} if any(kind == "patient_id" for kind, _ in _pseudonymized(plan)) else set()
+    keeps |= {"pseudonym"} if any(kind == "patient_id" for kind, _ in _pseudonymized(plan)) else set()
     return frozenset(keeps)
 
 

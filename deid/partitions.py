@@ -22,12 +22,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deid.errors import StorageError
-from deid.prf import derive_key
+from deid.prf import PSEUDONYM_BYTES, derive_key
+from deid.private import private
 from deid.runs import search
 from deid.tags import U64, Bools, words
 
 TAG_BYTES = 16
-SURROGATE_BYTES = 15
+SURROGATE_BYTES = PSEUDONYM_BYTES
 RESTORE = "restore the crosswalk folder from its last good copy; docs/formats/crosswalk.md says what each file is"
 
 
@@ -211,11 +212,6 @@ def storage(doing: str) -> Iterator[None]:
         raise StorageError(
             f"{doing} failed: {fault.strerror}", hint="check the space, the permissions and the files of its folder"
         ) from None
-
-
-def private(path: str, flags: int) -> int:
-    """Opens files for their owner alone."""
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def _partition_cipher(key: bytes, domain: str, salt: str) -> AESGCM:

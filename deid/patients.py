@@ -15,12 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deid.buffers import runs
-from deid.prf import BatchCmac
+from deid.prf import PSEUDONYM_LENGTH, BatchCmac
 from deid.tags import TagIndex
 
 NO_DAY = np.iinfo(np.int32).min
 SELECTED, AGED, PSEUDONYM_KNOWN = np.uint8(1), np.uint8(2), np.uint8(4)
-SURROGATE_BYTES = 15
 
 Positions = npt.NDArray[np.int32]
 
@@ -46,6 +45,7 @@ class Patients:
     """Everything the run knows of its patients, as arrays with one entry a patient.
 
     `met`: bit i is set when the patient met predicate i of the cohort (uint32).
+    `pseudonym`: 16 ASCII characters, uint8 of shape (patients, 16), zeros before it is known.
     `klass`: the patient's class in the quasi-identifiers, int32, -1 before it is known.
     """
 
@@ -59,8 +59,8 @@ class Patients:
         self.met = np.zeros(0, np.uint32)
         self.klass = np.zeros(0, np.int32)
         self.offset = np.zeros(0, np.int16)
-        self.surrogate = np.zeros((0, SURROGATE_BYTES), np.uint8)
-        self._scratch = np.zeros(0, np.int32)
+        self.pseudonym = np.zeros((0, PSEUDONYM_LENGTH), np.uint8)
+        self._ends = np.zeros(1, np.int32)
 
     def __len__(self) -> int:
         return self._size
@@ -80,23 +80,21 @@ class Patients:
         if size > len(self.flags):
             room = max(1024, size + size // 8)
             self.flags = np.asarray(_resized(self.flags, room, 0), np.uint8)
-            for name, fill in (("birth_day", NO_DAY), ("met", 0), ("klass", -1), ("offset", 0), ("surrogate", 0)):
+            for name, fill in (("birth_day", NO_DAY), ("met", 0), ("klass", -1), ("offset", 0), ("pseudonym", 0)):
                 if name in self._keeps:
                     setattr(self, name, _resized(getattr(self, name), room, fill))
         self._size = size
 
-    def coded(self, patient: Positions) -> tuple[Positions, Positions]:
-        """Return a small code for each row, int32, and the position that each code stands for.
+    def pseudonyms(self) -> pa.StringArray:
+        """Return the pseudonyms of all patients in the order of their positions, without a copy.
 
-        Rows of one patient share a code. A scratch array over all patients takes the place of sorting the batch.
+        As the one dictionary of every batch it spares all comparing of texts. A patient whose pseudonym is not known
+        yet has zero bytes there; nothing points to them.
         """
-        if len(self._scratch) < len(self.flags):
-            self._scratch = np.zeros(len(self.flags), np.int32)
-        rows = np.arange(len(patient), dtype=np.int32)
-        self._scratch[patient] = rows  # the last row of each patient wins, and stands for the patient
-        distinct = patient[self._scratch[patient] == rows]
-        self._scratch[distinct] = rows[: len(distinct)]
-        return self._scratch[patient], distinct
+        room = len(self.pseudonym)
+        if len(self._ends) != room + 1:
+            self._ends = np.arange(0, (room + 1) * PSEUDONYM_LENGTH, PSEUDONYM_LENGTH, dtype=np.int32)
+        return pa.StringArray.from_buffers(room, pa.py_buffer(self._ends), pa.py_buffer(self.pseudonym))
 
     @property
     def selected(self) -> npt.NDArray[np.bool_]:
@@ -106,7 +104,7 @@ class Patients:
     @property
     def nbytes(self) -> int:
         """Bytes held for all patients."""
-        arrays = (self.flags, self.birth_day, self.met, self.klass, self.offset, self.surrogate, self._scratch)
+        arrays = (self.flags, self.birth_day, self.met, self.klass, self.offset, self.pseudonym, self._ends)
         return self.index.nbytes + sum(array.nbytes for array in arrays)
 
 

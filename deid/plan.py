@@ -10,15 +10,17 @@ from datetime import date
 
 from deid.derive import DERIVED, FIRST_DAY, LAST_DAY, Measure
 from deid.errors import PlanError
-from deid.kinds import KINDS, Kind, Role
+from deid.kinds import KINDS, Kind, Role, Value
 from deid.period import Period
 from deid.policy import Basis, Policy
-from deid.request import Request
+from deid.request import Request, Schedule
 from deid.schema import Column, DatasetDescription, Table
 from deid.selection import end_of_visit, start_of_visit
 from deid.transforms import Output, Transform
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.shift_date import ShiftDate
+
+MOST_YEARS = 10  # from the day of compiling to the expiry of a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,10 @@ def compile_plan(
 ) -> Plan:
     """Compile a plan; raise PlanError naming every table, column or kind that stands in the way.
 
-    `today` decides whether the request has expired; `release` is the period's label, or `all`, unless it is given.
+    `today` decides whether the request has expired and the period is over; `release` is the period's label, or `all`,
+    unless it is given.
     """
-    if request.expires < today:
-        raise PlanError(
-            f"request {request.name} expired on {request.expires}", hint="ask the privacy officer for a new expiry"
-        )
+    _timely(request, period, today)
     problems: list[str] = []
     tables = tuple(
         plan
@@ -101,7 +101,7 @@ def compile_plan(
     population = dataset.table(dataset.population)
     if "age_at_visit" in request.derive and population and not next(population.of_kind("birth_date"), None):
         problems.append(f"derive: age_at_visit needs a column of kind birth_date in {population.name}")
-    problems += _needs(request, tables)
+    problems += _needs(request, tables, period)
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise PlanError(
@@ -114,10 +114,42 @@ def compile_plan(
     return Plan(request, policy, dataset, tables, period, request.expires, name, through)
 
 
-def _needs(request: Request, tables: tuple[TablePlan, ...]) -> list[str]:
+def _timely(request: Request, period: Period | None, today: date) -> None:
+    """Refuse an expiry that has passed or lies too far ahead, and a period that is not over."""
+    if request.expires < today:
+        raise PlanError(
+            f"request {request.name} expired on {request.expires}", hint="ask the privacy officer for a new expiry"
+        )
+    # Ages are judged at the expiry (ADR 0003): far ahead everybody is 90, and every year of birth is closed silently.
+    if (request.expires.year - MOST_YEARS, request.expires.month, request.expires.day) > today.timetuple()[:3]:
+        raise PlanError(
+            f"request {request.name} expires on {request.expires}, more than {MOST_YEARS} years from now",
+            hint="ages are judged at the expiry, so a late one closes them: name an earlier day and renew the request",
+        )
+    if period is not None and period.last >= today:
+        raise PlanError(
+            f"the period {period.label} is not over: it ends on {period.last}",
+            hint="a release of a part of it would date its visits; wait until it is over, or name an earlier period",
+        )
+
+
+def _needs(request: Request, tables: tuple[TablePlan, ...], period: Period | None) -> list[str]:
     """Return what steps need of the request and of each other."""
-    problems: list[str] = []
     shifts = {step.transform for table in tables for step in table.steps if isinstance(step.transform, ShiftDate)}
+    problems = _shifted(request, shifts, period)
+    for table in tables:
+        has_pseudonym = any(s.column.name == table.table.patient and s.output is not None for s in table.steps)
+        if any(isinstance(s.transform, RedactNote) for s in table.steps) and not has_pseudonym:
+            problems.append(
+                f"{table.table.name}: notes are released beside their patient's pseudonym only, so that what was "
+                "released can be checked against that patient's own identifiers"
+            )
+    return problems
+
+
+def _shifted(request: Request, shifts: set[ShiftDate], period: Period | None) -> list[str]:
+    """Return what stands in the way of shifted dates: whatever bounds true dates shows how far they have moved."""
+    problems: list[str] = []
     if len(shifts) > 1:
         problems.append(
             "shift_date: one offset serves every date of a patient, so its options must be the same everywhere"
@@ -130,14 +162,22 @@ def _needs(request: Request, tables: tuple[TablePlan, ...]) -> list[str]:
                 f"shift_date: the window must be longer than {2 * shift.max_days} days, since {shift.max_days} are cut "
                 "from both ends"
             )
-    for table in tables:
-        has_pseudonym = any(s.column.name == table.table.patient and s.output is not None for s in table.steps)
-        if any(isinstance(s.transform, RedactNote) for s in table.steps) and not has_pseudonym:
-            problems.append(
-                f"{table.table.name}: notes are released beside their patient's pseudonym only, so that what was "
-                "released can be checked against that patient's own identifiers"
-            )
+    bounds = [] if period is None else ["a period"]
+    bounds += [] if request.schedule is Schedule.ONCE else [f"a {request.schedule} schedule"]
+    bounds += [f"a cohort by {kind}" for kind in _dates_of_cohort(request)]
+    if shifts and bounds:
+        # Rows are chosen by true dates: a visit shown three days before the bound has moved by at least three days.
+        problems.append(
+            f"shift_date: {' and '.join(bounds)} would publish the offset; choose by no date and release once, or "
+            "generalize dates instead"
+        )
     return problems
+
+
+def _dates_of_cohort(request: Request) -> list[str]:
+    """Return the kinds of dates and years that the cohort is bounded by."""
+    predicates = request.cohort.predicates if request.cohort is not None else ()
+    return sorted({p.kind for p in predicates if KINDS[p.kind].value is Value.DATE or p.kind == "year"})
 
 
 def _table(

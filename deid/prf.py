@@ -21,8 +21,8 @@ Bytes = npt.NDArray[np.uint8]
 
 BLOCK = 16
 KEY_BYTES = 32
-PSEUDONYM_BYTES = 15
-PSEUDONYM_LENGTH = 24
+PSEUDONYM_BYTES = 10  # 80 bits: among 100 million, two are alike with a chance of 2^-28
+PSEUDONYM_LENGTH = 16
 _LONG_BLOCKS = 16  # longer values are rare and go one by one: memory then depends on their bytes, not on n times max
 _MAX_BASE32_ROWS = (2**31 - 1) // PSEUDONYM_LENGTH
 _ALPHABET = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", np.uint8)
@@ -133,12 +133,13 @@ def derive_key(master: bytes, *context: str) -> bytes:
 
 
 def base32(digests: Bytes) -> pa.StringArray:
-    """Return each row of an (n, 15) byte matrix as 24 characters of [a-z2-7]; raise ValueError for another shape."""
+    """Return each row of an (n, 10) byte matrix as 16 characters of [a-z2-7]; raise ValueError for another shape."""
     if digests.ndim != 2 or digests.shape[1] != PSEUDONYM_BYTES or len(digests) > _MAX_BASE32_ROWS:
         raise ValueError(f"expected at most {_MAX_BASE32_ROWS} rows of {PSEUDONYM_BYTES} bytes, found {digests.shape}")
     count = len(digests)
-    text = np.empty((count, 3, 4), np.uint16)
-    for group in range(3):
+    groups = PSEUDONYM_BYTES // 5
+    text = np.empty((count, groups, 4), np.uint16)
+    for group in range(groups):
         number = np.zeros(count, np.uint64)
         for column in range(5 * group, 5 * group + 5):
             number = (number << np.uint64(8)) | digests[:, column]

@@ -19,6 +19,7 @@ import pyarrow as pa
 from deid.errors import SourceError, StorageError
 from deid.keys.base import KeyProvider
 from deid.manifest import FileEntry
+from deid.private import make_folder, private
 from deid.request import OnBadRow, Profile, Request
 from deid.rows import TypedRows
 from deid.sinks.encrypted_parquet import TableWriter
@@ -78,7 +79,7 @@ class Quarantine:
         raw = rows.raw.filter(pa.array(rows.bad))
         text = pa.RecordBatch.from_arrays([_as_text(cells) for cells in raw.columns], names=raw.schema.names)
         if self._folder is None:
-            self._folder = self._open.enter_context(workspace(self._home.parent))
+            self._folder = self._open.enter_context(workspace(make_folder(self._home.parent)))
         if self._writer is None:
             self._writer = TableWriter(self._folder, rows.table.name, text.schema, self._keys)
         self._writer.write(text)
@@ -97,7 +98,7 @@ class Quarantine:
         if self._folder is None:
             return
         wrapped = self._provider.wrap(f"quarantine/{self._keys.release}", self._keys.key)
-        with (self._folder / KEY_FILE).open("xb") as file:
+        with open(self._folder / KEY_FILE, "xb", opener=private) as file:
             file.write(wrapped)
             file.flush()
             os.fsync(file.fileno())

@@ -82,7 +82,7 @@ class DatasetDescription:
     `population` is the table with exactly one row for each patient; `encounters` the one with one row for each
     encounter, where derived measures are added (None when the source has none).
     `confirmed` is False for a draft that no person has edited; nothing runs on a draft.
-    `digest` is the SHA-256 (hex) of the document's bytes.
+    `digest` is the SHA-256 (hex) of the document's bytes; where it stands on a built-in description, of both digests.
     """
 
     name: str

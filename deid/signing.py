@@ -1,35 +1,32 @@
 """Signed statements over documents: DSSE envelopes by securesystemslib, against a trust root.
 
-A statement holds when its envelope is well formed, it is of the type asked for, its digest is that of the bytes that
-were read, it has not expired, and enough people who may have signed it. docs/formats/trust.md is the specification.
+A statement holds when its envelope is well formed, enough people who may have signed it did, and it is of the type,
+over the bytes, and for the name and version that were asked for; when it was not signed in the future and has not
+expired. docs/formats/trust.md is the specification.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 
 from deid.errors import TrustError
-from deid.keys.files import replace_file
 from deid.keys.officers import SigningKey
+from deid.keys.recipients import Recipient, recipients_digest
+from deid.statements import Payload, is_digest, read, seal, spelled, utc, write
 from deid.trust import NO_ACTUAL_KNOWLEDGE, STATEMENT_TYPES, TrustRoot
 
-PAYLOAD_TYPE = "application/vnd.deid.statement+json"
-MAX_BYTES = 256 * 1024
-MAX_SIGNATURES = 64
+CLOCK_SKEW = timedelta(minutes=5)
 NO_KNOWLEDGE = (
     "The covered entity does not have actual knowledge that the information could be used alone or in combination "
     "with other information to identify an individual who is a subject of the information."
 )
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_REQUEST_VERSION = "1"  # requests have no version of their own; their digest tells one from another
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +47,16 @@ class Statement:
     signers: tuple[str, ...]
 
 
-class _Statement(msgspec.Struct, forbid_unknown_fields=True):
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a statement must say to count for the document at hand."""
+
+    document: str
     type: str
+    sha256: str
     name: str
     version: str
-    sha256: str
-    signed_at: str
-    expires: date | None
-    terms: dict[str, str]
-
-
-class _Signature(msgspec.Struct, forbid_unknown_fields=True):
-    keyid: str
-    sig: str
-
-
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
-    payload: str
-    payloadType: str  # noqa: N815  # DSSE's spelling
-    signatures: list[_Signature]
+    at: datetime
 
 
 def statement_path(document: Path) -> Path:
@@ -99,8 +87,9 @@ def sign_document(
     read again, so nothing can be slipped under the signature. `signed_at` carries a time zone.
     Raises TrustError for an unknown type or a digest that is none, StorageError if the statement cannot be written.
     """
-    raw = _raw(statement_type, name, version, data_digest, signed_at, expires, terms)
-    return _sign(statement_path(path), key, raw)
+    written = statement_path(path)
+    seal(written, key, _payload(statement_type, name, version, data_digest, signed_at, expires, terms))
+    return written
 
 
 def countersign(statement: Path, key: SigningKey, *, data_digest: str) -> None:
@@ -108,19 +97,22 @@ def countersign(statement: Path, key: SigningKey, *, data_digest: str) -> None:
 
     `data_digest` is that of the document as the signer read it. Raises TrustError if the statement is over another.
     """
-    envelope, raw = _read(statement, statement.name)
-    _require_digest(raw, data_digest, statement.name)
+    envelope, payload = read(statement, statement.name)
+    _require_digest(payload, data_digest, statement.name)
     envelope.sign(key.signer)
-    _write(statement, envelope)
+    write(statement, envelope)
 
 
-def verify_document(path: Path, data_digest: str, trust: TrustRoot, statement_type: str, *, at: datetime) -> Statement:
+def verify_document(
+    path: Path, data_digest: str, trust: TrustRoot, statement_type: str, *, name: str, version: str, at: datetime
+) -> Statement:
     """Return the statement over the document at `path`; raise TrustError unless it holds at the instant `at`.
 
-    `data_digest` is the SHA-256 (hex) of the bytes that were parsed, so that a file changed since is not run.
-    `at` carries a time zone.
+    `data_digest` is the SHA-256 (hex) of the bytes that were parsed, so that a file changed since is not run; `name`
+    and `version` are what was parsed from them. `at` carries a time zone.
     """
-    return _verify(statement_path(path), path.name, data_digest, trust, statement_type, at)
+    asked = _Asked(path.name, statement_type, data_digest, name, version, at)
+    return _verify(statement_path(path), asked, trust)
 
 
 def sign_knowledge(
@@ -131,65 +123,105 @@ def sign_knowledge(
     request_sha256: str,
     policy_sha256: str,
     dataset_sha256: str,
+    recipients: Sequence[Recipient],
     signed_at: datetime,
     expires: date | None = None,
 ) -> Path:
     """Sign, beside the request, that nothing is known by which the release would identify (164.514(b)(2)(ii)).
 
-    The statement binds the request, the policy and the dataset description by their digests.
+    The statement binds the request, the policy, the dataset description and the recipients' public keys, but no
+    period: one statement serves every release of a standing request.
     """
-    terms = _knowledge_terms(request_sha256, policy_sha256, dataset_sha256)
-    raw = _raw(NO_ACTUAL_KNOWLEDGE, name, "1", request_sha256, signed_at, expires, terms)
-    return _sign(knowledge_path(request), key, raw)
+    written = knowledge_path(request)
+    terms = _knowledge_terms(request_sha256, policy_sha256, dataset_sha256, recipients)
+    seal(
+        written,
+        key,
+        _payload(NO_ACTUAL_KNOWLEDGE, name, _REQUEST_VERSION, request_sha256, signed_at, expires, terms),
+    )
+    return written
 
 
 def verify_knowledge(
-    request: Path, trust: TrustRoot, *, request_sha256: str, policy_sha256: str, dataset_sha256: str, at: datetime
+    request: Path,
+    trust: TrustRoot,
+    *,
+    name: str,
+    request_sha256: str,
+    policy_sha256: str,
+    dataset_sha256: str,
+    recipients: Sequence[Recipient],
+    at: datetime,
 ) -> Statement:
-    """Return the no-actual-knowledge statement; raise TrustError unless it binds these three digests and holds."""
-    path = knowledge_path(request)
-    statement = _verify(path, request.name, request_sha256, trust, NO_ACTUAL_KNOWLEDGE, at)
-    if statement.terms != _knowledge_terms(request_sha256, policy_sha256, dataset_sha256):
+    """Return the no-actual-knowledge statement; raise TrustError unless it binds just these and holds.
+
+    The request names its recipients by path only: without their keys in the statement, a file exchanged after the
+    officer signed would send the release to somebody of whom the officer knew nothing.
+    """
+    asked = _Asked(request.name, NO_ACTUAL_KNOWLEDGE, request_sha256, name, _REQUEST_VERSION, at)
+    statement = _verify(knowledge_path(request), asked, trust)
+    if statement.terms != _knowledge_terms(request_sha256, policy_sha256, dataset_sha256, recipients):
         raise TrustError(
-            f"the no-actual-knowledge statement of {request.name} is over another policy or dataset description",
-            hint="have the privacy officer read what changed and sign a new statement",
+            f"the no-actual-knowledge statement of {request.name} is over another policy, dataset description or set "
+            "of recipients' keys",
+            hint="have the privacy officer read what changed and sign a new statement with `deid request attest`",
         )
     return statement
 
 
-def _knowledge_terms(request_sha256: str, policy_sha256: str, dataset_sha256: str) -> dict[str, str]:
+def _knowledge_terms(
+    request_sha256: str, policy_sha256: str, dataset_sha256: str, recipients: Sequence[Recipient]
+) -> dict[str, str]:
     return {
         "statement": NO_KNOWLEDGE,
         "request_sha256": request_sha256,
         "policy_sha256": policy_sha256,
         "dataset_sha256": dataset_sha256,
+        "recipients_sha256": recipients_digest(recipients),
     }
 
 
-def _verify(
-    path: Path, document: str, data_digest: str, trust: TrustRoot, statement_type: str, at: datetime
-) -> Statement:
-    envelope, raw = _read(path, document)
+def _verify(path: Path, asked: _Asked, trust: TrustRoot) -> Statement:
+    envelope, payload = read(path, asked.document)
     # Signatures first: nothing that an unknown hand wrote decides what is said about the rest.
-    signers = _verify_signatures(envelope, document, trust, statement_type)
-    if raw.type != statement_type:
+    signers = _verify_signatures(envelope, asked.document, trust, asked.type)
+    if payload.type != asked.type:
         raise TrustError(
-            f"the statement over {document} is of the type {raw.type!r}; {statement_type!r} was expected",
+            f"the statement over {asked.document} is of the type {payload.type!r}; {asked.type!r} was expected",
             hint="sign the document for this purpose",
         )
-    _require_digest(raw, data_digest, document)
-    if raw.expires is not None and _utc(at).date() > raw.expires:
-        raise TrustError(f"the signature on {document} expired on {raw.expires}", hint="have it read and signed again")
+    _require_digest(payload, asked.sha256, asked.document)
+    if (payload.name, payload.version) != (asked.name, asked.version):
+        raise TrustError(
+            f"the statement over {asked.document} is about {payload.name!r} version {payload.version!r}; "
+            f"the document is {asked.name!r} version {asked.version!r}",
+            hint="have it read and signed again",
+        )
+    _require_in_force(payload, asked)
     return Statement(
-        type=raw.type,
-        name=raw.name,
-        version=raw.version,
-        sha256=raw.sha256,
-        signed_at=_instant(raw.signed_at, document),
-        expires=raw.expires,
-        terms=raw.terms,
+        type=payload.type,
+        name=payload.name,
+        version=payload.version,
+        sha256=payload.sha256,
+        signed_at=payload.instant(asked.document),
+        expires=payload.expires,
+        terms=payload.terms,
         signers=signers,
     )
+
+
+def _require_in_force(payload: Payload, asked: _Asked) -> None:
+    now = utc(asked.at)
+    # A statement from the future was not made by a person at that time; a clock may be a few minutes off.
+    if payload.instant(asked.document) > now + CLOCK_SKEW:
+        raise TrustError(
+            f"the signature on {asked.document} is dated {payload.signed_at}, which is in the future",
+            hint="check the clocks of the signer's machine and of this one, and have it signed again",
+        )
+    if payload.expires is not None and now.date() > payload.expires:
+        raise TrustError(
+            f"the signature on {asked.document} expired on {payload.expires}", hint="have it read and signed again"
+        )
 
 
 def _verify_signatures(envelope: Envelope, document: str, trust: TrustRoot, statement_type: str) -> tuple[str, ...]:
@@ -217,56 +249,15 @@ def _verify_signatures(envelope: Envelope, document: str, trust: TrustRoot, stat
     return tuple(person.name for person in trust.people if person.key.keyid in accepted)
 
 
-def _require_digest(raw: _Statement, data_digest: str, document: str) -> None:
-    if raw.sha256 != data_digest:
+def _require_digest(payload: Payload, data_digest: str, document: str) -> None:
+    if payload.sha256 != data_digest:
         raise TrustError(
             f"{document} was altered after it was signed: its digest is not the one in the statement",
             hint="restore the signed text, or have the new text read and signed",
         )
 
 
-def _read(path: Path, document: str) -> tuple[Envelope, _Statement]:
-    data = _read_bytes(path, document)
-    try:
-        outer = msgspec.json.decode(data, type=_Envelope)
-        if outer.payloadType != PAYLOAD_TYPE or not 1 <= len(outer.signatures) <= MAX_SIGNATURES:
-            raise _malformed(path)
-        envelope = Envelope.from_dict(msgspec.to_builtins(outer))
-        raw = msgspec.json.decode(envelope.payload, type=_Statement)
-    except TrustError:
-        raise
-    except Exception:  # noqa: BLE001  # whatever the parsers raise, an envelope they stumble over is not trusted
-        raise _malformed(path) from None
-    # One statement, one spelling: no doubled key, escape or space can make two readers see different things.
-    if _canonical(raw) != envelope.payload or not _DIGEST.fullmatch(raw.sha256):
-        raise _malformed(path)
-    _instant(raw.signed_at, document)
-    return envelope, raw
-
-
-def _read_bytes(path: Path, document: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise TrustError(
-            f"{document} is not signed: there is no {path.name} beside it",
-            hint="have a privacy officer read it and sign it with `deid policy sign`",
-        ) from None
-    except OSError as error:
-        raise TrustError(f"cannot read {path.name}: {error.strerror}", hint="check who may read it") from None
-    if len(data) > MAX_BYTES:
-        raise TrustError(f"{path.name} is larger than {MAX_BYTES:,} bytes", hint="have the document signed again")
-    return data
-
-
-def _malformed(path: Path) -> TrustError:
-    return TrustError(
-        f"{path.name} is not a well-formed signed statement", hint="restore it, or have the document signed again"
-    )
-
-
-def _raw(
+def _payload(
     statement_type: str,
     name: str,
     version: str,
@@ -274,40 +265,9 @@ def _raw(
     signed_at: datetime,
     expires: date | None,
     terms: Mapping[str, str] | None,
-) -> _Statement:
+) -> Payload:
     if statement_type not in STATEMENT_TYPES:
         raise TrustError(f"{statement_type!r} is not a type of statement", hint=f"one of {', '.join(STATEMENT_TYPES)}")
-    if not _DIGEST.fullmatch(sha256):
+    if not is_digest(sha256):
         raise TrustError("a digest is not 64 hex digits", hint="give the SHA-256 of the document's bytes")
-    written = _utc(signed_at).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return _Statement(statement_type, name, version, sha256, written, expires, dict(terms or {}))
-
-
-def _sign(path: Path, key: SigningKey, raw: _Statement) -> Path:
-    envelope = Envelope(_canonical(raw), PAYLOAD_TYPE, {})
-    envelope.sign(key.signer)
-    _write(path, envelope)
-    return path
-
-
-def _write(path: Path, envelope: Envelope) -> None:
-    replace_file(path, msgspec.json.format(msgspec.json.encode(envelope.to_dict()), indent=2) + b"\n")
-
-
-def _canonical(raw: _Statement) -> bytes:
-    return json.dumps(msgspec.to_builtins(raw), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode(
-        "ascii"
-    )
-
-
-def _instant(text: str, document: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise TrustError(f"the statement over {document} has no proper time", hint="have it signed again") from None
-
-
-def _utc(instant: datetime) -> datetime:
-    if instant.tzinfo is None:
-        raise ValueError("an instant needs a time zone")
-    return instant.astimezone(UTC)
+    return Payload(statement_type, name, version, sha256, spelled(signed_at), expires, dict(terms or {}))

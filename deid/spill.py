@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deid.errors import StorageError
+from deid.private import make_folder
 
 _FULL_HINT = "free space in the temporary folder, or give another one with more room"
 
@@ -83,7 +84,7 @@ class SpillFile:
             self._path = None
 
     def _create(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         path = self._folder / f"spill-{secrets.token_hex(8)}"
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._path = path

@@ -1,7 +1,8 @@
-"""A release is staged beside its place, and renamed into it when everything was verified: all or nothing.
+"""Output is staged beside its place, and renamed into it when all of it is there and verified: all or nothing.
 
-A staging folder holds only encrypted files. Beside it lies a lock that dies with its process, so that what a killed run
+Only its owner may enter a staging folder. Beside it lies a lock that dies with its process, so that what a killed run
 left behind is told from what a living one is writing, and swept away by the next run.
+Releases, quarantined rows and the conversions of a recipient (deid.opening) are all made this way.
 """
 
 from __future__ import annotations
@@ -9,15 +10,31 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from deid.errors import DeidError, ReleaseError, StorageError
+from deid.private import FILE, FOLDER, make_folder, set_modes
 
-PREFIX, LOCK = ".staging-", ".lock-"
+# A release is encrypted, so it may be read; it is written by its owner only, whatever the umask.
+RELEASE_FOLDER, RELEASE_FILE = 0o755, 0o644
+_NAME = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How names of staging folders and of their locks begin; 16 hex digits follow, and nothing else is swept."""
+
+    folder: str
+    lock: str
+
+
+STAGING = Marks(".staging-", ".lock-")
 
 
 @contextmanager
@@ -32,6 +49,7 @@ def staged(target: Path) -> Iterator[Path]:
             hint="releases are never overwritten; give this one another name with --release",
         )
     try:
+        make_folder(target.parent, mode=RELEASE_FOLDER)
         with workspace(target.parent) as folder:
             yield folder
             _publish(folder, target)
@@ -40,40 +58,45 @@ def staged(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def workspace(parent: Path) -> Iterator[Path]:
-    """Yield a new private folder in `parent`, which is made; remove it at the end unless it was renamed.
+def workspace(parent: Path, marks: Marks = STAGING) -> Iterator[Path]:
+    """Yield a new private folder in `parent`; remove it at the end unless it was renamed.
 
-    What killed runs left in `parent` is swept first. Raises OSError.
+    What killed runs left in `parent` under the same marks is swept first. Raises OSError.
     """
-    parent.mkdir(parents=True, exist_ok=True)
-    sweep(parent)
-    name, handle = _lock(parent)
+    sweep(parent, marks)
+    name, handle = _lock(parent, marks)
     try:
-        folder = parent / f"{PREFIX}{name}"
-        folder.mkdir(mode=0o700)
+        folder = parent / f"{marks.folder}{name}"
+        folder.mkdir(mode=FOLDER)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         # The lock goes last: as long as the folder is here under its staging name, no other run can take it for dead.
-        (parent / f"{LOCK}{name}").unlink(missing_ok=True)
+        (parent / f"{marks.lock}{name}").unlink(missing_ok=True)
         os.close(handle)
 
 
-def _lock(parent: Path) -> tuple[str, int]:
+def _lock(parent: Path, marks: Marks) -> tuple[str, int]:
     """Take a lock under a new name, before the folder exists, so that no run ever sees a folder that nobody holds."""
     while True:
         name = secrets.token_hex(8)
-        handle = os.open(parent / f"{LOCK}{name}", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        path = parent / f"{marks.lock}{name}"
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            path.unlink(missing_ok=True)
+            os.close(handle)
+            raise
         if os.fstat(handle).st_nlink:
             return name, handle
         os.close(handle)  # another run swept the file between its making and its locking
 
 
 def _publish(folder: Path, target: Path) -> None:
-    folder.chmod(0o755)
+    set_modes(folder, folders=RELEASE_FOLDER, files=RELEASE_FILE)
     sync(folder)
     try:
         folder.rename(target)
@@ -87,16 +110,20 @@ def _publish(folder: Path, target: Path) -> None:
     sync(target.parent)
 
 
-def sweep(parent: Path) -> int:
-    """Remove the staging folders that dead runs left in `parent`; return how many."""
-    left = [path.name for prefix in (PREFIX, LOCK) for path in parent.glob(f"{prefix}*")]
-    return sum(_swept(parent, name) for name in {name.removeprefix(PREFIX).removeprefix(LOCK) for name in left})
+def sweep(parent: Path, marks: Marks = STAGING) -> int:
+    """Remove the staging folders that dead runs left in `parent`; return how many. Raises OSError."""
+    left = {
+        name
+        for path in parent.iterdir()
+        for mark in (marks.folder, marks.lock)
+        if path.name.startswith(mark) and _NAME.fullmatch(name := path.name.removeprefix(mark))
+    }
+    return sum(_swept(parent / f"{marks.folder}{name}", parent / f"{marks.lock}{name}") for name in left)
 
 
-def _swept(parent: Path, name: str) -> bool:
-    folder, lock = parent / f"{PREFIX}{name}", parent / f"{LOCK}{name}"
+def _swept(folder: Path, lock: Path) -> bool:
     try:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE)
     except OSError:
         return False
     try:

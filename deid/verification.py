@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import scattered
+from deid.buffers import scattered, spans
 from deid.decision import Decision
 from deid.disclosure.k_anonymity import quasi_identifier_steps, vector_texts
 from deid.errors import VerificationError
 from deid.observers import unpack_identifiers
 from deid.patients import Tagger
 from deid.plan import Plan, Step, TablePlan
-from deid.prf import base32
+from deid.prf import PSEUDONYM_LENGTH
 from deid.sinks.encrypted_parquet import WrittenFile
 from deid.sinks.read_back import read_back
 from deid.sinks.release_keys import ReleaseKeys
@@ -152,11 +152,11 @@ class _Check:
     def _position_of(self, pseudonyms: pa.Array) -> npt.NDArray[np.int32]:
         if self._positions is None:
             self._positions = TagIndex()
-            surrogate = self._decision.patients.surrogate[: len(self._decision.patients)]
-            # A withheld patient has no surrogate: what this index numbers are only those who have one.
-            self._named = np.flatnonzero(surrogate.any(axis=1)).astype(np.int32)
+            everyone = self._decision.patients.pseudonyms()
+            # A withheld patient has no pseudonym: what this index numbers are only those who have one.
+            self._named = np.flatnonzero(self._decision.patients.pseudonym[:, 0]).astype(np.int32)
             for start in range(0, len(self._named), 65_536):
-                self._positions.add(pseudonym_tags(base32(surrogate[self._named[start : start + 65_536]])))
+                self._positions.add(pseudonym_tags(everyone.take(pa.array(self._named[start : start + 65_536]))))
         found = self._positions.find(pseudonym_tags(pseudonyms))
         if (found < 0).any():
             raise VerificationError("a text stands beside a pseudonym that this run did not give", hint=DEFECT)
@@ -170,17 +170,15 @@ def patient_pseudonym(planned: TablePlan) -> Step | None:
 
 
 def pseudonym_tags(pseudonyms: pa.Array) -> npt.NDArray[np.uint64]:
-    """Return a 64-bit tag for each 24-character pseudonym, which must not be null; uint64 of shape (n,)."""
+    """Return a 64-bit tag for each pseudonym, which must not be null; uint64 of shape (n,)."""
     if isinstance(pseudonyms, pa.DictionaryArray):
         return np.asarray(pseudonym_tags(pseudonyms.dictionary)[pseudonyms.indices.to_numpy()], np.uint64)
     if pseudonyms.null_count:
         raise VerificationError("a released row has no patient pseudonym", hint=DEFECT)
-    data = pseudonyms.cast(pa.string())
-    text = np.frombuffer(data.buffers()[2] or b"", np.uint8)[24 * data.offset : 24 * (data.offset + len(data))]
-    words = np.ascontiguousarray(text.reshape(len(data), 24)).view(np.uint64)
-    # Distinct odd factors keep the three words apart; the texts themselves are uniform, so no key is needed.
-    factors = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
-    mixed = words[:, 0] * factors[0] ^ words[:, 1] * factors[1] ^ words[:, 2] * factors[2]
+    text = np.ascontiguousarray(spans(pseudonyms)[2].reshape(len(pseudonyms), PSEUDONYM_LENGTH))
+    words = text.view(np.uint64)
+    # Distinct odd factors keep the words apart; the texts themselves are uniform, so no key is needed.
+    mixed = words[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ words[:, 1] * np.uint64(0xC2B2AE3D27D4EB4F)
     return scattered(mixed)
 
 

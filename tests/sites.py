@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from deid.export import Exported, export
+from deid.export import Exported, export, load_recipients
 from deid.keys.base import KeyProvider
 from deid.keys.local import generate_provider
 from deid.keys.officers import SigningKey, generate_signing_key
@@ -106,6 +106,7 @@ class TestSite:
             request_sha256=plan.request.digest,
             policy_sha256=plan.policy.digest,
             dataset_sha256=plan.dataset.digest,
+            recipients=load_recipients(plan),
             signed_at=datetime.now(UTC),
         )
 

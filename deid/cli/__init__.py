@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -66,20 +67,31 @@ def main() -> None:
     """Run the command line and exit with the code of the fault, if there is one."""
     # A core file would hold cells in clear.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    stopped: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
     # A scheduler stops a run with SIGTERM: like Ctrl-C it then removes what it has staged.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     try:
         cli.main(prog_name="deid", standalone_mode=False)
     except DeidError as error:
+        if stopped:  # the blow fell inside a library, which made an error of its own of it
+            _interrupted()
         _fail(error.message, error.hint, error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", "nothing was published", 130)
+        _interrupted()
     except BrokenPipeError:
         sys.exit(141)
     except Exception as error:  # noqa: BLE001 - the last line of defense: its text might quote a cell
+        if stopped:
+            _interrupted()
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
         _fail(
@@ -89,7 +101,11 @@ def main() -> None:
         )
 
 
-def _fail(message: str, hint: str, code: int) -> None:
+def _interrupted() -> NoReturn:
+    _fail("interrupted", "nothing was published", 130)
+
+
+def _fail(message: str, hint: str, code: int) -> NoReturn:
     click.echo(f"error: {message}", err=True)
     click.echo(f"hint: {hint}", err=True)
     sys.exit(code)

@@ -16,6 +16,7 @@ import msgspec
 from deid.errors import KeyFaultError
 
 PathArgument = click.Path(path_type=Path)
+MAX_PASSPHRASE = 4096
 PASSPHRASE, PASSPHRASE_FILE, SITE = "DEID_PASSPHRASE", "DEID_PASSPHRASE_FILE", "DEID_SITE"
 
 site_option = click.option(
@@ -45,12 +46,7 @@ def passphrase(what: str, *, confirm: bool = False) -> Callable[[], bytes]:
 
     def get() -> bytes:
         if PASSPHRASE_FILE in os.environ:
-            try:
-                return Path(os.environ[PASSPHRASE_FILE]).read_bytes()
-            except OSError as error:
-                raise KeyFaultError(
-                    f"cannot read the passphrase file: {error.strerror}", hint=f"check {PASSPHRASE_FILE}"
-                ) from None
+            return _passphrase_file(Path(os.environ[PASSPHRASE_FILE]))
         if PASSPHRASE in os.environ:
             return os.environ[PASSPHRASE].encode()
         if not sys.stdin.isatty():
@@ -61,6 +57,16 @@ def passphrase(what: str, *, confirm: bool = False) -> Callable[[], bytes]:
         return typed.encode()
 
     return get
+
+
+def _passphrase_file(path: Path) -> bytes:
+    """Return what stands in a file, whose line end is taken off where any passphrase's is: when it is used."""
+    from deid.keys.files import read_private  # noqa: PLC0415 - its package loads cryptography
+
+    try:
+        return read_private(path, limit=MAX_PASSPHRASE)  # refused if others may read it, as the key files are
+    except KeyFaultError as error:
+        raise KeyFaultError(f"{PASSPHRASE_FILE}: {error.message}", hint=error.hint) from None
 
 
 def print_json(value: Any) -> None:

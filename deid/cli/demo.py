@@ -80,7 +80,7 @@ def _sign_policy(path: Path, officer: SigningKey) -> None:
 
 
 def _run(folder: Path, request: Path, provider: KeyProvider, officer: SigningKey) -> None:
-    from deid.export import export  # noqa: PLC0415
+    from deid.export import export, load_recipients  # noqa: PLC0415
     from deid.opening import CONVERTERS, open_release  # noqa: PLC0415
     from deid.signing import sign_knowledge  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
@@ -95,6 +95,7 @@ def _run(folder: Path, request: Path, provider: KeyProvider, officer: SigningKey
             request_sha256=plan.request.digest,
             policy_sha256=plan.policy.digest,
             dataset_sha256=plan.dataset.digest,
+            recipients=load_recipients(plan),
             signed_at=datetime.now(UTC),
         )
     from deid import legal  # noqa: PLC0415
@@ -105,6 +106,6 @@ def _run(folder: Path, request: Path, provider: KeyProvider, officer: SigningKey
     click.echo("\n".join(summary(done)))
     opened = open_release(done.folder, [folder / "researcher.key"])
     target = folder / "opened" / plan.request.name
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
     CONVERTERS["csv"](opened, target)
     click.echo(f"opened with the researcher's key into {target}/")

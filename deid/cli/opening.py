@@ -11,6 +11,8 @@ from deid.errors import ReleaseError
 from deid.keys.base import KeyProvider
 
 FORMATS = ("parquet", "csv", "duckdb")
+_PROVEN = "integrity proven by the key; who sent it is not: whoever has the public key could have made it"
+_DIGESTS = "digests only: no key was given, so files and manifest may both have been exchanged"
 
 
 @click.command("open")
@@ -42,7 +44,7 @@ def open_(
     if out is None:
         raise click.UsageError("--to needs --out, a name that does not exist yet")
     CONVERTERS[target_format](opened, out)
-    click.echo(f"wrote {out}; it is no longer encrypted: keep it where the agreement allows")
+    click.echo(f"wrote {out}, for this user alone; it is no longer encrypted: keep it where the agreement allows")
 
 
 @click.command()
@@ -52,7 +54,10 @@ def open_(
 @site_option
 @json_option
 def verify(release: Path, key_paths: tuple[Path, ...], with_site: bool, site_path: Path, as_json: bool) -> None:
-    """Check RELEASE: every digest, nothing missing or added and, with a private key, that every value decrypts."""
+    """Check RELEASE: every digest, nothing missing or added and, with a private key, that every value decrypts.
+
+    A key proves that nothing was changed since the release was made; it does not prove who made it.
+    """
     from deid.keys.recipients import load_identity  # noqa: PLC0415 - loads cryptography
     from deid.opening import verify_release  # noqa: PLC0415 - loads pyarrow
 
@@ -62,15 +67,16 @@ def verify(release: Path, key_paths: tuple[Path, ...], with_site: bool, site_pat
         record = {
             "release": found.release,
             "sound": found.is_sound,
-            "authenticated": found.authenticated,
+            "integrity_proven": found.integrity_proven,
+            "sender_proven": False,
             "files": found.files,
             "rows": found.rows,
             "faults": [fault.message for fault in found.faults],
         }
         print_json(record)
     else:
-        proof = "proven by the key" if found.authenticated else "digests only: no key was given"
-        click.echo(f"{found.release}: {found.tables} tables, {found.files} files, {found.rows:,} rows; {proof}")
+        proof = _PROVEN if found.integrity_proven else _DIGESTS
+        click.echo(f"{found.release}: {found.tables} tables, {found.files} files, {found.rows:,} rows\n{proof}")
     if found.faults:
         listed = "".join(f"\n  - {fault.message}" for fault in found.faults)
         raise ReleaseError(f"release {found.release} is not sound:{listed}", hint=found.faults[0].hint)

@@ -36,9 +36,11 @@ def check(request_path: Path, period: str | None) -> None:
 def attest(request_path: Path, key_path: Path, expires: datetime | None) -> None:
     """Sign that nothing is known by which a release of REQUEST could identify anyone, 45 CFR 164.514(b)(2)(ii)."""
     from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
+    from deid.keys.recipients import load_recipient  # noqa: PLC0415
     from deid.signing import sign_knowledge  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
+    recipients = [load_recipient(path) for path in plan.request.recipients]
     written = sign_knowledge(
         request_path,
         load_signing_key(key_path, passphrase("the signing key")),
@@ -46,7 +48,10 @@ def attest(request_path: Path, key_path: Path, expires: datetime | None) -> None
         request_sha256=plan.request.digest,
         policy_sha256=plan.policy.digest,
         dataset_sha256=plan.dataset.digest,
+        recipients=recipients,
         signed_at=datetime.now(UTC),
         expires=day_of(expires),
     )
-    click.echo(f"signed {written}")
+    for recipient in recipients:
+        click.echo(f"recipient  {recipient.name}  {recipient.key}")
+    click.echo(f"signed {written}; it holds for this request, policy and dataset description, and these recipients")

@@ -85,17 +85,17 @@ def _read(path: Path, *, limit: int, private: bool) -> bytes:
             # Asked of the open file, not of the path: the path may name another file a moment later.
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise KeyFaultError(f"{path.name} is not a file", hint="give the path of a key file")
+                raise KeyFaultError(f"{path.name} is not a file", hint="give the path of an ordinary file")
             if private and status.st_mode & OTHERS:
                 raise KeyFaultError(f"{path.name} may be read by others than its owner", hint=f"chmod 600 {path}")
             data = file.read(limit + 1)
     except OSError as error:
         raise KeyFaultError(
-            f"cannot read the key file {path.name}: {error.strerror}",
+            f"cannot read {path.name}: {error.strerror}",
             hint="check the path and that this user may read it",
         ) from None
     if len(data) > limit:
-        raise KeyFaultError(f"{path.name} is larger than {limit:,} bytes", hint="it is not a key file of this kind")
+        raise KeyFaultError(f"{path.name} is larger than {limit:,} bytes", hint="it is not a file of this kind")
     return data
 
 

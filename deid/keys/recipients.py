@@ -5,6 +5,7 @@ The files are specified in docs/formats/keys.md; the envelope is an age v1 file 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,12 @@ def generate_identity(path_private: Path, path_public: Path, passphrase: bytes |
     with public_half(path_private, path_public, f"{key}\n".encode("ascii")):
         write_private(path_private, private)
     return Recipient(path_public.stem, key)
+
+
+def recipients_digest(recipients: Sequence[Recipient]) -> str:
+    """Return the SHA-256 (hex) of the keys as text, sorted, each on a line of its own; what statements bind."""
+    lines = sorted(f"{recipient.key}\n" for recipient in recipients)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def load_recipient(path: Path) -> Recipient:

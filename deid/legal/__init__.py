@@ -4,7 +4,8 @@ Pure: no row, no file, no clock. Nothing is declared: a claim is compared with w
 The rules, in the order in which they are asked:
 
 - of each written column, what each basis demands (`safe_harbor`, `limited_data_set`, `expert`);
-- of the columns together, that no age and year reveal an age over 89 (`combinations`);
+- of the columns together, that no age and year reveal an age over 89, and no length of stay its days (`combinations`);
+- of a policy that promises k, that k counts whatever tells patients apart (`limits`);
 - of the request, that cohort, period, schedule, window and names tell no more than the columns may (`request_rules`).
 
 The whole table of kinds and transforms is docs/reference/legal-table.md.
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 
 from deid.errors import PlanError
 from deid.kinds import Kind
-from deid.legal import combinations, expert, limited_data_set, request_rules, safe_harbor
+from deid.legal import combinations, expert, limited_data_set, limits, request_rules, safe_harbor
 from deid.legal.judgment import Finding, Judgment, strongest
 from deid.plan import Plan
 from deid.policy import Basis
@@ -46,6 +47,7 @@ def judge(plan: Plan) -> Judgment:
     findings = (
         *_columns(plan),
         *combinations.findings(plan),
+        *limits.findings(plan),
         *request_rules.findings(plan),
     )
     claimed = plan.policy.basis
@@ -65,13 +67,12 @@ def require(plan: Plan) -> Judgment:
     if not broken:
         return judgment
     listed = "".join(f"\n  - {finding.subject}: {finding.text} ({finding.paragraph})" for finding in broken)
-    less = (
-        f", or claim less; as it is, it earns: {judgment.headline}" if judgment.earned is not judgment.claimed else ""
-    )
+    earned = judgment.earned is not judgment.claimed and not judgment.earns_nothing
+    other = f", or claim what it earns as it is: {judgment.headline}" if earned else ""
     raise PlanError(
         f"policy {plan.policy.name} claims {judgment.claimed.replace('_', ' ')}, "
         f"and request {plan.request.name} under it does not earn that:{listed}",
-        hint=f"mend what is listed{less}",
+        hint=f"mend what is listed{other}",
     )
 
 

@@ -41,7 +41,12 @@ class Judgment:
     @property
     def headline(self) -> str:
         """The judgment in one sentence, which never says that a dataset is de-identified."""
-        return HEADLINES[self.earned]
+        return NOTHING if self.earns_nothing else HEADLINES[self.earned]
+
+    @property
+    def earns_nothing(self) -> bool:
+        """Whether every basis is broken: then `earned` reads "needs an expert", and no claim passes."""
+        return self.earned is Basis.EXPERT_DETERMINATION and bool(self.breaking(Basis.EXPERT_DETERMINATION))
 
     @property
     def is_earned(self) -> bool:
@@ -58,6 +63,7 @@ class Judgment:
         return tuple(finding for finding in self.findings if not finding.breaks)
 
 
+NOTHING = "earns no basis as it stands: not even an expert is asked before what is listed has been mended"
 HEADLINES: dict[Basis, str] = {
     Basis.SAFE_HARBOR: (
         "meets the Safe Harbor list, 164.514(b)(2)(i); Safe Harbor also needs the officer's signed statement of no "

@@ -4,18 +4,18 @@
   two cumulative releases a month apart differ by that month. 164.514(b)(2)(i)(C).
 - A cohort of one ZIP code tells the ZIP code of everybody in it. (B)
 - A bound above the category of 90 or older tells an age over 89. (C)
-- File, folder, table and column names are read like cells: no date finer than a year (C), no ZIP-like number (B).
+- Names and the requester's own words are read like cells: no date finer than a year (C), no ZIP-like number (B).
+- A cohort by what the policy drops tells it of everybody released: the expert who reads the policy is not told.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import date
 
 from deid.cohort import Predicate
-from deid.kinds import KINDS, LIMITED_NUMERALS, SAFE_HARBOR_LETTERS, Kind, Value
-from deid.legal import limited_data_set
+from deid.kinds import KINDS, LIMITED_NUMERALS, SAFE_HARBOR_LETTERS, Group, Kind, Value
+from deid.legal import limited_data_set, words
 from deid.legal.judgment import Finding
 from deid.legal.safe_harbor import LIST, OLDEST, letter_of
 from deid.places import releasable
@@ -26,28 +26,6 @@ from deid.request import Schedule
 _SAFE = frozenset({Basis.SAFE_HARBOR})
 _FINER_THAN_A_YEAR = frozenset({Schedule.MONTHLY, Schedule.QUARTERLY})
 
-_YEAR = r"(?:19|20)\d\d"
-_MM, _DD = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)"
-)
-_QUARTER = r"(?:(?:q|qtr|quarter)[-_]?[1-4]|[1-4]q)"
-_GAP = r"[-_. ]?"
-_DATE_LIKE = re.compile(
-    rf"(?<!\d){_YEAR}{_GAP}{_MM}(?:{_GAP}{_DD})?(?!\d)"  # 2026-03, 202603, 20260315
-    rf"|(?<!\d)(?:{_MM}{_DD}|{_DD}{_MM}|{_MM}){_YEAR}(?!\d)"  # 03152026, 15032026, 032026
-    rf"|(?<![a-z\d]){_MM}[-_. ](?:{_DD}[-_. ])?{_YEAR}(?!\d)"  # 03-15-2026, 03-2026; but not icd10-2026
-    rf"|(?<![a-z\d]){_DD}[-_. ]{_MM}[-_. ]{_YEAR}(?!\d)"  # 15-03-2026
-    rf"|(?<![a-z]){_MONTH}{_GAP}(?:\d{{1,2}}{_GAP})?(?:{_YEAR}|\d\d)(?!\d)"  # mar2026, march-15-2026, mar26
-    rf"|(?<!\d){_YEAR}{_GAP}(?:{_MONTH}|{_QUARTER}|(?:w|wk|week){_GAP}\d{{1,2}})(?![a-z\d])"  # 2026mar, 2026-q1, -w12
-    rf"|(?<![a-z\d]){_QUARTER}{_GAP}(?:{_YEAR}|\d\d)(?!\d)"  # q1-2026, 1q26
-)
-# Columns keep the names of the source, where Q1 may be the first question of a form. A request is named by its author,
-# who can name it otherwise, so there a quarter or a month is refused without a year too.
-_PART_OF_A_YEAR = re.compile(rf"(?<![a-z\d])(?:{_QUARTER}|{_MONTH})(?![a-z\d])")
-_ZIP_LIKE = re.compile(r"(?<!\d)\d{5}(?:[-_ ]?\d{4})?(?!\d)")
-
 
 def findings(plan: Plan) -> Iterator[Finding]:
     """Yield what the request of `plan` discloses beyond what each basis allows."""
@@ -55,12 +33,8 @@ def findings(plan: Plan) -> Iterator[Finding]:
     if plan.request.cohort is not None:
         for predicate in plan.request.cohort.predicates:
             yield from _predicate(predicate, plan.reference_date)
-    for subject, name in (("request.name", plan.request.name), ("request.party", plan.request.party)):
-        yield from _name(subject, name, finest=_PART_OF_A_YEAR)
-    if plan.period is None or plan.release != plan.period.label:  # a period is judged as such
-        yield from _name("release", plan.release, finest=_PART_OF_A_YEAR)
-    for subject, name in _names_of_the_source(plan):
-        yield from _name(subject, name)
+            yield from _dropped(predicate, plan)
+    yield from _names(plan)
 
 
 def _safe(letter: str, subject: str, text: str) -> Finding:
@@ -101,8 +75,34 @@ def _predicate(predicate: Predicate, reference: date) -> Iterator[Finding]:
     if _reveals_old_age(kind, predicate, reference):
         yield _safe("C", subject, f"a bound of {kind.name} tells people of 90 or older apart, or tells that all are")
     letter = letter_of(kind)
-    if letter is not None and letter != "C" and not _is_allowed_zip(predicate):
+    if letter is not None and (letter != "C" or _is_untold(kind)) and not _is_allowed_zip(predicate):
         yield _safe(letter, subject, f"a cohort by {kind.name} tells {SAFE_HARBOR_LETTERS[letter]} of everybody in it")
+
+
+def _is_untold(kind: Kind) -> bool:
+    """Whether the kind is read under (C) and no bounds of it could be judged: its predicates are lists of codes."""
+    return kind.value not in (Value.DATE, Value.INTEGER)
+
+
+def _dropped(predicate: Predicate, plan: Plan) -> Iterator[Finding]:
+    """Yield a finding if the policy drops what the predicate tells of each patient, or coarsens it beyond that."""
+    kind = KINDS[predicate.kind]
+    if kind.group not in (Group.PERSON, Group.PLACE) and kind.name != "birth_date":
+        return
+    rule = plan.policy.rules.get(kind.name)
+    is_finer = kind.name == "zip_code" and getattr(rule, "to", None) == "zip3" and not _is_prefixes(predicate)
+    if rule is None or rule.name == "drop" or is_finer:
+        yield Finding(
+            "164.514(b)(1)",
+            "request.cohort",
+            f"a cohort by {kind.name} tells it of everybody released, and policy {plan.policy.name} does not release "
+            "it so: choose by something else, or let the policy keep it and count it",
+            frozenset({Basis.EXPERT_DETERMINATION}),
+        )
+
+
+def _is_prefixes(predicate: Predicate) -> bool:
+    return all(len(code.removesuffix("*")) <= 3 and code.endswith("*") for code in predicate.codes)
 
 
 def _is_allowed_zip(predicate: Predicate) -> bool:
@@ -135,17 +135,24 @@ def _years_before(day: date, years: int) -> date:
         return date(day.year - years, 3, 1)
 
 
-def _names_of_the_source(plan: Plan) -> Iterator[tuple[str, str]]:
-    yield "dataset.name", plan.dataset.name
+def _names(plan: Plan) -> Iterator[Finding]:
+    """Yield what the words that stand in clear tell: on folders, in the manifest, the codebook and the plan."""
+    request = plan.request
+    read = [("request.name", words.in_name(request.name)), ("request.party", words.in_name(request.party))]
+    if plan.period is None or plan.release != plan.period.label:  # a period is judged as such
+        read.append(("release", words.in_name(plan.release)))
+    read += [
+        ("request.requester", words.in_sentence(request.requester)),
+        ("request.purpose", words.in_sentence(request.purpose, is_about_the_study=True)),
+        ("request.protocol", words.in_protocol(request.protocol or "")),
+        ("dataset.name", words.in_source_name(plan.dataset.name)),
+    ]
     for table in plan.tables:
-        yield table.table.name, table.table.name
+        read.append((table.table.name, words.in_source_name(table.table.name)))
         for step in table.written:
-            yield f"{table.table.name}.{step.column.name}", step.column.name
-
-
-def _name(subject: str, name: str, *, finest: re.Pattern[str] | None = None) -> Iterator[Finding]:
-    lowered = name.lower()
-    if _DATE_LIKE.search(lowered) or (finest is not None and finest.search(lowered)):
-        yield _safe("C", subject, "the name, which files and manifest show, tells a month, a quarter or a day")
-    if _ZIP_LIKE.search(lowered):
-        yield _safe("B", subject, "the name, which files and manifest show, holds what may be a ZIP code")
+            read.append((f"{table.table.name}.{step.column.name}", words.in_source_name(step.column.name)))
+    for subject, told in read:
+        if words.Told.PART_OF_YEAR in told:
+            yield _safe("C", subject, "what files and manifest show in clear tells a month, a quarter or a day")
+        if words.Told.PLACE in told:
+            yield _safe("B", subject, "what files and manifest show in clear holds what may be a ZIP code")

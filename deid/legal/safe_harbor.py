@@ -21,6 +21,11 @@ TYPED_TEXT = frozenset({"clinical_note", "free_text", "code_description"})
 # gives a provider's number for the name and a facility's street address for the name, so the names are read like the
 # number (R) and the place (B) that they stand for. HHS guidance does not ask for this; it is the strict reading.
 _LOOKED_UP = {"provider_name": "R", "facility_name": "B"}
+_UNTOLD = {
+    # LOINC 30525-0 is an age and 21112-8 a birth date. Which observations tell neither is a list nobody has made yet.
+    "lab_value": "an observation may be an age or a date (LOINC 30525-0, 21112-8)",
+    "part_of_year": "a status of one month, or a count of months, tells a part of a year",
+}
 
 
 def breach(kind: Kind, transform: Transform) -> tuple[str, str] | None:
@@ -76,6 +81,8 @@ def _leaves_years(kind: Kind, transform: Transform) -> bool:
 
 
 def _why(kind: Kind, transform: Transform, letter: str) -> str:
+    if kind.name in _UNTOLD:
+        return _UNTOLD[kind.name]
     if kind.name == "year":
         return "an early year tells of an age over 89: write generalize_date to year with floor_age, at most 90"
     special = {

@@ -8,8 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deid.errors import ReleaseError
-from deid.manifest import MANIFEST, MAX_BYTES, UNLISTED, Manifest
+from deid.manifest import MANIFEST, MAX_BYTES, RECALL, UNLISTED, Manifest
 from deid.sinks.read_back import ASK_AGAIN, check_digest, check_file
+
+
+def refuse_recalled(folder: Path) -> None:
+    """Raise ReleaseError where a notice of recall lies in the release.
+
+    The notice is not signed and its content is not read: that it lies there is enough to stop, and the worst that a
+    false one can do is to make the recipient ask.
+    """
+    if os.path.lexists(folder / RECALL):
+        raise ReleaseError(
+            f"this release was recalled: there is a {RECALL} in {folder.name}",
+            hint="the sending site put the notice there: do not use the data, and ask the site what to do with copies",
+        )
 
 
 def read_small(folder: Path, name: str) -> bytes:

@@ -1,8 +1,10 @@
 """Opens a release with a recipient's private key: nothing is believed before it is proven.
 
-In this order: the envelope opens and gives the keys; the manifest's MAC was written by a holder of them; only then is
-the manifest read; every file it lists is there, whole, encrypted and its own, and nothing else is. A file is decrypted
-only as the one that was written for this release, table and part. docs/formats/release.md is the specification.
+In this order: no notice of recall lies there; the envelope opens and gives the keys; the manifest's MAC was written by
+a holder of them; only then is the manifest read; every file it lists is there, whole, encrypted and its own, and
+nothing else is. A file is decrypted only as the one that was written for this release, table and part.
+All this proves that a release is whole, not who made it: anybody who has a recipient's public key can seal one to it.
+docs/formats/release.md is the specification.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from deid.errors import ReleaseError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Identity, load_identity, open_envelope
 from deid.manifest import ENVELOPE, FILE_NAME, KEYS, MAC, MANIFEST, FileEntry, Manifest, TableEntry, from_bytes
-from deid.opening.folder import faults_in, read_small
+from deid.opening.folder import faults_in, read_small, refuse_recalled
 from deid.sinks.read_back import ASK_AGAIN, BATCH_ROWS, batches_of, undecryptable
 from deid.sinks.release_keys import ReleaseKeys
 
@@ -105,7 +107,8 @@ def open_release(
     """Open the release in `folder` with private key files; `passphrase` is asked where one of them is locked.
 
     The data of a `columns` release also needs its key `provider`, which opens it without a private key too.
-    Raises KeyFaultError if no key fits, ReleaseError at the first thing that is not as the sender left it.
+    Raises KeyFaultError if no key fits, ReleaseError if the release was recalled, or at the first thing that is not as
+    its maker left it.
     """
     return open_with(folder, [load_identity(path, passphrase) for path in identities], provider=provider)
 
@@ -120,6 +123,7 @@ def open_with(folder: Path, identities: Sequence[Identity], *, provider: KeyProv
 
 def unlock(folder: Path, identities: Sequence[Identity], *, provider: KeyProvider | None = None) -> OpenedRelease:
     """Open the envelope and prove the manifest, without looking at the files yet; see `open_release`."""
+    refuse_recalled(folder)
     data = read_small(folder, MANIFEST)
     mac = read_small(folder, MAC)
     if identities or provider is None:
@@ -128,7 +132,7 @@ def unlock(folder: Path, identities: Sequence[Identity], *, provider: KeyProvide
         keys = ReleaseKeys.from_keys_file(read_small(folder, KEYS), provider)
     if not keys.proves(data, mac):
         raise ReleaseError(
-            f"{MANIFEST} was not written by the maker of this release, or was changed since", hint=ASK_AGAIN
+            f"{MANIFEST} was not written by a holder of this release's key, or was changed since", hint=ASK_AGAIN
         )
     manifest = from_bytes(data)
     if (manifest.release, manifest.profile) != (keys.release, keys.profile):

@@ -8,22 +8,23 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from deid.errors import ReleaseError
+from deid.opening.in_clear import converted
 from deid.opening.opened import OpenedRelease
-from deid.opening.staging import staged
+from deid.private import make_folder, new_file
 
 
 def convert(release: OpenedRelease, target: Path) -> None:
-    """Write each table to `target`/<table>.csv with a header line.
+    """Write each table to `target`/<table>.csv with a header line; folder 0700, files 0600.
 
     Raises ReleaseError where decryption fails or a column holds lists, StorageError if `target` exists or the disk is
     full; then nothing is left.
     """
-    with staged(target) as folder:
-        folder.mkdir()
+    with converted(target) as folder:
+        make_folder(folder)
         for table in release.tables:
             schema = release.schema(table)
             if nested := next((field.name for field in schema if pa.types.is_nested(field.type)), None):
                 raise ReleaseError(f"{table}.{nested} holds lists, which CSV cannot", hint="open to parquet or duckdb")
-            with pcsv.CSVWriter(folder / f"{table}.csv", schema) as writer:
+            with pcsv.CSVWriter(new_file(folder / f"{table}.csv"), schema) as writer:
                 for batch in release.batches(table):
                     writer.write_batch(batch)

@@ -10,19 +10,20 @@ from pathlib import Path
 import pyarrow as pa
 
 from deid.errors import DeidError, ReleaseError
+from deid.opening.in_clear import converted
 from deid.opening.opened import OpenedRelease
-from deid.opening.staging import staged
+from deid.private import FILE, make_folder
 
 MEMORY_LIMIT = "1GB"
 
 
 def convert(release: OpenedRelease, target: Path) -> None:
-    """Write every table into the new database file `target`.
+    """Write every table into the new database file `target`, mode 0600.
 
     Raises ReleaseError where decryption fails or DuckDB refuses a table, StorageError if `target` exists or the disk is
     full; then nothing is left.
     """
-    with staged(target) as file:
+    with converted(target) as file:
         _fill(release, file)
 
 
@@ -31,7 +32,7 @@ def _fill(release: OpenedRelease, file: Path) -> None:
 
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY_LIMIT,
-        "temp_directory": str(file.parent / "spill"),
+        "temp_directory": str(make_folder(file.parent / "spill")),
         "preserve_insertion_order": "false",
         "autoinstall_known_extensions": "false",  # no network
         "autoload_known_extensions": "false",
@@ -41,6 +42,9 @@ def _fill(release: OpenedRelease, file: Path) -> None:
         met: list[DeidError] = []
         try:
             with duckdb.connect(str(file), config=config) as connection:
+                # DuckDB refuses a file that it did not make itself. Nobody else may enter its folder, where its log and
+                # its spill stay, and it holds no row yet.
+                file.chmod(FILE)
                 # A stream, not a dataset: DuckDB would have the dataset read many row groups ahead into memory.
                 connection.register("incoming", pa.RecordBatchReader.from_batches(schema, _noted(release, table, met)))
                 connection.execute(f'CREATE TABLE "{table}" AS SELECT * FROM incoming')  # noqa: S608 - TABLE_NAME has no quote

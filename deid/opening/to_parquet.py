@@ -7,23 +7,25 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from deid.manifest import FILE_NAME
+from deid.opening.in_clear import converted
 from deid.opening.opened import OpenedRelease
-from deid.opening.staging import staged
+from deid.private import make_folder, new_file
 from deid.sinks.read_back import batches_of
 
 
 def convert(release: OpenedRelease, target: Path) -> None:
     """Write each table to `target`/<table>/part-NNNNN.parquet, one file for each file of the release, zstd.
 
-    Raises ReleaseError where decryption fails, StorageError if `target` exists or the disk is full.
+    Folders are 0700 and files 0600. Raises ReleaseError where decryption fails, StorageError if `target` exists or the
+    disk is full.
     """
-    with staged(target) as folder:
+    with converted(target) as folder:
         for table in release.tables:
             schema = release.schema(table)
-            (folder / table).mkdir(parents=True)
+            place = make_folder(folder / table)
             for file in release.manifest.tables[table].files:
                 match = FILE_NAME.fullmatch(file.name)
                 assert match is not None  # every name of a manifest was checked when it was read
-                with pq.ParquetWriter(folder / table / match["file"], schema, compression="zstd") as writer:
+                with pq.ParquetWriter(new_file(place / match["file"]), schema, compression="zstd") as writer:
                     for batch in batches_of(release.folder, file, release.keys, batch_rows=500_000):
                         writer.write_batch(batch)

@@ -12,7 +12,7 @@ from deid.errors import ReleaseError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Identity
 from deid.manifest import MANIFEST, FileEntry, Manifest, TableEntry, from_bytes, shown
-from deid.opening.folder import faults_in, read_small
+from deid.opening.folder import faults_in, read_small, refuse_recalled
 from deid.opening.opened import OpenedRelease, unlock
 from deid.sinks.read_back import ASK_AGAIN, batches_of
 
@@ -21,13 +21,14 @@ from deid.sinks.read_back import ASK_AGAIN, batches_of
 class Verification:
     """What was looked at and what was found.
 
-    `authenticated`: whether a private key proved who wrote the manifest; without one, digests only show that files
-    and manifest agree. `decrypted` counts (file, column) pairs that were decrypted to the last row.
+    `integrity_proven`: whether a key proved that manifest and files are as they were made; without one, digests only
+    show that files and manifest agree. Who made the release is proven by neither.
+    `decrypted` counts (file, column) pairs that were decrypted to the last row.
     """
 
     release: str
     profile: str
-    authenticated: bool
+    integrity_proven: bool
     tables: int
     files: int
     rows: int
@@ -47,8 +48,9 @@ def verify_release(
     """Compare the release in `folder` with its manifest and, with keys, decrypt every column of every file.
 
     Faults of files are collected; what stands in the way of looking at them is raised: KeyFaultError if no key
-    fits, ReleaseError if the manifest is missing, unproven or not a manifest.
+    fits, ReleaseError if the release was recalled, or its manifest is missing, unproven or not a manifest.
     """
+    refuse_recalled(folder)
     keyed = bool(identities) or provider is not None
     opened = unlock(folder, identities or (), provider=provider) if keyed else None
     manifest = opened.manifest if opened else from_bytes(read_small(folder, MANIFEST))
@@ -61,7 +63,7 @@ def verify_release(
     return Verification(
         release=manifest.release,
         profile=manifest.profile,
-        authenticated=opened is not None,
+        integrity_proven=opened is not None,
         tables=len(manifest.tables),
         files=len(manifest.files()),
         rows=_rows(manifest),

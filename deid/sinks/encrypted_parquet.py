@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from deid.errors import StorageError, VerificationError
 from deid.manifest import TABLE_NAME
+from deid.private import make_folder
 from deid.sinks.part_file import PartFile, WrittenFile, on_disk, sync_folder
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sinks.row_groups import (
@@ -84,7 +85,7 @@ class TableWriter:
         self._done: list[WrittenFile] = []
         self._closed = False
         self._folder = folder / "data" / table
-        on_disk(self._folder, lambda: self._folder.mkdir(parents=True, exist_ok=True))
+        on_disk(self._folder, lambda: make_folder(self._folder))
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from deid.errors import StorageError
 from deid.manifest import FileEntry
+from deid.private import private
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sinks.row_groups import Order, combine
 
@@ -137,7 +138,8 @@ class _HashingFile:
     """A new file that hashes what it writes; with `discard` set it swallows what an abandoned writer still sends."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("xb", buffering=_BUFFER)
+        # For its owner alone: a release is opened to readers when it is published, quarantined rows never are.
+        self._file = open(path, "xb", buffering=_BUFFER, opener=private)  # noqa: SIM115 - closed by `finish`
         self._hash = hashlib.sha256()
         self.size = 0
         self.discard = False

@@ -48,19 +48,36 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 
 def batch_bytes(batch: pa.RecordBatch, seen: set[tuple[int, int]]) -> int:
-    """Return the size of `batch` in bytes, counting a dictionary that `seen` already holds as nothing."""
+    """Return the size of `batch` in bytes, counting a dictionary that `seen` already holds as nothing.
+
+    Of a dictionary with more entries than the batch has rows, only as many can be written as there are rows.
+    """
     total = 0
     for position, column in enumerate(batch.columns):
         if isinstance(column, pa.DictionaryArray):
             total += column.indices.nbytes
-            buffers = column.dictionary.buffers()
-            mark = (position, buffers[-1].address if buffers and buffers[-1] is not None else 0)
-            if mark not in seen:
+            mark = (position, _address(column.dictionary))
+            entries = len(column.dictionary)
+            if entries > batch.num_rows:
+                total += column.dictionary.nbytes * batch.num_rows // entries
+            elif mark not in seen:
                 seen.add(mark)
                 total += column.dictionary.nbytes
         else:
             total += column.nbytes
     return total
+
+
+def _address(entries: pa.Array) -> int:
+    buffers = entries.buffers()
+    return buffers[-1].address if buffers and buffers[-1] is not None else 0
+
+
+def _share_one(chunks: Sequence[pa.DictionaryArray]) -> bool:
+    """Whether all chunks point into the same dictionary in memory."""
+    first = chunks[0].dictionary
+    mark = (_address(first), first.offset, len(first))
+    return all((_address(c.dictionary), c.dictionary.offset, len(c.dictionary)) == mark for c in chunks)
 
 
 def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -70,11 +87,18 @@ def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def is_worth_a_dictionary(chunks: Sequence[pa.Array]) -> bool:
-    """Whether every chunk is dictionary-encoded and the entries are few beside the rows."""
+    """Whether every chunk is dictionary-encoded and the entries in use are few beside the rows."""
     if not all(isinstance(chunk, pa.DictionaryArray) for chunk in chunks):
         return False
     rows = sum(len(chunk) for chunk in chunks)
-    return max(len(chunk.dictionary) for chunk in chunks) * 2 <= rows
+    if max(len(chunk.dictionary) for chunk in chunks) * 2 <= rows:
+        return True
+    if not _share_one(chunks):
+        return False
+    used = np.zeros(len(chunks[0].dictionary), dtype=np.bool_)
+    for chunk in chunks:
+        used[chunk.indices.drop_null().to_numpy()] = True
+    return int(used.sum()) * 2 <= rows
 
 
 def combine(chunks: Sequence[pa.Array], *, as_dictionary: bool, order: Order | None) -> pa.Array:
@@ -102,25 +126,27 @@ def _take_fixed(whole: pa.Array, order: Order) -> pa.Array:
 
 def _combine_dictionaries(chunks: Sequence[pa.Array], order: Order | None) -> pa.Array:
     encoded = [_with_int32(chunk) for chunk in chunks]
-    whole = pa.concat_arrays(encoded)
-    if not len(whole.dictionary):
-        return whole
-    codes = whole.indices.fill_null(0).to_numpy()
-    missing: npt.NDArray[np.bool_] | None = None
-    if whole.null_count:
-        missing = whole.indices.is_null().to_numpy(zero_copy_only=False)
-    used = np.zeros(len(whole.dictionary), dtype=np.bool_)
-    used[codes if missing is None else codes[~missing]] = True
+    if _share_one(encoded):
+        dictionary, joined = encoded[0].dictionary, False
+        indices = pa.concat_arrays([chunk.indices for chunk in encoded])
+    else:
+        whole = pa.concat_arrays(encoded)
+        dictionary, joined, indices = whole.dictionary, _were_joined(encoded), whole.indices
+    codes = indices.fill_null(0).to_numpy()
+    missing = indices.is_null().to_numpy(zero_copy_only=False) if indices.null_count else None
+    used = np.zeros(len(dictionary), dtype=np.bool_)
+    if len(dictionary):
+        used[codes if missing is None else codes[~missing]] = True
     kept = np.flatnonzero(used)
     if not len(kept):
-        return pa.DictionaryArray.from_arrays(pa.nulls(len(whole), pa.int32()), whole.dictionary.slice(0, 0))
+        return pa.DictionaryArray.from_arrays(pa.nulls(len(indices), pa.int32()), dictionary.slice(0, 0))
     if order is not None:
         kept = kept[random_order(len(kept))]
         codes = codes[order]
         missing = None if missing is None else missing[order]
-    entries = whole.dictionary.take(pa.array(kept))
+    entries = dictionary.take(pa.array(kept))
     place = np.zeros(len(used), dtype=np.int32)
-    if _were_joined(encoded):
+    if joined:
         place[kept] = np.arange(len(kept), dtype=np.int32)
     else:
         # Encoding the entries again joins doubled ones, as when two ZIP codes became one area.

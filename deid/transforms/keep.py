@@ -1,4 +1,4 @@
-"""Keep a column as it is."""
+"""Keep a column as it is, where its values are what their kind says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from deid.kinds import Value
 from deid.schema import Column
+from deid.shapes import SHAPES, wellformed
 from deid.transforms.base import Context, Output
 from deid.transforms.domains import Anything
 
@@ -26,16 +27,20 @@ ARROW_TYPES: dict[Value, pa.DataType] = {
 class Keep:
     """Write the parsed value unchanged.
 
-    Contract: any kind; output the type of the kind; nulls stay; no key; linkable wherever the value is known.
+    Contract:
+    - accepts: any kind;
+    - output: the type of the kind; nulls stay; a value that has not the shape of its kind becomes null;
+    - key: none; linkable wherever the value is known;
+    - source: docs/reference/shapes.md.
     """
 
     name: ClassVar[str] = "keep"
     primary: ClassVar[str | None] = None
 
     def output(self, column: Column) -> Output:
-        """Return the kind's own type with no restriction on its values."""
-        return Output(ARROW_TYPES[column.kind.value], Anything(), "as in the source")
+        """Return the kind's own type, and its shape as the domain where it has one."""
+        return Output(ARROW_TYPES[column.kind.value], SHAPES.get(column.kind.name, Anything()), "as in the source")
 
     def apply(self, column: Column, values: pa.Array, context: Context) -> pa.Array:
-        """Return `values`."""
-        return values
+        """Return `values` without what is malformed."""
+        return wellformed(column.kind, values)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from deid.errors import PlanError
+from deid.prf import PSEUDONYM_LENGTH
 from deid.schema import Column
 from deid.transforms.base import Context, Output
 from deid.transforms.domains import Base32
@@ -18,7 +19,7 @@ METHODS = ("random", "keyed")
 
 @dataclass(frozen=True, slots=True)
 class Pseudonymize:
-    """Write 24 characters of [a-z2-7], 120 bits, the same for the same identifier within a series and party.
+    """Write 16 characters of [a-z2-7], 80 bits, the same for the same identifier within a series and party.
 
     Contract:
     - accepts: kinds that stand for one person, event or provider (`Kind.is_identifier_code`);
@@ -48,7 +49,7 @@ class Pseudonymize:
                 f"pseudonymize cannot serve kind {column.kind.name}",
                 hint="pseudonyms stand for identifiers of patients, encounters, claims and providers; drop the column",
             )
-        return Output(pa.string(), Base32(24), f"{self.method} pseudonym")
+        return Output(pa.string(), Base32(PSEUDONYM_LENGTH), f"{self.method} pseudonym")
 
     def apply(self, column: Column, values: pa.Array, context: Context) -> pa.Array:
         """Return the pseudonym of each identifier."""

@@ -13,14 +13,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
-
 from attack.leaks import Basis, cells
 from attack.raw_sources import CLAIMS, DESYNPUF, RIF, SYNTHEA, Raw, collect_fhir, collect_text, header_of
+from sites import REPOSITORY, SHARED, TestSite
+
 from deid.export import Exported
 from deid.opening import CONVERTERS, OpenedRelease
 from deid.sources.description import load_dataset
 from deid.synthetic import Population
-from sites import REPOSITORY, SHARED, TestSite
 
 SAMPLES = REPOSITORY / "samples"
 INPUTS = SHARED / "inputs"
@@ -202,12 +202,11 @@ REAL_INPUTS = (
     ),
 )
 
-_FLAGS = "ALZHDMTA CHF CHRNKIDN CNCR COPD DEPRESSN DIABETES ISCHMCHT OSTEOPRS RA_OA STRKETIA".split()
-_SUMS = [f"{sum_}_{part}" for part in ("IP", "OP", "CAR") for sum_ in ("MEDREIMB", "BENRES", "PPPYMT")]
-_INPATIENT_SUMS = (
-    "CLM_PMT_AMT NCH_PRMRY_PYR_CLM_PD_AMT CLM_PASS_THRU_PER_DIEM_AMT NCH_BENE_IP_DDCTBL_AMT "
-    "NCH_BENE_PTA_COINSRNC_LBLTY_AM NCH_BENE_BLOOD_DDCTBL_LBLTY_AM"
-).split()
+_FLAGS = "{ALZHDMTA,CHF,CHRNKIDN,CNCR,COPD,DEPRESSN,DIABETES,ISCHMCHT,OSTEOPRS,RA_OA,STRKETIA}"
+_SUMS = (
+    "{CLM_PMT_AMT,NCH_PRMRY_PYR_CLM_PD_AMT,CLM_PASS_THRU_PER_DIEM_AMT,NCH_BENE_IP_DDCTBL_AMT,"
+    "NCH_BENE_PTA_COINSRNC_LBLTY_AM,NCH_BENE_BLOOD_DDCTBL_LBLTY_AM}"
+)
 
 
 def _desynpuf(site: TestSite) -> Path:
@@ -222,8 +221,8 @@ def _desynpuf(site: TestSite) -> Path:
         "BENE_COUNTY_CD": "county",
         "BENE_{HI,SMI,HMO}_CVRAGE_TOT_MONS": "count",
         "PLAN_CVRG_MOS_NUM": "count",
-        **{f"SP_{flag}": "indicator" for flag in _FLAGS},
-        **dict.fromkeys(_SUMS, "charge_amount"),
+        f"SP_{_FLAGS}": "indicator",
+        "{MEDREIMB,BENRES,PPPYMT}_{IP,OP,CAR}": "charge_amount",
     }
     inpatient: dict[str, str] = {
         "DESYNPUF_ID": "patient_id",
@@ -231,7 +230,7 @@ def _desynpuf(site: TestSite) -> Path:
         "SEGMENT": "sequence_number",
         "CLM_{FROM,THRU}_DT": "service_date",
         "PRVDR_NUM": "facility_id",
-        **dict.fromkeys(_INPATIENT_SUMS, "charge_amount"),
+        _SUMS: "charge_amount",
         "{AT,OP,OT}_PHYSN_NPI": "npi",
         "CLM_ADMSN_DT": "admit_date",
         "ADMTNG_ICD9_DGNS_CD": "icd9cm",
@@ -279,9 +278,7 @@ DESYNPUF_INPUT = Input("desynpuf", _desynpuf, _desynpuf_raw)
 
 def generated(folder: Path) -> Input:
     """Return the input of a generated population in the native layout, written to `folder`."""
-    return Input(
-        "generated", lambda _: folder / "dataset.yaml", lambda _: collect_text(CLAIMS, _named(folder, CLAIMS))
-    )
+    return Input("generated", lambda _: folder / "dataset.yaml", lambda _: collect_text(CLAIMS, _named(folder, CLAIMS)))
 
 
 def texts_of(table: pa.Table) -> dict[str, Counter[str]]:

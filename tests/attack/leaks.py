@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from attack.raw_sources import Raw
 
 Found = Counter[tuple[str, str]]
@@ -44,9 +43,10 @@ _STATES = (
     "pennsylvania rhodeisland southcarolina southdakota tennessee texas utah vermont virginia washington westvirginia "
     "wisconsin wyoming districtofcolumbia puertorico"
 )
+_RACES = "white black asian native other hawaiian unknown"
 CLOSED: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
-    (re.compile("race", re.I), frozenset("white black asian native other hawaiian unknown".split())),
-    (re.compile("state", re.I), frozenset(_STATES.split())),
+    (re.compile("race", re.IGNORECASE), frozenset(_RACES.split())),
+    (re.compile("state", re.IGNORECASE), frozenset(_STATES.split())),
 )
 
 
@@ -56,7 +56,6 @@ class Basis:
 
     name: str
     may: Mapping[str, Callable[[str, pa.DataType], bool]] = field(default_factory=dict)
-    days: bool = False
 
     def allows(self, kind: str, column: str, type_: pa.DataType) -> bool:
         """Whether a hit of a class in a column is what the policy says."""
@@ -80,7 +79,7 @@ LIMITED = Basis(
         **dict.fromkeys(DATES, _is_day),
         **dict.fromkeys(("city", "county", "birth_place", "name", "relative"), _is_place),
         "zip5": lambda column, _: ZIP.search(column) is not None or PLACE.search(column) is not None,
-        "provider": lambda column, _: True,  # the sixteen are the individual's, not the provider's
+        "provider": lambda *_: True,  # the sixteen are the individual's, not the provider's
         "any_day": _is_day,
     },
 )
@@ -101,7 +100,6 @@ class Known:
     days: dict[date, str] = field(default_factory=dict)
     stamps: set[str] = field(default_factory=set)
     columns: dict[tuple[str, str], tuple[str, set[str]]] = field(default_factory=dict)
-    places: set[str] = field(default_factory=set)
     lengths: tuple[int, ...] = ()
     spelled: dict[tuple[str, ...], str] = field(default_factory=dict)
     totals: Counter[str] = field(default_factory=Counter)
@@ -118,14 +116,25 @@ class Known:
 def known_of(raw: Raw) -> Known:
     """Return what to look for."""
     known = Known(columns=raw.columns)
+    _take_words(raw, known)
+    _take_places(raw, known)
+    _take_numbers(raw, known)
+    _take_dates(raw, known)
+    return known
+
+
+def _take_words(raw: Raw, known: Known) -> None:
     for kind in reversed(WORDS):
-        seen: set[str] = set()
+        found: set[str] = set()
         for value in raw.values[kind]:
-            words = {word: kind for word in tokens(value) if _is_word(word)}
-            known.totals[kind] += len(words.keys() - seen)
-            seen |= words.keys()
-            known.words |= words
-            known.spelled |= {(word,): kind for word in _WORD.findall(value) if _is_word(word)}
+            spelled = [word for word in _WORD.findall(value) if _is_word(word)]
+            known.spelled |= {(word,): kind for word in spelled}
+            found |= {word.lower() for word in spelled}
+        known.words |= dict.fromkeys(found, kind)
+        known.totals[kind] = len(found)
+
+
+def _take_places(raw: Raw, known: Known) -> None:
     for kind in PHRASES:
         for value in raw.values[kind]:
             words = tuple(tokens(value))
@@ -135,28 +144,27 @@ def known_of(raw: Raw) -> Known:
             if kind == "address" and len(words) > 2 and words[0].isdigit():
                 known.phrases[words[:2]] = "house_street"
     known.lengths = tuple(sorted({len(words) for words in known.phrases}))
-    known.places = {compact(v) for kind in ("city", "county") for v in raw.values[kind]}
+    known.zips = {z for value in raw.values["zip5"] if len(z := _digits(value.split("-")[0]).zfill(5)[:5]) == 5}
+    known.geocodes = {g for value in raw.values["geocode"] if (g := _geocode(value))}
+
+
+def _take_numbers(raw: Raw, known: Known) -> None:
     for kind in NUMBERS:
         for value in raw.values[kind]:
-            for part in re.split(r"[a-z]+", value.lower()):
-                if len(number := _digits(part)) >= 7:
-                    known.numbers[number] = kind
+            parts = re.split(r"[a-z]+", value.lower())
+            known.numbers |= {number: kind for part in parts if len(number := _digits(part)) >= 7}
     for kind in reversed(IDS):
         known.ids |= {c: kind for value in raw.values[kind] if len(c := compact(value)) >= 6}
     for kind in ("email", "url"):
         known.addresses |= {value.lower(): kind for value in raw.values[kind]}
-    known.zips = {z for value in raw.values["zip5"] if len(z := _digits(value.split("-")[0]).zfill(5)[:5]) == 5}
-    known.zips |= {number[:5] for value in raw.values["zip5"] if len(number := _digits(value)) == 9}
-    known.geocodes = {g for value in raw.values["geocode"] if (g := _geocode(value))}
+
+
+def _take_dates(raw: Raw, known: Known) -> None:
     for kind in reversed(DATES):
-        on: set[date] = set()
-        for value in raw.values[kind]:
-            days = dict.fromkeys(days_in(value, compact_too=True), kind)
-            known.totals[kind] += len(days.keys() - on)
-            on |= days.keys()
-            known.days |= days
-            known.stamps |= set(_stamps(value))
-    return known
+        found = {day for value in raw.values[kind] for day in days_in(value, compact_too=True)}
+        known.days |= dict.fromkeys(found, kind)
+        known.totals[kind] = len(found)
+        known.stamps |= {stamp for value in raw.values[kind] for stamp in _stamps(value)}
 
 
 _WORD = re.compile(r"[^\W_]+")
@@ -184,8 +192,8 @@ def _geocode(text: str) -> str | None:
     return f"{float(text):.4f}" if re.fullmatch(r"-?\d{1,3}\.\d{4,}", text) else None
 
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_MONTH = r"(?P<b>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = rf"(?P<b>{'|'.join(_MONTHS)})[a-z]*"
 _DAYS = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -254,7 +262,7 @@ def scan(tables: Mapping[str, pa.Table], known: Known, basis: Basis, *, notes: I
 
 def kinds_in(text: str, known: Known, column: str, type_: pa.DataType, *, is_note: bool = False) -> Iterator[str]:
     """Yield the classes of identifiers that stand in one cell; the type says with what it is compared."""
-    if re.fullmatch("[a-z2-7]{24}", text):  # a pseudonym: one token
+    if re.fullmatch("[a-z2-7]{16}", text):  # a pseudonym: one token
         if text in known.ids:
             yield known.ids[text]
         return

@@ -170,12 +170,6 @@ class Raw:
         if text:
             self.values[kind].add(text)
 
-    def merge(self, other: Raw) -> Raw:
-        """Take what another source holds besides."""
-        for kind, values in other.values.items():
-            self.values[kind] |= values
-        return self
-
 
 def rows_of(path: Path, delimiter: str = ",") -> Iterator[dict[str, str]]:
     """Yield the rows of a delimited file, by column."""
@@ -193,7 +187,7 @@ def _opened(path: Path) -> IO[str]:
     """Open text; a gzip file is told by its first bytes."""
     with path.open("rb") as probe:
         is_gzip = probe.read(2) == b"\x1f\x8b"
-    return (gzip.open if is_gzip else open)(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
+    return (gzip.open if is_gzip else open)(path, "rt", encoding="utf-8-sig", newline="")
 
 
 def collect_text(layout: Layout, files: dict[str, Path], delimiter: str = ",") -> Raw:
@@ -269,28 +263,30 @@ def _resource(raw: Raw, resource: dict[str, Any]) -> None:
 def _patient(raw: Raw, patient: dict[str, Any]) -> None:
     raw.add("birth_date", patient.get("birthDate"))
     raw.add("death_date", patient.get("deceasedDateTime"))
-    for name in patient.get("name", []):
+    names = [("name", name) for name in patient.get("name", [])]
+    names += [("relative", contact.get("name", {})) for contact in patient.get("contact", [])]
+    for kind, name in names:
         for part in [name.get("family"), name.get("text"), *name.get("given", [])]:
-            raw.add("name", part)
-    for contact in patient.get("contact", []):
-        name = contact.get("name", {})
-        for part in [name.get("family"), name.get("text"), *name.get("given", [])]:
-            raw.add("relative", part)
+            raw.add(kind, part)
     for telecom in patient.get("telecom", []):
         raw.add(_TELECOM.get(telecom.get("system"), "phone"), telecom.get("value"))
     for address in patient.get("address", []):
-        for line in address.get("line", []):
-            raw.add("address", line)
-        for member, named in (("city", "city"), ("district", "county"), ("postalCode", "zip5")):
-            raw.add(named, address.get(member))
-        for outer in address.get("extension", []):
-            for inner in outer.get("extension", []):
-                raw.add("geocode", inner.get("valueDecimal"))
+        _address(raw, address)
     for extension in patient.get("extension", []):
         if extension["url"].endswith("mothersMaidenName"):
             raw.add("relative", extension.get("valueString"))
         if extension["url"].endswith("birthPlace"):
             raw.add("birth_place", extension.get("valueAddress", {}).get("city"))
+
+
+def _address(raw: Raw, address: dict[str, Any]) -> None:
+    for line in address.get("line", []):
+        raw.add("address", line)
+    for member, named in (("city", "city"), ("district", "county"), ("postalCode", "zip5")):
+        raw.add(named, address.get(member))
+    for outer in address.get("extension", []):
+        for inner in outer.get("extension", []):
+            raw.add("geocode", inner.get("valueDecimal"))
 
 
 def _walk(raw: Raw, node: Any, name: str) -> None:

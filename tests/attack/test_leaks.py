@@ -15,8 +15,9 @@ import yaml
 from attack.inputs import SAMPLE_INPUTS, SAMPLES, Input, Run, converted, run, smallest_class, spans_of, texts_of
 from attack.leaks import EXPERT, LIMITED, SAFE_HARBOR, Basis, Known, known_of, note_words, scan, scan_bytes
 from attack.raw_sources import Raw, rows_of
-from deid.synthetic import generate, samples
 from sites import TestSite, make_site
+
+from deid.synthetic import generate, samples
 
 Release = Callable[[Input, Basis], Run]
 CLAIMS_SAMPLE, SYNTHEA_SAMPLE, RIF_SAMPLE, FHIR_SAMPLE = SAMPLE_INPUTS
@@ -166,11 +167,13 @@ def _examples(kind: str, raw: Raw, known: Known, rng: random.Random) -> list[str
     return rng.sample(sorted(values), min(12, len(values)))
 
 
-@pytest.mark.parametrize(
-    "spelled",
-    ["1952-10-22", "10/22/1952", "10/22/52", "22-OCT-1952", "22-Oct-1952", "October 22, 1952", "22 Oct 1952"]
-    + ["Oct. 22 1952", "19521022", "1952/10/22", "1952-10-22T00:00:00Z", "10-22-1952", "10.22.1952"],
-)
+DAY = """
+1952-10-22 | 10/22/1952 | 10/22/52 | 10-22-1952 | 10.22.1952 | 1952/10/22 | 19521022 | 1952-10-22T00:00:00Z
+22-OCT-1952 | 22-Oct-1952 | 22 Oct 1952 | October 22, 1952 | Oct. 22 1952 | 22nd October 1952
+"""
+
+
+@pytest.mark.parametrize("spelled", [text.strip() for line in DAY.split("\n") for text in line.split("|") if text])
 def test_a_full_date_is_found_however_it_is_written(spelled: str) -> None:
     """One day in every spelling that formats and clinicians use; its year alone is no full date."""
     known = Known(days={date(1952, 10, 22): "birth_date"})

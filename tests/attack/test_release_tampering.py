@@ -128,7 +128,7 @@ def test_verify_sees_an_attack_without_a_key(victim: Made, name: str) -> None:
     """What digests can tell is told without a key, all faults at once; a manifest alone proves nothing about itself."""
     ATTACKS[name][0](victim)
     if name in ("the manifest edited", "a blank in the manifest"):
-        assert not verify_release(victim.folder).authenticated
+        assert not verify_release(victim.folder).integrity_proven
     elif name == "the manifest missing":
         with pytest.raises(ReleaseError):
             verify_release(victim.folder)

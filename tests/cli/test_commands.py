@@ -134,8 +134,10 @@ def test_from_request_to_opened_release(world: World, deid: Callable[..., Ended]
     key = world.site.researcher
     assert deid("verify", folder).out.rstrip().endswith("sound")
     proven = json.loads(deid("verify", folder, "--key", key, "--json").out)
-    assert (proven["sound"], proven["authenticated"], proven["rows"]) == (True, True, 6)
-    assert "patients  2 rows" in deid("open", folder, "--key", key).out
+    assert (proven["sound"], proven["integrity_proven"], proven["files"]) == (True, True, 3)
+    listed = deid("open", folder, "--key", key).out
+    assert re.search(r"^patients  \S+ rows$", listed, re.MULTILINE)
+    assert "ZIP  string  generalize_zip: zip5" in listed
     for target in ("csv", "parquet", "duckdb"):
         opened = deid("open", folder, "--key", key, "--to", target, "--out", tmp_path / target)
         assert opened.code == 0, opened.err

@@ -75,7 +75,7 @@ def a_context(rows: int, seed: int, largest: int) -> Context:
     mac = BatchCmac(bytes(32))
 
     def pseudonym(kind: str, ids: pa.Array) -> pa.Array:
-        text = base32(mac.digest(ids)[:, :15])
+        text = base32(mac.digest(ids)[:, :10])
         return pa.array(
             [None if missing else t for t, missing in zip(text.to_pylist(), ids.is_null().to_pylist(), strict=True)],
             pa.string(),

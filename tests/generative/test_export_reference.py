@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from sites import REPOSITORY
+from sites import REPOSITORY, TODAY
 from tiny_sources import EXPERT, LIMITED, SAFE, World, write_csv
 
 from deid.errors import DisclosureError
@@ -29,6 +29,8 @@ from deid.errors import DisclosureError
 EXAMPLES = int(os.environ.get("DEID_EXAMPLES", "25"))
 EXPIRES = date(2027, 6, 15)
 FLOOR_YEAR = 2027 - 90
+LAST_COMPLETE_DAY = date(TODAY.year - 1, 12, 31)
+LAST_DAY = date(TODAY.year - 1, 12, 31)
 K, SUPPRESSION = 2, 0.5
 INPATIENT = ("INPATIENT", "IMP", "ACUTE", "NONAC", "INP")
 KINDS = {
@@ -64,7 +66,7 @@ class Case:
 
 
 DATES = st.dates(date(2023, 11, 1), date(2024, 5, 1)).map(str) | st.sampled_from(
-    ["1969-12-20", "1970-01-05", "1936-07-01"]
+    ["1969-12-20", "1970-01-05", "1936-07-01", "2025-12-31", "2026-01-01"]
 )
 BIRTHS = st.sampled_from(["1937-06-15", "1937-06-16", "1938-01-01", "1910-03-03", "2000-02-29"]) | st.dates(
     date(1930, 1, 1), date(2020, 1, 1)
@@ -185,21 +187,34 @@ class Reference:
             return any(cell.startswith(code) for code in wanted)
         return any(cell.startswith(c[:-1].upper()) if c.endswith("*") else cell == c.upper() for c in wanted)
 
-    def chosen(self) -> tuple[set[str], set[str] | None]:
-        """Return the patients of the cohort and, where rows are chosen, the encounters."""
-        if self.case.cohort is None:
-            return self.people, None
-        ((unit, inner),) = self.case.cohort.items()
+    def may_leave(self, row: Row) -> bool:
+        """Say whether a visit may leave: under Safe Harbor nothing of a year that is not over."""
+        return self.case.policy != SAFE or (row["START"] is not None and row["START"] <= LAST_COMPLETE_DAY)
+
+    def chosen(self) -> tuple[set[str], set[tuple[str, str]] | None]:
+        """Return the patients of the cohort and, where visits are chosen, those by patient and number."""
+        visits = [row for row in self.good["encounters"] if self.may_leave(row)]
+        people = set(self.people)
+        ((unit, inner),) = (self.case.cohort or {"nobody asked": {"all": []}}).items()
         ((combine, predicates),) = inner.items()
         join: Callable[[list[bool]], bool] = any if combine == "any" else all
+        if unit == "patients":
+            rows = self.good | {"encounters": visits}
+            met = [
+                {
+                    row["ID" if name == "patients" else "PATIENT"]
+                    for name in KINDS
+                    for row in rows[name]
+                    if self.meets(predicate, name, row)
+                }
+                for predicate in predicates
+            ]
+            people = {person for person in people if join([person in some for some in met])}
         if unit == "rows":
-            rows = [r for r in self.good["encounters"] if join([self.meets(p, "encounters", r) for p in predicates])]
-            return {r["PATIENT"] for r in rows}, {r["ENC"] for r in rows}
-        met = [
-            {row["ID" if name == "patients" else "PATIENT"] for name in KINDS for row in self.good[name] if self.meets(p, name, row)}
-            for p in predicates
-        ]  # fmt: skip
-        return {person for person in self.people if join([person in some for some in met])}, None
+            visits = [row for row in visits if join([self.meets(p, "encounters", row) for p in predicates])]
+        if unit != "rows" and self.case.policy != SAFE:
+            return people, None
+        return people & {row["PATIENT"] for row in visits}, {(row["PATIENT"], row["ENC"]) for row in visits}
 
     def readmitted(self, row: Row) -> str | None:
         """Say whether another inpatient stay of the patient began one to thirty days after the row's."""
@@ -221,7 +236,7 @@ class Reference:
         }
         if encounters is not None:
             for name in ("encounters", "diagnoses"):
-                rows[name] = [row for row in rows[name] if row["ENC"] in encounters]
+                rows[name] = [row for row in rows[name] if (row["PATIENT"], row["ENC"]) in encounters]
         rows["encounters"] = [
             row
             | {
@@ -247,6 +262,7 @@ class Reference:
     def safe(self, row: Row) -> Row:
         """Recode a row under the Safe Harbor policy."""
         out = self.limited(row)
+        out.pop("STOP", None)
         old = self.is_aged(row.get("ID") or row["PATIENT"])
         for column in {"BIRTH", "START", "STOP"} & set(out):
             if out[column] is not None:
@@ -261,7 +277,7 @@ class Reference:
     def expert(self, row: Row) -> Row:
         """Recode a row under the expert's policy."""
         out = self.limited(row)
-        for column in ("ZIP", "INCOME", "age_at_visit"):
+        for column in ("ZIP", "INCOME", "age_at_visit", "STOP"):
             out.pop(column, None)
         if out.get("BIRTH") is not None:
             old = self.is_aged(row["ID"])
@@ -310,7 +326,7 @@ def keyed(key: bytes, identifier: str) -> str:
     """Return a keyed pseudonym by the library's own CMAC."""
     mac = CMAC(AES(key))
     mac.update(identifier.encode())
-    return base64.b32encode(mac.finalize()[:15]).decode().lower()
+    return base64.b32encode(mac.finalize()[:10]).decode().lower()
 
 
 # The law
@@ -340,6 +356,8 @@ def test_an_export_releases_what_the_reference_does(world: World, case: Case) ->
     for name, rows in case.tables.items():
         write_csv(dataset.parent / f"{name}.csv", rows)
     tables = {name: list(kinds) for name, kinds in KINDS.items()}
+    if case.policy != LIMITED:  # the length of a stay beside both its ends would tell days
+        tables["encounters"].remove("STOP")
     fields: dict[str, Any] = {"derive": DERIVED, "expires": str(EXPIRES), "on_bad_row": "quarantine"}
     request = world.request(
         dataset, tables, policy=case.policy, **fields, **({"cohort": case.cohort} if case.cohort else {})

@@ -118,6 +118,8 @@ paths = st.builds(
 @example(found=[{"a": {"b": "x"}}, {"a": [{"b": ["x", "y"]}, {"b": 1}]}], wanted=["a.b|join", "a[1].b"], each=None)
 @example(found=[{"a": "x"}, {"a": [None, {"b": "y"}]}], wanted=["a", "a.b", "a[1].b"], each=None)
 @example(found=[{"a": [{"b": {"system": "y", "c": "z"}}]}], wanted=["a.b[system=x].c", "a.b[system=y].c"], each=None)
+@example(found=[{"a": {"a": [{"b": "z"}, {"b": "x"}], "c": "y"}}], wanted=["a[a.b=x].c"], each=None)
+@example(found=[{"a": ["Group/y", "Patient/x", "Patient/z"]}], wanted=["a|reference:Patient"], each=None)
 @example(found=[{"a": [{"b": 1}, None, "x", {}]}], wanted=["b", "%resource.a.b"], each="a")
 def test_paths_mean_what_a_naive_reading_means(
     tmp_path: Path, found: list[dict[str, Any]], wanted: list[str], each: str | None

@@ -122,10 +122,10 @@ def test_short_master_keys_are_refused() -> None:
     assert "kkk" not in str(caught.value)
 
 
-@given(st.lists(st.binary(min_size=15, max_size=15), max_size=20))
+@given(st.lists(st.binary(min_size=10, max_size=10), max_size=20))
 def test_base32_is_that_of_rfc_4648(cells: list[bytes]) -> None:
     """Every row is what the standard library writes, in small letters."""
-    matrix = np.frombuffer(b"".join(cells), np.uint8).reshape(-1, 15)
+    matrix = np.frombuffer(b"".join(cells), np.uint8).reshape(-1, 10)
     encoded = base32(matrix)
     encoded.validate(full=True)
     assert encoded.to_pylist() == [base64.b32encode(cell).decode().lower() for cell in cells]
@@ -134,8 +134,8 @@ def test_base32_is_that_of_rfc_4648(cells: list[bytes]) -> None:
 def test_base32_takes_columns_of_a_wider_matrix() -> None:
     """The first fifteen of sixteen digest bytes, which are not contiguous, are encoded alike."""
     digests = BatchCmac(KEY).digest(pa.array(["a", "b", "c"]))
-    assert base32(digests[:, :15]).to_pylist() == base32(digests[:, :15].copy()).to_pylist()
-    with pytest.raises(ValueError, match="15 bytes"):
+    assert base32(digests[:, :10]).to_pylist() == base32(digests[:, :10].copy()).to_pylist()
+    with pytest.raises(ValueError, match="10 bytes"):
         base32(digests)
 
 

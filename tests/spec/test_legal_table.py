@@ -54,7 +54,7 @@ UNLISTED = """
     state country sex race ethnicity marital_status language payer income deceased
     icd10cm icd10pcs icd10 icd9cm icd_any icd_version cpt hcpcs modifier ndc rxnorm cvx loinc snomed drg revenue_code
     place_of_service discharge_status admission_type encounter_class present_on_admission betos
-    provider_specialty facility_state charge_amount count lab_value unit length_of_stay readmission
+    provider_specialty facility_state charge_amount count unit length_of_stay readmission
     sequence_number indicator
 """
 
@@ -69,6 +69,7 @@ SAFE_HARBOR = f"""
     record_date year                                        | drop year90 year80 band90       | c1 | C
     death_date                                              | drop year90 year80 band90 year band | c1 | C
     age                                                     | drop age90 age90by5 age80       | c1 | C
+    part_of_year lab_value                                  | drop                            | c1 | C
     phone facility_phone                                    | drop                            | c1 | D
     fax                                                     | drop                            | c1 | E
     email                                                   | drop                            | c1 | F
@@ -112,7 +113,7 @@ LIMITED_DATA_SET = f"""
     city county zip_code                         | every             | -    | -
     birth_date death_date service_date           | every             | -    | -
     admit_date discharge_date record_date        | every             | -    | -
-    year age                                     | every             | -    | -
+    year age part_of_year lab_value              | every             | -    | -
     local_code                                   | every             | -    | -
     npi provider_id provider_name facility_id    | every             | -    | -
     facility_name facility_place facility_phone  | every             | -    | -

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import gc
 import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -19,9 +26,10 @@ from made_releases import CANARY, Made, columns, in_order, make, portable, publi
 from deid.errors import KeyFaultError, ReleaseError, StorageError
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.local import LocalProvider, generate_provider
-from deid.keys.recipients import generate_identity
-from deid.manifest import MANIFEST, from_bytes, shown, to_bytes
-from deid.opening import CONVERTERS, OpenedRelease, open_release, open_with, verify_release
+from deid.keys.recipients import Recipient, generate_identity, seal_envelope
+from deid.manifest import ENVELOPE, MANIFEST, RECALL, from_bytes, shown, to_bytes
+from deid.opening import CONVERTERS, OpenedRelease, Verification, open_release, open_with, verify_release
+from deid.opening.in_clear import converted
 from deid.sinks.release_keys import ReleaseKeys
 
 
@@ -125,7 +133,7 @@ def test_verify_with_a_key_decrypts_everything(made: Made) -> None:
     """Every column of every file is read to the end, and counted."""
     report = verify_release(made.folder, [made.identity])
     assert report.is_sound
-    assert (report.authenticated, report.tables, report.files, report.rows) == (True, 2, 3, 130)
+    assert (report.integrity_proven, report.tables, report.files, report.rows) == (True, 2, 3, 130)
     assert report.decrypted == 2 * 5 + 2
 
 
@@ -133,7 +141,7 @@ def test_verify_without_a_key_compares_digests(made: Made) -> None:
     """Without a key the report says that nobody's authorship was proven."""
     report = verify_release(made.folder)
     assert report.is_sound
-    assert (report.authenticated, report.decrypted) == (False, 0)
+    assert (report.integrity_proven, report.decrypted) == (False, 0)
 
 
 def test_verify_finds_a_manifest_that_describes_other_columns(tmp_path: Path) -> None:
@@ -226,6 +234,109 @@ def test_a_failed_conversion_leaves_nothing(tmp_path: Path, form: str) -> None:
         CONVERTERS[form](opened, tmp_path / "target")
     assert CANARY not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Set the umask of the process for a while."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def open_to_others(folder: Path) -> list[str]:
+    """Return what below `folder` others than its owner may reach: nothing below a folder that they may not enter."""
+    found = []
+    for path in folder.iterdir():
+        if path.stat().st_mode & 0o077:
+            found.append(path.name)
+            found += [f"{path.name}/{name}" for name in (open_to_others(path) if path.is_dir() else [])]
+    return found
+
+
+class Watched(OpenedRelease):
+    """A release that looks, whenever a converter asks for a table, whether what it wrote so far is private."""
+
+    def schema(self, table: str) -> pa.Schema:
+        """Return the schema as the release does."""
+        out = next((self.folder.parent / "out").glob(".target.partial-*"))
+        assert open_to_others(out.parent) == []
+        if table != self.tables[0]:  # the first table is written by now
+            assert [path for path in out.rglob("*") if path.is_file()]
+        return super().schema(table)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o000])
+@pytest.mark.parametrize("form", sorted(CONVERTERS))
+def test_what_is_opened_is_for_its_owner_alone(tmp_path: Path, form: str, mask: int) -> None:
+    """Clear data is never readable by others, neither while it is written nor after, whatever the umask."""
+    made = portable(tmp_path / "r")
+    (tmp_path / "out").mkdir()
+    with umask(mask):
+        CONVERTERS[form](Watched(made.folder, made.manifest, made.keys), tmp_path / "out" / "target")
+    paths = [tmp_path / "out" / "target", *(tmp_path / "out" / "target").rglob("*")]
+    assert len(paths) == {"csv": 3, "duckdb": 1, "parquet": 6}[form]
+    for path in paths:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path.name
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["target"]
+
+
+def test_a_killed_conversion_is_swept_by_the_next_to_the_same_place(tmp_path: Path, opened: OpenedRelease) -> None:
+    """What kill -9 left in clear under a hidden name goes; what merely looks like it, or is being written, stays."""
+    code = """
+import os, signal, sys
+from pathlib import Path
+from deid.opening.in_clear import converted
+with converted(Path(sys.argv[1])) as file:
+    file.write_text("clear")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "tables")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.read_text() for path in tmp_path.glob(".tables.partial-*/*")] == ["clear"]
+    mine = {".tables.partial-notes", ".tables.lock-notes", ".others.partial-0123456789abcdef"}
+    for name in mine:
+        (tmp_path / name).mkdir()
+
+    def overtaken() -> None:
+        with converted(tmp_path / "tables") as living:
+            living.write_text("being written")
+            CONVERTERS["csv"](opened, tmp_path / "tables")
+            assert living.exists()
+
+    with pytest.raises(StorageError, match="already exists"):
+        overtaken()
+    assert {path.name for path in tmp_path.iterdir()} == {"tables", *mine}
+    assert (tmp_path / "tables" / "encounters.csv").exists()
+
+
+@pytest.mark.parametrize("notice", [lambda path: path.write_text("{}"), lambda path: path.symlink_to("nowhere")])
+def test_a_recalled_release_is_not_opened(tmp_path: Path, notice: Callable[[Path], object]) -> None:
+    """A notice of recall stops `open` and `verify`, with a key and without, whatever stands in it."""
+    made = portable(tmp_path / "r")
+    notice(made.folder / RECALL)
+    for look in (
+        lambda: open_with(made.folder, [made.identity]),
+        lambda: verify_release(made.folder, [made.identity]),
+        lambda: verify_release(made.folder),
+    ):
+        with pytest.raises(ReleaseError, match="recalled") as caught:
+            look()
+        assert "do not use the data" in caught.value.hint
+    (made.folder / RECALL).unlink()
+    assert verify_release(made.folder, [made.identity]).is_sound
+
+
+def test_a_key_does_not_prove_who_made_a_release(tmp_path: Path, made: Made) -> None:
+    """Another site can seal a release to the same public key: it verifies, so `Verification` claims integrity only."""
+    other = portable(tmp_path / "other")
+    public = Recipient("researcher", made.identity.public)
+    (other.folder / ENVELOPE).write_bytes(seal_envelope(other.keys.payload(), [public]))
+    report = verify_release(other.folder, [made.identity])
+    assert (report.is_sound, report.integrity_proven) == (True, True)
+    assert not [field for field in Verification.__slots__ if "authentic" in field or "sender" in field]
 
 
 def test_the_manifest_survives_the_trip(made: Made) -> None:
@@ -344,4 +455,4 @@ def test_verify_with_a_provider_decrypts_everything(tmp_path: Path, provider: Lo
     made = columns(tmp_path / "r", provider)
     report = verify_release(made.folder, provider=provider)
     assert report.is_sound
-    assert (report.authenticated, report.decrypted) == (True, 12)
+    assert (report.integrity_proven, report.decrypted) == (True, 12)

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from deid.errors import KeyFaultError, TrustError
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.officers import SigningKey, generate_signing_key, load_public_key, load_signing_key
+from deid.keys.recipients import Recipient, recipients_digest
 from deid.signing import (
-    MAX_BYTES,
+    CLOCK_SKEW,
     NO_KNOWLEDGE,
-    PAYLOAD_TYPE,
     countersign,
     sign_document,
     sign_knowledge,
@@ -30,6 +30,7 @@ from deid.signing import (
     verify_document,
     verify_knowledge,
 )
+from deid.statements import MAX_BYTES, PAYLOAD_TYPE
 from deid.trust import TrustRoot, add_person, load_trust
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -52,7 +53,8 @@ class Site:
 
     def verify(self, **change: Any) -> Any:
         """Verify the document as a policy at noon, with arguments changed."""
-        fields = {"data_digest": self.digest, "trust": self.trust, "statement_type": "policy", "at": NOON} | change
+        fields = {"data_digest": self.digest, "trust": self.trust, "statement_type": "policy", "at": NOON}
+        fields |= {"name": "safe-harbor", "version": "1"} | change
         return verify_document(self.document, **fields)
 
     def root(self, more: str) -> TrustRoot:
@@ -145,6 +147,26 @@ def test_an_altered_document_is_refused(site: Site) -> None:
     site.sign()
     with pytest.raises(TrustError, match="altered after it was signed"):
         site.verify(data_digest=OTHER)
+
+
+@pytest.mark.parametrize("change", [{"name": "limited-data-set"}, {"version": "2"}, {"name": "", "version": ""}])
+def test_a_statement_about_another_name_or_version_is_refused(site: Site, change: dict[str, str]) -> None:
+    """An officer who signed these bytes as something else has not approved what was parsed from them."""
+    site.sign(**change)
+    with pytest.raises(TrustError, match="the document is 'safe-harbor' version '1'"):
+        site.verify()
+    assert site.verify(**change).signers == ("ann",)
+
+
+def test_a_statement_from_the_future_is_refused(site: Site) -> None:
+    """Five minutes are the clocks' own; a second more is a date that somebody chose."""
+    site.sign(signed_at=NOON + timedelta(minutes=5))
+    assert site.verify().signed_at == NOON + CLOCK_SKEW
+    site.sign(signed_at=NOON + timedelta(minutes=5, seconds=1))
+    with pytest.raises(TrustError, match="in the future"):
+        site.verify()
+    site.sign(signed_at=datetime(2026, 11, 22, 14, tzinfo=timezone(timedelta(hours=2))))
+    assert site.verify().signed_at == NOON
 
 
 def test_expiry_is_the_last_day_in_utc(site: Site) -> None:
@@ -373,37 +395,68 @@ def test_only_real_digests_and_types_are_signed(site: Site) -> None:
     assert not statement_path(site.document).exists()
 
 
-DIGESTS = {
+RESEARCHER = Recipient("researcher", "age1" + "q" * 58)
+COLLEAGUE = Recipient("colleague", "age1" + "z" * 58)
+BOUND: dict[str, Any] = {
+    "name": "study",
     "request_sha256": hashlib.sha256(b"request").hexdigest(),
     "policy_sha256": hashlib.sha256(b"policy").hexdigest(),
     "dataset_sha256": hashlib.sha256(b"dataset").hexdigest(),
+    "recipients": [RESEARCHER, COLLEAGUE],
+}
+OTHERS: dict[str, list[Any]] = {
+    "name": ["other"],
+    "request_sha256": [OTHER],
+    "policy_sha256": [OTHER],
+    "dataset_sha256": [OTHER],
+    "recipients": [
+        [RESEARCHER],
+        [],
+        [RESEARCHER, Recipient("colleague", "age1" + "x" * 58)],
+        [RESEARCHER, COLLEAGUE, COLLEAGUE],
+    ],
 }
 
 
-def test_no_actual_knowledge_binds_request_policy_and_description(site: Site) -> None:
-    """The statement holds for the three digests that were signed and for no others."""
-    path = sign_knowledge(site.document, site.keys["ann"], name="study", signed_at=NOON, **DIGESTS)
+def test_no_actual_knowledge_binds_what_is_released_and_to_whom(site: Site) -> None:
+    """The statement holds for the request, policy, description and keys that were signed, and for no others."""
+    path = sign_knowledge(site.document, site.keys["ann"], signed_at=NOON, **BOUND)
     assert path.name == "policy.yaml.knowledge.dsse.json"
-    statement = verify_knowledge(site.document, site.trust, at=NOON, **DIGESTS)
+    statement = verify_knowledge(site.document, site.trust, at=NOON, **BOUND)
     assert statement.terms["statement"] == NO_KNOWLEDGE
-    for changed in DIGESTS:
-        with pytest.raises(TrustError):
-            verify_knowledge(site.document, site.trust, at=NOON, **(DIGESTS | {changed: OTHER}))
+    assert set(OTHERS) == set(BOUND)
+    for field, others in OTHERS.items():
+        for other in others:
+            with pytest.raises(TrustError):
+                verify_knowledge(site.document, site.trust, at=NOON, **(BOUND | {field: other}))
+
+
+def test_recipients_are_bound_by_their_keys(site: Site) -> None:
+    """Order and names of the key files do not matter; the digest is what docs/formats/trust.md says."""
+    sign_knowledge(site.document, site.keys["ann"], signed_at=NOON, **BOUND)
+    renamed = [COLLEAGUE, Recipient("moved", RESEARCHER.key)]
+    verify_knowledge(site.document, site.trust, at=NOON, **(BOUND | {"recipients": renamed}))
+    text = f"{RESEARCHER.key}\n{COLLEAGUE.key}\n"
+    assert recipients_digest(renamed) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_no_actual_knowledge_is_an_officer_s_to_state(site: Site) -> None:
-    """It is refused when absent, expired, from a manager, or when the sentence was left out."""
+    """It is refused when absent, early, expired, from a manager, or when the sentence was left out."""
     with pytest.raises(TrustError, match="not signed"):
-        verify_knowledge(site.document, site.trust, at=NOON, **DIGESTS)
-    sign_knowledge(site.document, site.keys["manager"], name="study", signed_at=NOON, **DIGESTS)
+        verify_knowledge(site.document, site.trust, at=NOON, **BOUND)
+    sign_knowledge(site.document, site.keys["manager"], signed_at=NOON, **BOUND)
     with pytest.raises(TrustError, match="may not sign"):
-        verify_knowledge(site.document, site.trust, at=NOON, **DIGESTS)
-    path = sign_knowledge(site.document, site.keys["ann"], name="s", signed_at=NOON, expires=NOON.date(), **DIGESTS)
+        verify_knowledge(site.document, site.trust, at=NOON, **BOUND)
+    path = sign_knowledge(site.document, site.keys["ann"], signed_at=NOON, expires=NOON.date(), **BOUND)
+    with pytest.raises(TrustError, match="in the future"):
+        verify_knowledge(site.document, site.trust, at=NOON - timedelta(hours=1), **BOUND)
     with pytest.raises(TrustError, match="expired"):
-        verify_knowledge(site.document, site.trust, at=NOON + timedelta(days=1), **DIGESTS)
-    repack(path, lambda payload: payload["terms"].pop("statement"), site.keys["ann"])
-    with pytest.raises(TrustError):
-        verify_knowledge(site.document, site.trust, at=NOON, **DIGESTS)
+        verify_knowledge(site.document, site.trust, at=NOON + timedelta(days=1), **BOUND)
+    for term in ("statement", "recipients_sha256"):
+        repack(path, lambda payload, term=term: payload["terms"].pop(term), site.keys["ann"])
+        with pytest.raises(TrustError, match="another policy"):
+            verify_knowledge(site.document, site.trust, at=NOON, **BOUND)
+        sign_knowledge(site.document, site.keys["ann"], signed_at=NOON, **BOUND)
 
 
 def test_signing_keys_are_private_and_silent(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""What a policy that promises k asks of the plan, so that the promise holds for everything that is released.
+
+k is counted once, over the vectors that the population table delivers (`disclosure.k_anonymity`). Hence:
+
+- the population table is delivered, with something that is counted;
+- whatever else it delivers is counted as well: a column of any role tells patients of one class apart;
+- no other table repeats what belongs to the patient, where a row would tell what the class hides;
+- one release is made, because nothing yet counts over the union of several.
+
+The promise is the policy's own, so a broken one breaks every basis that the policy may claim.
+Codes and dates of visits stay outside the vector: k on demographics does not make them safe; the expert weighs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deid.kinds import Group, Kind
+from deid.legal.expert import PARAGRAPH
+from deid.legal.judgment import Finding
+from deid.plan import Plan, Step, TablePlan
+from deid.policy import Basis
+from deid.request import Schedule
+
+_EVERY_BASIS = frozenset(Basis)
+_OF_THE_PATIENT = frozenset({Group.PERSON, Group.PLACE})
+# Code 20 of discharge_status tells a death; a status by month tells who joined or died when.
+_OF_THE_PATIENT_TOO = frozenset({"birth_date", "death_date", "age", "part_of_year", "discharge_status"})
+
+
+def is_of_the_patient(kind: Kind) -> bool:
+    """Whether a value of `kind` belongs to the patient rather than to one visit, whatever table it stands in."""
+    return kind.group in _OF_THE_PATIENT or kind.name in _OF_THE_PATIENT_TOO
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    """Yield a finding for everything by which k, if the policy promises one, would not hold for the whole release."""
+    if plan.policy.limits.k is None:
+        return
+    yield from _population(plan)
+    for table in plan.tables:
+        if table.table.name != plan.dataset.population:
+            yield from _repeated(table, plan)
+    if plan.request.schedule is not Schedule.ONCE:
+        yield _broken(
+            "request.schedule",
+            f"k = {plan.policy.limits.k} is counted in each release alone, so two of them may tell apart whom each "
+            "hides; write `schedule: once`",
+        )
+
+
+def _population(plan: Plan) -> Iterator[Finding]:
+    limits, name = plan.policy.limits, plan.dataset.population
+    population = plan.table(name)
+    written = population.written if population is not None else ()
+    if not any(step.column.kind.name in limits.quasi_identifiers for step in written):
+        counted = ", ".join(limits.quasi_identifiers) or "(limits.quasi_identifiers lists none)"
+        yield _broken(
+            f"request.tables.{name}",
+            f"k = {limits.k} is counted on the released population, and nothing that is counted is released; "
+            f"ask for {name} with at least one column of kind {counted}",
+        )
+    for step in written:
+        kind = step.column.kind.name
+        if kind not in limits.quasi_identifiers and not _is_own_number(step):
+            yield _broken(
+                f"{name}.{step.column.name}",
+                f"k = {limits.k} does not count {kind}, so patients may be told apart by it: count it among "
+                "limits.quasi_identifiers, or leave it out",
+            )
+
+
+def _is_own_number(step: Step) -> bool:
+    """Whether the column is a pseudonym that means nothing beside others.
+
+    One of a provider or facility is shared by patients, and sorts them like the value that it stands for.
+    """
+    return step.transform.name == "pseudonymize" and step.column.kind.group is not Group.PROVIDER
+
+
+def _repeated(table: TablePlan, plan: Plan) -> Iterator[Finding]:
+    for step in table.written:
+        kind = step.column.kind
+        if is_of_the_patient(kind) and step.transform.name != "pseudonymize":
+            yield _broken(
+                f"{table.table.name}.{step.column.name}",
+                f"k = {plan.policy.limits.k} is counted on {plan.dataset.population}, and {kind.name} belongs to the "
+                f"patient too: ask for it in {plan.dataset.population}, if the policy counts it there, or leave it out",
+            )
+
+
+def _broken(subject: str, text: str) -> Finding:
+    return Finding(PARAGRAPH, subject, text, _EVERY_BASIS)
