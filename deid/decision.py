@@ -18,7 +18,7 @@ from deid.cohort import Combine, Predicate
 from deid.crosswalk import FrozenCrosswalk
 from deid.patients import AGED, NO_DAY, PSEUDONYM_KNOWN, Patients, Positions, Tagger
 from deid.prf import PSEUDONYM_BYTES, PSEUDONYM_LENGTH, BatchCmac, base32
-from deid.schema import Table
+from deid.schema import Column, Table
 from deid.sealed import SealedMap
 from deid.selection import carriers, matches
 
@@ -56,6 +56,33 @@ class RowSelection:
         if self.period is not None and carriers(table, self.period):
             kept = kept & matched(self.period, table, values, birth_days)
         return np.asarray(kept, bool)
+
+    def stands_alone(self, table: Table) -> bool:
+        """Whether another table's rows are visits of their own, chosen by their own days.
+
+        So it is where claims stand in for encounters: each table of claims numbers its own.
+        """
+        dated = self.period is not None and bool(carriers(table, self.period))
+        return dated and not self.predicates and self.key_kind != "encounter_id" and table.name != self.carrier
+
+    def belongs(
+        self, table: Table, values: Mapping[str, pa.Array], key: Column, patient: Positions, own: Flags
+    ) -> Flags:
+        """Return which rows of another table belong to a kept encounter; `own` tells which match by their own days.
+
+        What has no day of its own goes with its encounter. What names no encounter goes by its own day, unless a cohort
+        chose encounters: then it belongs to none of them.
+        """
+        ids = values[key.name]
+        named = ids.is_valid().to_numpy(zero_copy_only=False)
+        if self.encounters is None:
+            return own
+        found, _ = self.encounters.find(self.encounter_tags(ids, patient))
+        dates = carriers(table, self.period) if self.period is not None else ()
+        nulls = [values[column.name].is_null().to_numpy(zero_copy_only=False) for column in dates]
+        undated = np.logical_and.reduce(nulls) if nulls else np.zeros(len(own), bool)
+        may_be_alone = bool(nulls) and not self.predicates
+        return np.asarray(np.where(named, found & (own | undated), own & may_be_alone), bool)
 
     def encounter_tags(self, ids: pa.Array, patient: Positions) -> npt.NDArray[np.uint64]:
         """Return a tag for each (patient, encounter key): a source may number the encounters of each patient anew."""

@@ -127,17 +127,18 @@ class CohortRows:
     patients: Patients
 
     def columns(self, table: Table) -> Sequence[str]:
-        """Every column that carries a predicate, and the encounter key, in the carrier table."""
-        if table.name != self.selection.carrier:
+        """Every column that carries a predicate, and in the carrier table the encounter key."""
+        is_carrier = table.name == self.selection.carrier
+        if not is_carrier and not self.selection.stands_alone(table):
             return []
         carried = [c.name for predicate in self.selection.evaluated(table) for c in carriers(table, predicate)]
-        return carried + [column.name for column in encounter_key(table)]
+        return carried + ([column.name for column in encounter_key(table)] if is_carrier else [])
 
     def see(self, rows: TypedRows) -> None:
         """Keep the matching encounters' keys."""
         kept = self.selection.keeps(rows.table, rows.values, _birth_days(self.patients, rows)) & (rows.patient >= 0)
         self.patients.met[rows.patient[kept]] |= ROW_MET
-        if self.selection.encounters is not None:
+        if self.selection.encounters is not None and rows.table.name == self.selection.carrier:
             ids = rows.values[encounter_key(rows.table)[0].name]
             chosen = np.flatnonzero(kept & _known(ids))
             tags = self.selection.encounter_tags(ids.take(pa.array(chosen)), rows.patient[chosen])

@@ -128,17 +128,13 @@ def _kept(table: TablePlan, decision: Decision, rows: TypedRows) -> np.ndarray[t
     selection = decision.rows
     if selection is None or table.table.name == decision.population:
         return kept
-    if selection.evaluated(table.table):
-        births = decision.patients.birth_day
-        birth = births[position] if len(births) else np.full(len(rows), NO_DAY, np.int32)
-        kept &= selection.keeps(table.table, rows.values, birth)
-    if table.table.name == selection.carrier:
-        return kept
+    births = decision.patients.birth_day
+    birth = births[position] if len(births) else np.full(len(rows), NO_DAY, np.int32)
+    own = selection.keeps(table.table, rows.values, birth)
     key = encounter_key(table.table, selection.key_kind)
-    if selection.encounters is None or not key:
-        return kept
-    found, _ = selection.encounters.find(selection.encounter_tags(rows.values[key[0].name], position))
-    return kept & found
+    if table.table.name == selection.carrier or selection.stands_alone(table.table) or not key:
+        return kept & own
+    return kept & selection.belongs(table.table, rows.values, key[0], position, own)
 
 
 def _checked(step: Step, cells: pa.Array, rows: int) -> pa.Array:

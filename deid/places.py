@@ -24,10 +24,12 @@ WITHHELD = "000"
 _TABLE = "zip3_population_2020.csv"
 _NO_ZIP = -1
 _PLACEHOLDER = 99_999  # no such ZIP; systems write it for "unknown", and its prefix 999 is an allowed one
-# Five digits with leading zeros lost, ZIP+4 with or without hyphen, and the ".0" that spreadsheets add.
-_HYPHENATED = r"^(?P<zip>[0-9]{3,5})[- ](?:[0-9]{4})?$"
-_BARE = r"^(?P<zip>[0-9]{3,5})(?:\.0)?$"
-_NINE = r"^(?P<zip>[0-9]{7,9})(?:\.0)?$"
+# Five digits with one leading zero lost, ZIP+4 with or without hyphen, and the ".0" that spreadsheets add.
+# Three digits are none: a source that holds prefixes writes 902 for Los Angeles, one that lost two zeros writes 902 for
+# 00902, San Juan. Which it is no value tells, and a wrong place is worse than none. Seven digits are 3 and 4 likewise.
+_HYPHENATED = r"^(?P<zip>[0-9]{4,5})[- ](?:[0-9]{4})?$"
+_BARE = r"^(?P<zip>[0-9]{4,5})(?:\.0)?$"
+_NINE = r"^(?P<zip>[0-9]{8,9})(?:\.0)?$"
 
 
 @functools.cache

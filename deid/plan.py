@@ -137,6 +137,14 @@ def _needs(request: Request, tables: tuple[TablePlan, ...], period: Period | Non
     """Return what steps need of the request and of each other."""
     shifts = {step.transform for table in tables for step in table.steps if isinstance(step.transform, ShiftDate)}
     problems = _shifted(request, shifts, period)
+    if shifts:
+        problems += [
+            f"{table.table.name}.{step.column.name}: beside shifted dates, one that tells its true unit of time bounds "
+            "the offset; shift it too, or leave it out"
+            for table in tables
+            for step in table.written
+            if _tells_a_true_date(step)
+        ]
     for table in tables:
         has_pseudonym = any(s.column.name == table.table.patient and s.output is not None for s in table.steps)
         if any(isinstance(s.transform, RedactNote) for s in table.steps) and not has_pseudonym:
@@ -172,6 +180,13 @@ def _shifted(request: Request, shifts: set[ShiftDate], period: Period | None) ->
             "generalize dates instead"
         )
     return problems
+
+
+def _tells_a_true_date(step: Step) -> bool:
+    """Whether a column tells when something truly was; a birth lies too far from visits to bound their offset."""
+    kind = step.column.kind
+    is_date = (kind.value is Value.DATE and kind.name != "birth_date") or kind.name in ("year", "part_of_year")
+    return is_date and not isinstance(step.transform, ShiftDate)
 
 
 def _dates_of_cohort(request: Request) -> list[str]:

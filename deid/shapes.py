@@ -11,16 +11,15 @@ docs/reference/shapes.md is made from this registry.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from deid import shape_words as words
-from deid.buffers import over_dictionary, validity
+from deid.buffers import over_dictionary
 from deid.kinds import KINDS, Kind
 from deid.schema import Column
 
@@ -48,9 +47,9 @@ class TextShape:
     `described` says so to people; `phrase` is empty where the kind has codes only.
     """
 
-    pattern: str
+    pattern: str = field(repr=False)
     described: str
-    phrase: str = ""
+    phrase: str = field(default="", repr=False)
 
     def conforms(self, values: pa.Array) -> pa.Array:
         """See Shape."""
@@ -87,7 +86,7 @@ class NumberShape:
 
     def describe(self) -> str:
         """See Shape."""
-        return f"{self.low:,} to {self.high:,}"
+        return f"{self.low} to {self.high}"
 
 
 def wellformed(kind: Kind, values: pa.Array) -> pa.Array:
@@ -102,8 +101,8 @@ def wellformed(kind: Kind, values: pa.Array) -> pa.Array:
         if pc.all(shape.conforms(values.dictionary)).as_py() is not False:
             return values
         return over_dictionary(values, lambda entries: _nulled(shape.conforms(entries), entries))
-    good = _rows_conform(shape, values)
-    return values if pc.all(good).as_py() is not False else _nulled(good, values)
+    good = _verdicts(shape, values)
+    return values if good is None else _nulled(good, values)
 
 
 def malformed(column: Column, values: pa.Array) -> int:
@@ -116,35 +115,37 @@ def _nulled(good: pa.Array, values: pa.Array) -> pa.Array:
     return pc.if_else(good, values, pa.scalar(None, values.type))
 
 
-def _rows_conform(shape: Shape, values: pa.Array) -> pa.Array:
-    if isinstance(shape, NumberShape):
-        return shape.conforms(values)
-    encoded = values.dictionary_encode()  # a tenth of what a pattern costs, and most columns repeat few values
-    return shape.conforms(encoded.dictionary).take(encoded.indices)
+def _verdicts(shape: Shape, values: pa.Array) -> pa.Array | None:
+    """Return for each row whether its value is well formed, null for null; None where no row is malformed."""
+    if pa.types.is_integer(values.type):
+        good = shape.conforms(values)
+        return None if pc.all(good).as_py() is not False else good
+    # Encoding takes a tenth of what a pattern takes, and most columns repeat few values.
+    coded = values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
+    good = shape.conforms(coded.dictionary)
+    return None if pc.all(good).as_py() is not False else good.take(coded.indices)
 
 
 def _count(shape: Shape, values: pa.Array) -> int:
-    if isinstance(values, pa.DictionaryArray):
-        good = shape.conforms(values.dictionary)
-        if pc.all(good).as_py() is not False:
-            return 0
-        good = good.take(values.indices)
-    else:
-        good = _rows_conform(shape, values)
-    flags = good.fill_null(True).to_numpy(zero_copy_only=False)  # noqa: FBT003 - what a null becomes
-    return int(np.count_nonzero(~flags & validity(values)))
+    good = _verdicts(shape, values)
+    return 0 if good is None else len(good) - good.null_count - int(pc.sum(good).as_py() or 0)
 
 
 def _one_of(names: frozenset[str]) -> str:
-    """Return a pattern of these names; longer ones first, as readers of the pattern expect."""
-    return "|".join(re.escape(name).replace(r"\ ", " ") for name in sorted(names, key=lambda n: (-len(n), n)))
+    """Return a pattern of these names in any case."""
+    # Written out, for the (?i) of RE2 folds Unicode: it would let the Kelvin sign pass for a k.
+    return "|".join("".join(_any_case(char) for char in name) for name in sorted(names))
+
+
+def _any_case(char: str) -> str:
+    return f"[{char.upper()}{char}]" if char.isalpha() else re.escape(char)
 
 
 def _phrase(vocabulary: frozenset[str]) -> str:
     """Return a pattern of words of a vocabulary, in any case, parted by blanks or marks."""
     # Words are parted by at least one mark: run together, the short ones would spell any name.
     word = f"(?:{_one_of(vocabulary)})"
-    return rf"(?i:\(?{word}(?:[ ,/&()_+:;=.-]{{1,3}}{word})*[).+]?)"
+    return rf"\(?{word}(?:[ ,/&()_+:;=.-]{{1,3}}{word})*[).+]?"
 
 
 def _worded(vocabulary: frozenset[str], codes: str, described: str) -> TextShape:
@@ -153,13 +154,13 @@ def _worded(vocabulary: frozenset[str], codes: str, described: str) -> TextShape
 
 def _unit() -> str:
     """Return a pattern of UCUM units and the habits of laboratories, in any case: atoms from closed lists."""
-    metric = rf"(?:da|mc|[fpnumcdhkgµμ])?(?:{_one_of(words.METRIC)})"
-    bracketed = rf"(?:[mck]?m|[munk])?\[(?:{_one_of(words.BRACKETS)})\]"
+    metric = rf"(?:[Dd]a|[Mm][Cc]|[fpnumcdhkgFPNUMCDHKGµμ])?(?:{_one_of(words.METRIC)})"
+    bracketed = rf"(?:[mckMCK]?[Mm]|[munkMUNK])?\[(?:{_one_of(words.BRACKETS)})\]"
     atom = rf"(?:{metric}|{_one_of(words.UNITS)}|{bracketed})(?:[*^]?-?[1-9])?"
-    term = rf"(?:x ?)?10[*^e]-?[0-9]{{1,2}}|1\.73 ?m\^?2|1|{atom}"
+    term = rf"(?:[Xx] ?)?10[*^Ee]-?[0-9]{{1,2}}|1\.73 ?[Mm]\^?2|{atom}"
     note = rf"\{{(?:{_one_of(words.ANNOTATIONS)})\}}"
     factor = rf"(?:(?:{term})(?:{note})?|{note})"
-    return rf"(?i:/?{factor}(?: ?[./*] ?{factor}){{0,3}})"
+    return rf"/?{factor}(?: ?[./*] ?{factor}){{0,3}}"
 
 
 _UNIT = _unit()
@@ -173,7 +174,8 @@ _CM = r"[A-Za-z][0-9Aa][0-9ABab](?:\.?[0-9A-Za-z]{1,4}|\.)?"
 _WHO = r"[A-Za-z][0-9]{2}(?:\.?[0-9]{1,3}|\.-?)?[*+†!]?"
 _ICD9 = r"[0-9]{2,3}(?:\.[0-9]{0,2})?|[0-9]{4,5}|[Vv][0-9]{2}(?:\.?[0-9]{1,2}|\.)?|[Ee][0-9]{3}(?:\.?[0-9]|\.)?"
 # First and second characters by section: no table of ICD-10-PCS has others, and without them any seven digits pass.
-_PCS = r"(?i:(?:[0BCDX][0-9A-HJ-NP-Z]|10|2[WY]|3[0CE]|4[AB]|5A|6A|7W|8[CE]|9W|F[01]|GZ|HZ)[0-9A-HJ-NP-Z]{5})"
+_X = "[0-9A-HJ-NP-Za-hj-np-z]"
+_PCS = rf"(?:[0BCDXbcdx]{_X}|10|2[WYwy]|3[0CEce]|4[ABab]|5[Aa]|6[Aa]|7[Ww]|8[CEce]|9[Ww]|[Ff][01]|[GHgh][Zz]){_X}{{5}}"
 _HCPCS = r"[A-Za-z][0-9]{4}"
 _CPT = r"[0-9]{4}[0-9FTUMAftuma]"
 _OMB = r"[0-9]{4}-[0-9]|[Rr][0-9](?:\.[0-9]{2}){0,3}"
@@ -187,7 +189,7 @@ _SYSTEM = (
 _STATE = TextShape(
     "[A-Za-z]{2}|US-[A-Z]{2}|[0-9]{1,2}",
     "two letters, one or two digits, or the name of a state or province",
-    f"(?i:{_one_of(words.STATES)})",
+    _one_of(words.STATES),
 )
 
 SHAPES: dict[str, Shape] = {
@@ -196,11 +198,14 @@ SHAPES: dict[str, Shape] = {
     "country": TextShape(
         "[A-Z]{2,3}|[a-z]{2}|[0-9]{3}",
         "an ISO 3166 code, or the name of a country",
-        f"(?i:{_one_of(words.COUNTRIES)})",
+        _one_of(words.COUNTRIES),
     ),
     "zip_code": TextShape(r"[0-9]{5}(?:[- ]?[0-9]{4})?|[0-9]{4}(?:[- ][0-9]{4})?", "four, five or nine digits"),
     "year": NumberShape(1800, 2200),
     "age": NumberShape(0, 150),
+    "part_of_year": TextShape(
+        "[0-9A-Z]{1,2}|[0-9]{3}|[A-Z][0-9]{4}|[*]", "up to two letters or three digits, or a Medicare contract"
+    ),
     "sex": _worded(words.SEX, "[0-9]", "one digit, or words for sex and gender"),
     "race": _worded(words.RACE, rf"[0-9]|[A-Z]{{1,2}}|{_OMB}", "a digit, a CDC race code, or words for race"),
     "ethnicity": _worded(words.ETHNICITY, rf"[0-9]|[A-Z]{{1,2}}|{_OMB}", "a CDC code, or words for ethnicity"),
@@ -215,7 +220,9 @@ SHAPES: dict[str, Shape] = {
     "icd10": TextShape(_WHO, "ICD-10: a letter and two to five digits, with or without dot"),
     "icd9cm": TextShape(_ICD9, "ICD-9-CM: two to five digits, or V or E and digits, with or without dot"),
     "icd_any": TextShape(f"{_CM}|{_PCS}|{_WHO}|{_ICD9}", "a code of any ICD revision"),
-    "icd_version": TextShape(r"0|9|10|11|(?i:ICD[- ]?(?:9|10|11)(?:[- ]?(?:CM|PCS|WHO))?)", "0, 9, 10, 11 or ICD-10-CM"),
+    "icd_version": TextShape(
+        r"0|9|10|11|(?:ICD|icd)[- ]?(?:9|10|11)(?:[- ]?(?:CM|PCS|WHO|cm|pcs|who))?", "0, 9, 10, 11 or ICD-10-CM"
+    ),
     "cpt": TextShape(f"{_CPT}|{_HCPCS}", "CPT: five characters; or HCPCS: a letter and four digits"),
     "hcpcs": TextShape(_HCPCS, "HCPCS: a letter and four digits"),
     "modifier": TextShape("[0-9A-Za-z]{2}", "two letters or digits"),
@@ -225,10 +232,10 @@ SHAPES: dict[str, Shape] = {
     ),
     "rxnorm": TextShape("[1-9][0-9]{0,6}", "RxNorm: up to seven digits"),
     "cvx": TextShape("[0-9]{1,3}", "CVX: up to three digits"),
-    "loinc": TextShape(r"[0-9]{1,6}-[0-9]|(?i:L[AP])[0-9]{1,6}-[0-9]", "LOINC: up to six digits and a check digit"),
+    "loinc": TextShape(r"[0-9]{1,6}-[0-9]|L[AP][0-9]{1,6}-[0-9]", "LOINC: up to six digits and a check digit"),
     # The third and second last digits of a concept are 00 or 10 (SNOMED International, SCTID, partition identifier).
     "snomed": TextShape("[1-9][0-9]{2,14}[01]0[0-9]", "SNOMED CT: six to eighteen digits that number a concept"),
-    "drg": TextShape("[0-9]{1,3}(?: ?[vV][0-9]{1,2}|-[0-4])?", "up to three digits, with version or severity"),
+    "drg": TextShape("[0-9]{1,3}(?:[vV][0-9]{1,2}|-[0-4])?|OTH", "up to three digits, with version or severity; OTH"),
     "revenue_code": TextShape("[0-9]{1,4}", "up to four digits"),
     "place_of_service": _worded(
         words.VISITS, "[0-9]{1,2}|0?[0-9]{2}[0-9A-Za-z]", "place of service, type of bill, or words for visits"
@@ -236,7 +243,7 @@ SHAPES: dict[str, Shape] = {
     "discharge_status": _worded(words.VISITS, "[0-9]{1,2}|[A-Z]", "up to two digits, a letter, or words for visits"),
     "admission_type": _worded(words.VISITS, "[0-9]{1,2}|[A-Z]{1,2}", "up to two characters, or words for visits"),
     "encounter_class": _worded(words.VISITS, "[0-9]{1,2}|[A-Z]", "up to two digits, a letter, or words for visits"),
-    "present_on_admission": TextShape("(?i:[YNUWEXZ01]|yes|no|exempt|unknown)", "Y, N, U, W, 1 or its like"),
+    "present_on_admission": TextShape("[YNUWEXZynuwexz01]", "Y, N, U, W, 1 or its like"),
     "betos": TextShape("[A-Za-z][0-9][0-9A-Za-z]?", "BETOS: two or three characters"),
     "provider_specialty": _worded(
         words.SPECIALTIES, "[0-9A-Z]?[0-9]|[0-9]{3}[0-9A-Z]{6}X", "a CMS or NUCC code, or words for specialties"
@@ -248,7 +255,7 @@ SHAPES: dict[str, Shape] = {
     ),
     "unit": TextShape("[0-9]", "one digit, or a unit of UCUM or of laboratories", _UNIT),
     "readmission": TextShape("yes|no", "yes or no"),
-    "sequence_number": NumberShape(-9_999, 99_999),
+    "sequence_number": NumberShape(0, 99_999),
     "indicator": _worded(
         words.FLAGS, f"{_TAG}|{_SYSTEM}", "up to three letters, up to four digits, or words of public status lists"
     ),

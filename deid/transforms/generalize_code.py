@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from deid.buffers import over_dictionary
 from deid.errors import PlanError
 from deid.schema import Column
+from deid.shapes import SHAPES, TextShape, wellformed
 from deid.transforms.base import Context, Output
 from deid.transforms.domains import Matching
 from deid.transforms.options import whole
@@ -22,7 +23,7 @@ class GeneralizeCode:
 
     Contract:
     - accepts: medical code kinds;
-    - output: string; shorter codes stay whole; nulls, and codes with nothing beside dots and blanks, are null;
+    - output: string; shorter codes stay whole; nulls, and values that have not the shape of their kind, are null;
     - key: none; linkable wherever the code is known; not reversible;
     - source: an ICD-10-CM or ICD-9-CM code's first three characters are its category (E-codes of ICD-9: four).
     """
@@ -46,15 +47,26 @@ class GeneralizeCode:
                 f"generalize_code cannot serve kind {column.kind.name}", hint="only medical codes have a hierarchy"
             )
         words = f"at most {self.prefix} characters, no dot, no small letter a-z"
-        return Output(pa.string(), Matching(f"[^.a-z]{{1,{self.prefix}}}", words), f"first {self.prefix} characters")
+        pattern = f"{_characters(column)}{{1,{self.prefix}}}"
+        return Output(pa.string(), Matching(pattern, words), f"first {self.prefix} characters")
 
     def apply(self, column: Column, values: pa.Array, context: Context) -> pa.Array:
         """Return the prefix of each code."""
-        if isinstance(values, pa.DictionaryArray):
-            return over_dictionary(values, self._cut)
-        return self._cut(values)
+        # Judged whole, before the cut: the first three characters of a name look like a code.
+        codes = wellformed(column.kind, values)
+        if isinstance(codes, pa.DictionaryArray):
+            return over_dictionary(codes, self._cut)
+        return self._cut(codes)
 
     def _cut(self, codes: pa.Array) -> pa.Array:
         bare = pc.utf8_trim_whitespace(pc.replace_substring(codes, ".", ""))
         cut = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(pc.utf8_upper(bare), 0, self.prefix))
         return pc.if_else(pc.equal(pc.binary_length(cut), 0), pa.scalar(None, cut.type), cut)
+
+
+def _characters(column: Column) -> str:
+    """Return the class of characters that a prefix of a well-formed code may have."""
+    shape = SHAPES.get(column.kind.name)
+    if not isinstance(shape, TextShape):  # codes of a local system, which may look like anything
+        return "[^.a-z]"
+    return "[0-9A-Z (),/&_+:;=-]" if shape.phrase else "[0-9A-Z*+†!-]"

@@ -31,7 +31,7 @@ REFERENCE = SHARED / "reference"
 class Input:
     """One source; `describe` writes its description below a site, `collect` reads what identifies its people.
 
-    `left_out` are columns (table.column) that are not asked for.
+    `left_out` are columns (table.column) that Safe Harbor refuses beside the others.
     """
 
     name: str
@@ -58,11 +58,12 @@ class Run:
 def run(site: TestSite, source: Input, basis: Basis, **fields: Any) -> Run:
     """Release every described column of a source under a policy, and open it with the researcher's key."""
     dataset = source.describe(site)
-    tables = fields.pop("tables", None) or wide(dataset, source.left_out)
+    left_out = source.left_out if basis.name == "safe-harbor" else frozenset()
+    tables = fields.pop("tables", None) or wide(dataset, left_out)
     request = site.request(
         dataset,
         tables,
-        request=f"{source.name}-{basis.name}",
+        request=fields.pop("request", f"{source.name}-{basis.name}"),
         policy=str(site.folder / "policies" / f"{basis.name}.yaml"),
         agreement="DUA-1" if basis.name == "limited-data-set" else None,
         **fields,
@@ -136,6 +137,18 @@ def _rif(root: Path, **other: str) -> Callable[[TestSite], Raw]:
     return lambda _: collect_text(RIF, files, "|")
 
 
+# A number of days beside the dates of the stay: with two years, the days around a turn of the year.
+_STAYS = frozenset(
+    f"inpatient_claims.{column}"
+    for column in (
+        "CLM_UTLZTN_DAY_CNT",
+        "BENE_TOT_COINSRNC_DAYS_CNT",
+        "BENE_LRD_USED_CNT",
+        "CLM_NON_UTLZTN_DAYS_CNT",
+    )
+)
+
+
 def _sample(name: str) -> Callable[[TestSite], Path]:
     return lambda _: SAMPLES / name / "dataset.yaml"
 
@@ -143,7 +156,7 @@ def _sample(name: str) -> Callable[[TestSite], Path]:
 SAMPLE_INPUTS = (
     Input("sample-claims", _sample("claims"), lambda _: collect_text(CLAIMS, _named(SAMPLES / "claims", CLAIMS))),
     Input("sample-synthea", _sample("synthea"), lambda _: collect_text(SYNTHEA, _named(SAMPLES / "synthea", SYNTHEA))),
-    Input("sample-rif", _sample("cms_rif"), _rif(SAMPLES / "cms_rif")),
+    Input("sample-rif", _sample("cms_rif"), _rif(SAMPLES / "cms_rif"), _STAYS),
     Input("sample-fhir", _sample("fhir_bulk"), lambda _: collect_fhir(SAMPLES / "fhir_bulk")),
 )
 
@@ -173,20 +186,18 @@ def _samhsa(site: TestSite) -> Path:
     return _built_in("samhsa", "cms_rif", root, inpatient_claims="inpatient.txt", carrier_claims="carrier.txt")(site)
 
 
-# Synthea's social survey puts the patient's own street address into the results: LOINC 56799-0, "Address".
-SURVEY_ANSWERS = "observations.VALUE"
 REAL_INPUTS = (
     Input(
         "synthea-csv",
         _built_in("synthea", "synthea_csv", INPUTS / "synthea_csv"),
         lambda _: collect_text(SYNTHEA, _named(INPUTS / "synthea_csv", SYNTHEA)),
-        frozenset({SURVEY_ANSWERS}),
     ),
     *(
         Input(
             f"cms-rif-{year}",
             _built_in(f"rif{year}", "cms_rif", INPUTS / "cms_rif", beneficiaries=f"beneficiary_{year}.csv"),
             _rif(INPUTS / "cms_rif", beneficiaries=f"beneficiary_{year}.csv"),
+            _STAYS,
         )
         for year in (2015, 2020)
     ),
@@ -194,6 +205,7 @@ REAL_INPUTS = (
         "cms-rif-samhsa",
         _samhsa,
         lambda site: _rif(site.folder / "samhsa", inpatient_claims="inpatient.txt", carrier_claims="carrier.txt")(site),
+        _STAYS,
     ),
     Input(
         "fhir-bulk",
@@ -234,7 +246,7 @@ def _desynpuf(site: TestSite) -> Path:
         "{AT,OP,OT}_PHYSN_NPI": "npi",
         "CLM_ADMSN_DT": "admit_date",
         "ADMTNG_ICD9_DGNS_CD": "icd9cm",
-        "CLM_UTLZTN_DAY_CNT": "count",
+        "CLM_UTLZTN_DAY_CNT": "length_of_stay",
         "NCH_BENE_DSCHRG_DT": "discharge_date",
         "CLM_DRG_CD": "drg",
         "ICD9_DGNS_CD_{1..10}": "icd9cm",

@@ -128,7 +128,7 @@ def _take_words(raw: Raw, known: Known) -> None:
         found: set[str] = set()
         for value in raw.values[kind]:
             spelled = [word for word in _WORD.findall(value) if _is_word(word)]
-            known.spelled |= {(word,): kind for word in spelled}
+            known.spelled |= {(word,): kind for word in spelled if not word.islower()}  # "ten" of ten Brink
             found |= {word.lower() for word in spelled}
         known.words |= dict.fromkeys(found, kind)
         known.totals[kind] = len(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -59,6 +60,7 @@ def _spelled(value: Any) -> str | None:
     return None if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+@functools.cache
 def _day(text: str) -> date | None:
     for form in ("%Y-%m-%d", "%d-%b-%Y"):
         try:
@@ -70,7 +72,7 @@ def _day(text: str) -> date | None:
 
 def of_source(rows: list[dict[str, str]], patient: str, column: str, like: pa.DataType, basis: Basis) -> Lists:
     """Return the lists of a raw column, its cells read as the released type says; of dates, what the basis leaves."""
-    is_date = any(_day(row[column]) for row in rows)
+    is_date = _day(next((row[column] for row in rows if row[column]), "")) is not None
 
     def read(text: str) -> str | None:
         text = (text or "").strip()
@@ -138,7 +140,7 @@ KEPT: dict[str, tuple[Part, ...]] = {
         Part("claims", "claims.csv", "PATIENTID", "DIAGNOSIS1 DIAGNOSIS2 STATUS1", "APPOINTMENTID", "SERVICEDATE"),
     ),
     RIF.name: (
-        Part("beneficiaries", "beneficiary.csv", "BENE_ID", "BENE_SEX_IDENT_CD BENE_RACE_CD STATE_CODE A_MO_CNT"),
+        Part("beneficiaries", "beneficiary.csv", "BENE_ID", "BENE_SEX_IDENT_CD BENE_RACE_CD STATE_CODE BENE_ESRD_IND"),
         Part(
             "inpatient_claims",
             "inpatient.csv",

@@ -60,7 +60,7 @@ def test_a_passphrase_file_that_others_may_read_is_refused(world: World, tmp_pat
 @pytest.mark.parametrize(
     ("made", "pattern"),
     [
-        (lambda path: None, "cannot read passphrase"),
+        (lambda path: path.symlink_to("nowhere"), "cannot read passphrase"),
         (lambda path: path.mkdir(), "cannot read passphrase"),
         (lambda path: passphrase_file(path, b"x" * (MAX_PASSPHRASE + 1)), "larger than"),
         (lambda path: path.symlink_to("/dev/null"), "not a file"),

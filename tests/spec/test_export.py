@@ -23,10 +23,10 @@ COHORT = {
     """,
     "encounters": """
         ENC PATIENT START      STOP       CLASS      COST
-        e1  p1      2024-03-01 2024-03-04 inpatient  100
-        e2  p1      2025-06-01 2025-06-01 emergency  200
-        e3  p2      2025-12-31 2026-01-02 inpatient  300
-        e4  p3      2026-01-01 2026-01-01 ambulatory 400
+        e1  p1      2023-03-01 2023-03-04 inpatient  100
+        e2  p1      2024-06-01 2024-06-01 emergency  200
+        e3  p2      2024-12-31 2025-01-02 inpatient  300
+        e4  p3      2025-01-01 2025-01-01 ambulatory 400
         e5  p4      -          -          emergency  500
     """,
     "diagnoses": """
@@ -73,13 +73,13 @@ def costs(tables: dict[str, list[dict[str, Any]]]) -> list[int]:
         ({"patients": {"any": [{"encounter_class": ["emerg"]}]}}, [], 0, 0),
         ({"patients": {"any": [{"encounter_class": ["EMERG*"]}]}}, [1, 2, 5], 2, 3),
         ({"patients": {"any": [{"sex": ["F"]}]}}, [1, 2, 4], 2, 3),
-        ({"patients": {"any": [{"service_date": {"from": "2025-12-31", "to": "2025-12-31"}}]}}, [3], 1, 2),
+        ({"patients": {"any": [{"service_date": {"from": "2024-12-31", "to": "2024-12-31"}}]}}, [3], 1, 2),
         ({"patients": {"any": [{"birth_date": {"to": "1950-01-02"}}]}}, [3], 1, 2),
         ({"patients": {"any": [{"charge_amount": {"from": 400}}]}}, [4, 5], 2, 2),
         ({"rows": {"any": [{"encounter_class": ["inpatient"]}]}}, [1, 3], 2, 2),
-        ({"rows": {"all": [{"encounter_class": ["emergency"]}, {"age": {"from": 45}}]}}, [2], 1, 1),
-        ({"rows": {"any": [{"age": {"from": 44, "to": 45}}]}}, [2], 1, 1),
-        ({"rows": {"any": [{"service_date": {"from": "2026-01-01"}}]}}, [4], 1, 1),
+        ({"rows": {"all": [{"encounter_class": ["emergency"]}, {"age": {"from": 44}}]}}, [2], 1, 1),
+        ({"rows": {"any": [{"age": {"from": 43, "to": 44}}]}}, [2], 1, 1),
+        ({"rows": {"any": [{"service_date": {"from": "2025-01-01"}}]}}, [4], 1, 1),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -104,7 +104,7 @@ def test_rows_without_an_encounter_key_join_no_encounter(world: World) -> None:
 
 def test_a_period_selects_encounters_by_their_first_day(world: World, cohort_source: Path) -> None:
     """A stay from December into January belongs to the year in which it began, and to no other increment."""
-    last, this = (world.released(cohort_source, IDS, period=year, series="increment") for year in ("2025", "2026"))
+    last, this = (world.released(cohort_source, IDS, period=year, series="increment") for year in ("2024", "2025"))
     assert (costs(last), costs(this)) == ([2, 3], [4])
     assert [row["DX"] for row in this["diagnoses"]] == ["I10"]
     assert len(this["patients"]) == 1
@@ -114,7 +114,7 @@ def test_a_period_looks_at_the_first_day_where_both_days_are_of_one_kind(world: 
     """Where first and last day are both service dates, a stay is still delivered in one period only."""
     kinds = COLUMNS | {"encounters": COLUMNS["encounters"] | {"START": "service_date", "STOP": "service_date"}}
     source = world.source_of(COHORT, kinds)
-    found = world.released(source, IDS, period="2026-01", series="increment")
+    found = world.released(source, IDS, period="2025-01", series="increment")
     assert costs(found) == [4]
 
 
@@ -258,19 +258,19 @@ def test_a_linked_table_reaches_its_patient_through_claims(world: World) -> None
         {
             "patients": COHORT["patients"],
             "claims": "CLM PATIENT DX\n c1 p1 E11.9\n c2 p2 I10\n - p1 E11\n - p3 I10",
-            "lines": "CLM HCPCS\n c1 A1\n c1 A2\n c2 B1",
+            "lines": "CLM HCPCS\n c1 A0428\n c1 J1885\n c2 G0008",
         },
         kinds,
         links={"lines": {"to": "claims", "on": "CLM"}},
     )
     requested = {"patients": ["ID"], "lines": ["CLM", "HCPCS"], "claims": ["CLM", "PATIENT"]}
     everybody = world.released(source, requested)
-    assert sorted(row["HCPCS"] for row in everybody["lines"]) == ["A1", "A2", "B1"]
+    assert sorted(row["HCPCS"] for row in everybody["lines"]) == ["A0428", "G0008", "J1885"]
     assert {row["CLM"] for row in everybody["lines"]} <= {row["CLM"] for row in everybody["claims"]}
     diabetics = world.released(source, requested, cohort={"patients": {"any": [{"icd10cm": ["E11"]}]}})
-    assert sorted(row["HCPCS"] for row in diabetics["lines"]) == ["A1", "A2"]
-    by_code = world.released(source, requested, cohort={"patients": {"any": [{"hcpcs": ["B1"]}]}})
-    assert (len(by_code["patients"]), [row["HCPCS"] for row in by_code["lines"]]) == (1, ["B1"])
+    assert sorted(row["HCPCS"] for row in diabetics["lines"]) == ["A0428", "J1885"]
+    by_code = world.released(source, requested, cohort={"patients": {"any": [{"hcpcs": ["G0008"]}]}})
+    assert (len(by_code["patients"]), [row["HCPCS"] for row in by_code["lines"]]) == (1, ["G0008"])
 
 
 def patients_by_zip(tables: dict[str, list[dict[str, Any]]]) -> dict[str, str]:

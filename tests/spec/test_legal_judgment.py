@@ -27,10 +27,10 @@ from legal_plans import (
 
 from deid.errors import PlanError
 from deid.kinds import KINDS
-from deid.legal import Finding, Judgment, judge, require
+from deid.legal import Finding, Judgment, judge, require, verdict
 from deid.policy import Basis, Policy
 from deid.request import Schedule, Series
-from deid.schema import Column
+from deid.schema import Column, Link
 from deid.transforms import build
 
 
@@ -252,6 +252,19 @@ def test_dates_of_another_table_stand_beside_a_stay_if_their_rows_can_be_joined(
     assert undone(judge(plan(visits=first, lines=apart))) == []
 
 
+@pytest.mark.parametrize("stays_in", ["visits", "lines"])
+def test_dates_of_a_linked_table_stand_beside_a_stay(stays_in: str) -> None:
+    """Lines that reach their claim by its number, both delivered, lie beside the claim, whichever has the stay."""
+    stay = {"stay": "length_of_stay"}
+    claims = {"pid": "patient_id", "claim": "claim_id", "in": "admit_date"} | (stay if stays_in == "visits" else {})
+    lines = {"pid": "patient_id", "claim": "claim_id", "done": "service_date"} | (stay if stays_in == "lines" else {})
+    apart = plan(visits=claims, lines=lines)
+    linked = replace(apart.tables[2].table, patient=None, link=Link(to="visits", on="claim", key="claim"))
+    joined = replace(apart, tables=(*apart.tables[:2], replace(apart.tables[2], table=linked)))
+    assert undone(judge(apart)) == []
+    assert undone(judge(joined)) == [f"{stays_in}.stay"]
+
+
 def test_a_readmission_beside_years_tells_january() -> None:
     """Thirty days around New Year are a month; around a quarter the expert weighs them."""
     flagged = {"pid": "patient_id", "again": "readmission"}
@@ -259,6 +272,13 @@ def test_a_readmission_beside_years_tells_january() -> None:
     assert undone(judge(plan(visits=flagged))) == []
     expert = judge(plan(EXPERT, visits=flagged | {"in": "admit_date"}))
     assert broken(expert, Basis.EXPERT_DETERMINATION) == []
+
+
+@pytest.mark.parametrize(("kind", "why"), [("lab_value", "an age or a date"), ("part_of_year", "a part of a year")])
+def test_kinds_that_may_hold_dates_say_so(kind: str, why: str) -> None:
+    """The refusal of a result or a monthly status says what it may tell, not that a date stands there."""
+    (finding,) = verdict(KINDS[kind], build("keep", {}))
+    assert why in finding.text
 
 
 def test_what_breaks_every_basis_earns_none() -> None:

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from legal_plans import EXPERT, LIMITED, SAFE_HARBOR, TODAY, plan, rows, ruled
+from legal_plans import EXPERT, LIMITED, SAFE_HARBOR, TODAY, VISITS, plan, rows, ruled
 
 from deid.errors import PlanError
 from deid.kinds import KINDS
@@ -73,6 +73,16 @@ def test_what_bounds_true_dates_publishes_their_offset(changes: dict[str, object
     with pytest.raises(PlanError, match=f"shift_date: {named} would publish the offset"):
         plan(SHIFTING, window=WINDOW, **changes)  # type: ignore[arg-type]
     assert plan(EXPERT, window=WINDOW, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["discharge_date", "record_date", "year"])
+def test_a_true_year_beside_shifted_dates_bounds_their_offset(kind: str) -> None:
+    """A stay that ended in 2024 and seems to begin in January 2025 has moved; every date moves, or none."""
+    visits = VISITS | {"told": kind}
+    with pytest.raises(PlanError, match=r"visits\.told: beside shifted dates"):
+        plan(SHIFTING, window=WINDOW, visits=visits)
+    assert plan(ruled(SHIFTING, **{kind: build("drop", {})}), window=WINDOW, visits=visits)
+    assert plan(EXPERT, window=WINDOW, visits=visits)
 
 
 @pytest.mark.parametrize("name", ["diabetes-encounters", "emergency-visits"])

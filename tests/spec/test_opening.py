@@ -296,7 +296,7 @@ with converted(Path(sys.argv[1])) as file:
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "tables")], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert [path.read_text() for path in tmp_path.glob(".tables.partial-*/*")] == ["clear"]
-    mine = {".tables.partial-notes", ".tables.lock-notes", ".others.partial-0123456789abcdef"}
+    mine = {".tables.partial-notes", ".others.partial-0123456789abcdef"}
     for name in mine:
         (tmp_path / name).mkdir()
 

@@ -29,8 +29,15 @@ CLEANED = """
 1730-1234   | 017 | 01730
 17301234    | 017 | 01730
 6390        | 063 | 06390
-501         | 000 | 00501
-5010012     | 000 | 00501
+00901       | 009 | 00901
+902         | 000 | -
+606         | 000 | -
+100         | 000 | -
+902.0       | 000 | -
+902-        | 000 | -
+902-1234    | 000 | -
+9021234     | 000 | -
+501         | 000 | -
 00501       | 000 | 00501
 03601       | 000 | 03601
 20301       | 000 | 20301
@@ -106,3 +113,10 @@ def test_dictionaries_and_slices_are_cleaned_alike() -> None:
     assert zip3(values[2:]).to_pylist() == [None, "330", "017"]
     assert zip3(values[:0]).to_pylist() == []
     assert zip5(values[:0]).to_pylist() == []
+
+
+def test_three_digits_are_no_zip() -> None:
+    """A source that holds prefixes already is told nothing, whichever prefix: 902 is Los Angeles or lost zeros."""
+    prefixes = pa.array([f"{n:03d}" for n in range(1000)])
+    assert set(zip3(prefixes).to_pylist()) == {"000"}
+    assert set(zip5(prefixes).to_pylist()) == {None}
