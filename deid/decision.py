@@ -70,19 +70,20 @@ class RowSelection:
     ) -> Flags:
         """Return which rows of another table belong to a kept encounter; `own` tells which match by their own days.
 
-        What has no day of its own goes with its encounter. What names no encounter goes by its own day, unless a cohort
-        chose encounters: then it belongs to none of them.
+        What has no day of its own goes with its encounter. What names no encounter, or one that the source does not
+        hold, goes by its own day, unless a cohort chose encounters: then it belongs to none of them.
         """
-        ids = values[key.name]
-        named = ids.is_valid().to_numpy(zero_copy_only=False)
         if self.encounters is None:
             return own
-        found, _ = self.encounters.find(self.encounter_tags(ids, patient))
+        ids = values[key.name]
+        named = ids.is_valid().to_numpy(zero_copy_only=False)
+        held, noted = self.encounters.find(self.encounter_tags(ids, patient))
+        kept = noted.column(0).fill_null(False).to_numpy(zero_copy_only=False)  # noqa: FBT003 - what a null becomes
         dates = carriers(table, self.period) if self.period is not None else ()
         nulls = [values[column.name].is_null().to_numpy(zero_copy_only=False) for column in dates]
         undated = np.logical_and.reduce(nulls) if nulls else np.zeros(len(own), bool)
         may_be_alone = bool(nulls) and not self.predicates
-        return np.asarray(np.where(named, found & (own | undated), own & may_be_alone), bool)
+        return np.asarray(np.where(named & held, kept & (own | undated), own & may_be_alone), bool)
 
     def encounter_tags(self, ids: pa.Array, patient: Positions) -> npt.NDArray[np.uint64]:
         """Return a tag for each (patient, encounter key): a source may number the encounters of each patient anew."""

@@ -135,14 +135,15 @@ class CohortRows:
         return carried + ([column.name for column in encounter_key(table)] if is_carrier else [])
 
     def see(self, rows: TypedRows) -> None:
-        """Keep the matching encounters' keys."""
+        """Note the encounters' keys, and whether they match."""
         kept = self.selection.keeps(rows.table, rows.values, _birth_days(self.patients, rows)) & (rows.patient >= 0)
         self.patients.met[rows.patient[kept]] |= ROW_MET
         if self.selection.encounters is not None and rows.table.name == self.selection.carrier:
             ids = rows.values[encounter_key(rows.table)[0].name]
-            chosen = np.flatnonzero(kept & _known(ids))
+            # A cohort's encounters are few; without one all are noted, to tell those left out from those unknown here.
+            chosen = np.flatnonzero((kept if self.selection.predicates else rows.patient >= 0) & _known(ids))
             tags = self.selection.encounter_tags(ids.take(pa.array(chosen)), rows.patient[chosen])
-            self.selection.encounters.add(tags, pa.record_batch([pa.nulls(len(tags), pa.bool_())], names=["kept"]))
+            self.selection.encounters.add(tags, pa.record_batch([pa.array(kept[chosen])], names=["kept"]))
 
 
 @dataclass(slots=True)

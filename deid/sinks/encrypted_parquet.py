@@ -38,7 +38,7 @@ class Sizes:
     """Where row groups and files end: at the first limit that is reached; bytes of a group are those in memory."""
 
     group_rows: int = 500_000
-    group_bytes: int = 128 * MIB
+    group_bytes: int = 64 * MIB
     file_rows: int = 5_000_000
     file_bytes: int = 2048 * MIB
 

@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,10 +53,13 @@ class DelimitedSource(FileSource):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The names in the first line of a file, and the cells of the first row below it (empty if there is none)."""
+    """The names in the first line of a file, and the cells of the first row below it (empty if there is none).
 
-    names: list[str]
-    first_row: list[str]
+    Its `repr` shows neither: the first line of a file without a header is a row too.
+    """
+
+    names: list[str] = field(repr=False)
+    first_row: list[str] = field(repr=False)
 
 
 def open_head(table: Table, file: Path) -> Head:

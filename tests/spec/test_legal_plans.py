@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from legal_plans import EXPERT, LIMITED, SAFE_HARBOR, TODAY, VISITS, plan, rows, ruled
@@ -68,11 +69,11 @@ def test_shifted_dates_that_nothing_bounds_are_planned() -> None:
         ({"schedule": Schedule.MONTHLY}, "a monthly schedule"),
     ],
 )
-def test_what_bounds_true_dates_publishes_their_offset(changes: dict[str, object], named: str) -> None:
+def test_what_bounds_true_dates_publishes_their_offset(changes: dict[str, Any], named: str) -> None:
     """A visit shown three days before the first day of the cohort has moved by three days or more."""
     with pytest.raises(PlanError, match=f"shift_date: {named} would publish the offset"):
-        plan(SHIFTING, window=WINDOW, **changes)  # type: ignore[arg-type]
-    assert plan(EXPERT, window=WINDOW, **changes)  # type: ignore[arg-type]
+        plan(SHIFTING, window=WINDOW, **changes)
+    assert plan(EXPERT, window=WINDOW, **changes)
 
 
 @pytest.mark.parametrize("kind", ["discharge_date", "record_date", "year"])
