@@ -141,7 +141,9 @@ def work(job: dict[str, Any]) -> None:
             )
             rules = load_policy(policy).rules
             requested = {
-                table.name: [c.name for c in table.columns if rules[c.kind.name].name != "drop" or c.name == table.patient]
+                table.name: [
+                    c.name for c in table.columns if rules[c.kind.name].name != "drop" or c.name == table.patient
+                ]
                 for table in load_dataset(dataset).tables
                 if table.name in ("beneficiaries", "inpatient_claims")
             }

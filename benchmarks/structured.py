@@ -68,7 +68,8 @@ def main() -> None:
         return
     print(f"Python {platform.python_version()}, pyarrow {pa.__version__}, {os.cpu_count()} cores")
     print(
-        f"{'encounters':>12} {'policy':<18} {'floor CPU s':>12} {'export CPU s':>13} {'ratio':>6} {'wall s':>7} {'peak MiB':>9}"
+        f"{'encounters':>12} {'policy':<18} {'floor CPU s':>12} {'export CPU s':>13}",
+        f"{'ratio':>6} {'wall s':>7} {'peak MiB':>9}",
     )
     for encounters in arguments.encounters:
         measure(encounters, arguments.policies, arguments.rounds, arguments.folder)
@@ -94,7 +95,9 @@ def measure(encounters: int, policies: list[str], rounds: int, keep: Path | None
             wall = statistics.median(e["wall"] for e in exports)
             peak = max(e["peak"] for e in exports)
             print(
-                f"{encounters:>12,} {policy:<18} {floor:>12.2f} {export:>13.2f} {export / floor:>6.2f} {wall:>7.1f} {peak:>9.0f}"
+                f"{encounters:>12,} {policy:<18} {floor:>12.2f} {export:>13.2f}",
+                f"{export / floor:>6.2f} {wall:>7.1f} {peak:>9.0f}",
+                flush=True,
             )
 
 

@@ -12,6 +12,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from deid.buffers import plain, runs, scattered, spans
 from deid.cohort import Combine, Predicate
@@ -20,7 +21,7 @@ from deid.patients import AGED, NO_DAY, PSEUDONYM_KNOWN, Patients, Positions, Ta
 from deid.prf import PSEUDONYM_BYTES, PSEUDONYM_LENGTH, BatchCmac, base32
 from deid.schema import Column, Table
 from deid.sealed import SealedMap
-from deid.selection import carriers, matches
+from deid.selection import VISIT, carriers, matches
 
 Flags = npt.NDArray[np.bool_]
 SubkeyOf = Callable[..., bytes]
@@ -78,7 +79,7 @@ class RowSelection:
         ids = values[key.name]
         named = ids.is_valid().to_numpy(zero_copy_only=False)
         held, noted = self.encounters.find(self.encounter_tags(ids, patient))
-        kept = noted.column(0).fill_null(False).to_numpy(zero_copy_only=False)  # noqa: FBT003 - what a null becomes
+        kept = noted.column(0).fill_null(False).to_numpy(zero_copy_only=False)
         dates = carriers(table, self.period) if self.period is not None else ()
         nulls = [values[column.name].is_null().to_numpy(zero_copy_only=False) for column in dates]
         undated = np.logical_and.reduce(nulls) if nulls else np.zeros(len(own), bool)
@@ -94,8 +95,12 @@ class RowSelection:
 def matched(
     predicate: Predicate, table: Table, values: Mapping[str, pa.Array], birth_days: npt.NDArray[np.int32]
 ) -> Flags:
-    """Return which rows match on any of the table's columns that carry the predicate."""
-    hits = [matches(predicate, column, values[column.name], birth_days) for column in carriers(table, predicate)]
+    """Return which rows match on any of the table's columns that carry the predicate; a visit on its first day."""
+    columns = carriers(table, predicate)
+    if predicate.kind == VISIT:
+        first = pc.coalesce(*(values[column.name].cast(pa.date32()) for column in columns))
+        return matches(predicate, columns[0], first, birth_days)
+    hits = [matches(predicate, column, values[column.name], birth_days) for column in columns]
     return np.asarray(np.logical_or.reduce(hits), bool)
 
 

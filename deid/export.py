@@ -62,6 +62,7 @@ class Exported:
     suppressed_patients: int
     withheld_notes: int
     withheld_records: int
+    malformed: Mapping[str, int]
 
 
 def authorize(plan: Plan, trust: TrustRoot, recipients: Sequence[Recipient], *, at: datetime) -> Judgment:
@@ -137,6 +138,7 @@ def export(
         suppressed_patients=decision.suppressed_patients,
         withheld_notes=run.withheld_notes,
         withheld_records=sum(source.withheld.values()),
+        malformed={f"{t}.{c}": n for t, fact in facts.items() for c, n in sorted(fact.malformed.items())},
     )
 
 
@@ -205,6 +207,7 @@ class _Run:
         self._patients = Patients(keeps=patient_arrays(plan))
         self._rows = Rows(source, plan.dataset, self._patients)
         self._nulls: dict[str, Counter[str]] = {}
+        self._malformed: dict[str, Counter[str]] = {}
         self._redactor: Redactor | None = None
         self.withheld_notes = 0
 
@@ -226,6 +229,7 @@ class _Run:
                 rows=sum(file.rows for file in files),
                 files=tuple(file.entry() for file in files),
                 nulls=self._nulls[table],
+                malformed=self._malformed[table],
             )
             for table, files in written.items()
         }
@@ -237,6 +241,7 @@ class _Run:
         is_population = table.name == self._plan.dataset.population
         first_sight = registrars(self._plan, decision, self._workshop) if self._is_first(is_population) else []
         nulls = self._nulls[table.name] = Counter()
+        malformed = self._malformed[table.name] = Counter()
         columns = [*self._columns(planned, decision), *(n for r in first_sight for n in r.columns(table))]
         self._progress(f"writing {table.name}", 0)
         with TableWriter(folder, table.name, output_schema(planned), keys) as writer:
@@ -246,7 +251,9 @@ class _Run:
                 if self._is_first(is_population):
                     self._patients.flags[rows.patient[rows.patient >= 0]] |= SELECTED
                 self._quarantine.take(rows)
-                batch = transform(self._plan, planned, decision, rows, self._redact(decision)).batch
+                done = transform(self._plan, planned, decision, rows, self._redact(decision))
+                batch = done.batch
+                malformed.update(done.malformed)
                 for name, cells in zip(batch.schema.names, batch.columns, strict=True):
                     nulls[name] += cells.null_count
                 writer.write(batch)

@@ -6,7 +6,7 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,16 +21,22 @@ from deid.rows import TypedRows
 from deid.selection import days_of, end_of_visit, start_of_visit, whole_years
 from deid.transforms import Context
 from deid.transforms.generalize_age import GeneralizeAge
+from deid.transforms.generalize_code import GeneralizeCode
+from deid.transforms.keep import Keep
 
 Redact = Callable[[pa.Array, Positions], pa.Array]
 
 
 @dataclass(frozen=True, slots=True)
 class Transformed:
-    """Release rows, and which rows of the batch they come from (int64 positions, ascending)."""
+    """Release rows, and which rows of the batch they come from (int64 positions, ascending).
+
+    `malformed` counts, per column, the cells that were left empty because they had not the shape of their kind.
+    """
 
     batch: pa.RecordBatch = field(repr=False)
     kept: np.ndarray[tuple[int], np.dtype[np.int64]]
+    malformed: Mapping[str, int]
 
 
 def columns_read(table: TablePlan) -> list[str]:
@@ -60,13 +66,17 @@ def transform(plan: Plan, table: TablePlan, decision: Decision, rows: TypedRows,
     values = {name: array if index is None else array.take(index) for name, array in rows.values.items()}
     context = context_for(plan, decision, patient, redact)
     columns = []
+    malformed: dict[str, int] = {}
     for step in table.written:
         cells = values[step.column.name] if step.measure is None else measure(step, table, decision, values, patient)
         if isinstance(step.transform, GeneralizeAge) and step.measure is None:
             cells = _closable(cells, decision, patient)
         columns.append(_checked(step, step.transform.apply(step.column, cells, context), len(kept)))
+        lost = columns[-1].null_count - cells.null_count
+        if lost and isinstance(step.transform, (Keep, GeneralizeCode)):
+            malformed[step.column.name] = lost
     names = [step.column.name for step in table.written]
-    return Transformed(pa.RecordBatch.from_arrays(columns, names=names), kept)
+    return Transformed(pa.RecordBatch.from_arrays(columns, names=names), kept, malformed)
 
 
 def _closable(ages: pa.Array, decision: Decision, patient: Positions) -> pa.Array:

@@ -47,11 +47,12 @@ CODEBOOK, PACKAGE = "codebook.md", "datapackage.json"
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """What a run counted while it wrote one table; `nulls` per column, in rows."""
+    """What a run counted while it wrote one table; `nulls` and `malformed` per column, in rows."""
 
     rows: int
     files: tuple[FileEntry, ...]
     nulls: Mapping[str, int]
+    malformed: Mapping[str, int]
 
 
 def build_manifest(
@@ -105,6 +106,11 @@ def build_manifest(
         source_hmac={table: seal(digest) for table, digest in source.digests.items()},
         cohort=cohort_text(plan),
         quarantined={name: shown(rows) for name, rows in quarantined.items() if rows},
+        malformed={
+            f"{table}.{column}": shown(count)
+            for table, fact in facts.items()
+            for column, count in sorted(fact.malformed.items())
+        },
         unread=_by_record(source.unread),
         withheld=_by_record(source.withheld),
         recipients=tuple(recipients),
@@ -220,6 +226,8 @@ def _codebook_table(planned: TablePlan, fact: TableFacts) -> list[str]:
     for step in planned.written:
         entry = _column_entry(step, fact)
         empty = "few or nearly all" if entry.nulls is None else f"{entry.nulls:,}"
+        if step.column.name in fact.malformed:
+            empty += f", {shown(fact.malformed[step.column.name])} of them malformed in the source"
         lines.append(
             f"| `{entry.name}` | {entry.type} | {entry.meaning} | {entry.transform} | {entry.domain} | {empty} |"
         )

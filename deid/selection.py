@@ -36,7 +36,7 @@ def carriers(table: Table, predicate: Predicate) -> tuple[Column, ...]:
     """
     start = start_of_visit(table)
     if predicate.kind == VISIT:
-        return (start,) if start is not None else ()
+        return _starts_of_visit(table, start)
     if predicate.kind == "age":
         return (start,) if start is not None else tuple(table.of_kind("age"))
     return tuple(table.of_kind(*_SAME_KIND.get(predicate.kind, (predicate.kind,))))
@@ -49,6 +49,17 @@ def start_of_visit(table: Table) -> Column | None:
         if column is not None:
             return column
     return None
+
+
+def _starts_of_visit(table: Table, start: Column | None) -> tuple[Column, ...]:
+    """Return the columns of which the first that is filled tells when a visit began.
+
+    FHIR has one element for a day and another for a period, and a resource fills either.
+    """
+    if start is None:
+        return ()
+    is_tree = table.resource is not None and start.kind.name == "service_date"
+    return tuple(table.of_kind("service_date"))[:3] if is_tree else (start,)
 
 
 def end_of_visit(table: Table) -> Column | None:

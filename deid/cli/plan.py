@@ -61,7 +61,8 @@ def as_lines(plan: Plan, judgment: Judgment) -> list[str]:
         lines += ["", f"{planned.table.name}  ({planned.not_requested} described columns are not requested, not read)"]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines += ["  " + "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[4]]) for row in rows]
-    lines += ["", f"earned   {_words(judgment.earned.value)}: {judgment.headline}"]
+    earned = "nothing" if judgment.earns_nothing else _words(judgment.earned.value)
+    lines += ["", f"earned   {earned}: {judgment.headline}"]
     for basis in Basis:
         broken = judgment.breaking(basis)
         lines += [f"not {_words(basis.value)}, because:"] if broken else []
@@ -78,7 +79,7 @@ def as_record(plan: Plan, judgment: Judgment) -> dict[str, Any]:
         "policy": {"name": plan.policy.name, "version": plan.policy.version, "sha256": plan.policy.digest},
         "dataset": plan.dataset.name,
         "claimed": plan.policy.basis.value,
-        "earned": judgment.earned.value,
+        "earned": None if judgment.earns_nothing else judgment.earned.value,
         "findings": [
             {
                 "paragraph": f.paragraph,

@@ -87,7 +87,8 @@ def suppress(plan: Plan, decision: Decision) -> tuple[int, int | None]:
     total = int(selected.sum())
     if limits.k is None or total == 0:
         return 0, None
-    counts = np.bincount(patients.klass[:size][selected])
+    classes = patients.klass[:size]
+    counts = np.bincount(classes[selected], minlength=int(classes.max()) + 1)
     small = selected & (counts[np.maximum(patients.klass[:size], 0)] < limits.k)
     withheld = int(small.sum())
     if withheld == total:

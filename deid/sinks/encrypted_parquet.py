@@ -1,7 +1,7 @@
 """The sink: tables into encrypted Parquet files, in bounded memory.
 
 Fixed for every file: AES-256-GCM over footer and every column, data pages of version 1 (Spark cannot decrypt
-version 2), zstd, row groups of at most 500,000 rows or 128 MiB, no statistics unless a column is named as safe,
+version 2), zstd, row groups of at most 500,000 rows or 32 MiB, no statistics unless a column is named as safe,
 no Arrow schema in the metadata. docs/formats/release.md, section "files", is the specification.
 """
 
@@ -38,7 +38,7 @@ class Sizes:
     """Where row groups and files end: at the first limit that is reached; bytes of a group are those in memory."""
 
     group_rows: int = 500_000
-    group_bytes: int = 64 * MIB
+    group_bytes: int = 32 * MIB
     file_rows: int = 5_000_000
     file_bytes: int = 2048 * MIB
 
@@ -182,6 +182,7 @@ class TableWriter:
             self._open(frozenset(n for n, chunks in zip(names, columns, strict=True) if is_worth_a_dictionary(chunks)))
         assert self._file is not None
         self._file.write(columns, random_order(rows) if self._shuffle else None)
+        pa.default_memory_pool().release_unused()  # what a row group took would else stay with the process
         if self._file.rows >= self._sizes.file_rows or self._file.size >= self._sizes.file_bytes:
             self._finish()
 

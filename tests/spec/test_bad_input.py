@@ -385,6 +385,25 @@ def test_rows_of_tables_that_are_only_read_are_quarantined_too(world: World) -> 
     assert done.rows == {"encounters": 2}
 
 
+@pytest.mark.parametrize("policy", [LIMITED, SAFE])
+def test_a_patient_who_is_bad_when_written_is_bad_when_observed(world: World, policy: str) -> None:
+    """A patient with a bad cell in a column that decides nothing leaves no rows of other tables in the release."""
+    columns = {
+        "patients": {"ID": "patient_id", "INCOME": "income"},
+        "encounters": {"ENC": "encounter_id", "PATIENT": "patient_id", "START": "admit_date"},
+    }
+    tables = {
+        "patients": "ID INCOME\n p1 100\n p2 Quixwerble",
+        "encounters": "ENC PATIENT START\n e1 p1 2024-01-01\n e2 p2 2024-01-01",
+    }
+    cohort = {"patients": {"any": [{"service_date": {"from": "2024-01-01"}}]}}
+    dataset = world.source_of(tables, columns)
+    requested = {name: list(kinds) for name, kinds in columns.items()}
+    done = world.site.run(world.request(dataset, requested, policy=policy, cohort=cohort, on_bad_row="quarantine"))
+    assert done.quarantined == {"patients": 1, "encounters": 1}
+    assert done.rows == {"patients": 1, "encounters": 1}
+
+
 def test_bytes_that_are_no_text_can_be_quarantined(world: World) -> None:
     """A cell that is bad because it is no text is kept in base 16."""
     table = people(2, SEX=pa.array([b"F", b"\xff\xfe"], pa.binary()))

@@ -386,6 +386,13 @@ def test_k_is_counted_in_the_cohort_and_not_in_the_source(world: World) -> None:
     assert Counter(row["SEX"] for row in found["patients"]) == {"M": 5}
 
 
+def test_a_class_that_only_others_have_does_not_matter(world: World) -> None:
+    """The last class of the source may be one that nobody of the cohort is in."""
+    source = crowd(world, {("1985", "M"): 5, ("1985", "F"): 2})
+    found = world.released(source, COUNTED, policy=k_policy(world), cohort={"patients": {"any": [{"sex": ["M"]}]}})
+    assert Counter(row["SEX"] for row in found["patients"]) == {"M": 5}
+
+
 @pytest.mark.parametrize(("birth", "age"), [("1937-12-31", 90), ("1938-01-01", 80)])
 def test_the_ninetieth_birthday_on_the_last_day_closes_a_patient(world: World, birth: str, age: int) -> None:
     """Who turns 90 on the day the release expires is closed at every visit; who turns 90 a day later is not."""
