@@ -24,7 +24,7 @@ from deid.schema import Table
 from deid.tags import TagIndex
 
 SEPARATOR = "\x1f"
-NULL = "\x00"
+NULL = "-"
 
 
 def quasi_identifier_steps(plan: Plan) -> tuple[Step, ...]:
@@ -67,7 +67,11 @@ def vector_texts(columns: Sequence[pa.Array], rows: int) -> pa.Array:
     """Return one text for each row that is equal exactly where all columns are equal, nulls included."""
     if not columns:
         return pa.array([""] * rows, pa.string())
-    texts = [pc.fill_null(_plain(column).cast(pa.string()), NULL) for column in columns]
+    texts = []
+    for column in columns:
+        text = _plain(column).cast(pa.string())
+        # Each text stands behind its length, so that no cell can hold what looks like the next one.
+        texts += [pc.fill_null(pc.binary_length(text).cast(pa.string()), NULL), pc.fill_null(text, "")]
     return pc.binary_join_element_wise(*texts, SEPARATOR)
 
 

@@ -245,10 +245,13 @@ def test_a_page_cannot_be_grafted(tmp_path: Path, same_file_name: bool) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_no_flipped_bit_passes_decryption(
+def test_no_flipped_bit_changes_a_row(
     sound: Made, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Digests aside, every bit of a file beyond its first four bytes is covered by a tag or breaks the reading."""
+    """Digests aside, a flipped bit beyond the first four bytes breaks the reading, or stands where nothing is read.
+
+    The few bytes of Thrift around the encrypted footer have bits that no reader looks at.
+    """
     file = sound.manifest.files()[0]
     raw = (sound.folder / file.name).read_bytes()
     position = data.draw(st.integers(4, len(raw) - 1), label="position")
@@ -257,8 +260,12 @@ def test_no_flipped_bit_passes_decryption(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(raw)
     flip(path, position, data.draw(st.integers(0, 7), label="bit"))
-    with pytest.raises(DeidError):
-        list(batches_of(copy, file, sound.keys))
+    try:
+        found = pa.Table.from_batches(batches_of(copy, file, sound.keys))
+    except DeidError:
+        return
+    assert found.equals(pa.Table.from_batches(batches_of(sound.folder, file, sound.keys)))
+    assert position >= len(raw) - 8 - int.from_bytes(raw[-8:-4], "little"), "a silent flip outside the footer"
 
 
 @pytest.fixture(scope="module")

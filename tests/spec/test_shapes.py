@@ -86,7 +86,7 @@ ethnicity            | nonhispanic; 2186-5; Not Hispanic or Latino | Smith; 4455
 marital_status       | M; Never Married; divorced | married to John; MM
 language             | en; en-US; zh_Hant_TW; ENG; Spanish; American Sign Language; Haitian Creole | Ann; en-John; Klingon
 payer                | medicare; Blue Cross Blue Shield; self-pay; MB; 801; Dual Eligible; NO_INSURANCE; Medicaid (HMO) | John Smith Trust; Smith Family Trust; 80112; 1EG4-TE5-MK73
-deceased             | true; N; 0; Deceased | 2; 3/4/1931
+deceased             | true; N; 0; Deceased; 2; V | 22; 3/4/1931
 provider_specialty   | 01; C8; 207RC0000X; Internal Medicine; Obstetrics & Gynecology | 207; 207RC0000; Dr Smith
 lab_value            | 5.4; -1; <0.01; > 60; 1,234.5; 120/80; 3-5; 1:160; 2+; 5.4 mg/dL; 98.6 F; Negative; Not detected; trace; O+; No growth; 5.300000000000001; 1.2e5; .5; 10 10*3/uL | 646 Baumbach Pathway Unit 74; 555-1234; 19310311; 123456789; 5.4 Smith; 3/4/31; 12345678; 5.4 for John
 unit                 | mg/dL; mm[Hg]; {score}; 10*3/uL; mL/min/{1.73_m2}; /[HPF]; %; Cel; m[IU]/L; K/uL; mcg; pH; g/dL; kg/m2; beats/min; x10E3/uL | {john}; Smith/L; 445566; mg John
