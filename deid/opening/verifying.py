@@ -77,7 +77,7 @@ def verify_release(
 
 
 def _told_rows(manifest: Manifest) -> int:
-    """Return the rows that the manifest tells; it writes counts of one to ten as a class, which only a key can count."""
+    """Return the rows that the manifest tells; counts of one to ten are a class there, which only a key can count."""
     return sum(table.rows for table in manifest.tables.values() if isinstance(table.rows, int))
 
 

@@ -143,7 +143,8 @@ def _batches(
 def _type(column: Column, first_cell: str) -> pa.DataType:
     """Return dictionary<int32, string> where values repeat, so that every later step works on distinct values only."""
     kind = column.kind
-    days = kind.value is Value.DATE and len(first_cell) <= _DAY_LENGTH
+    # Birthdays hardly repeat within a block; days of service do.
+    days = kind.value is Value.DATE and kind.name != "birth_date" and len(first_cell) <= _DAY_LENGTH
     if days or kind.value in (Value.CODE, Value.INTEGER) or kind.name in _REPEATING:
         return pa.dictionary(pa.int32(), pa.string())
     return pa.string()

@@ -87,8 +87,10 @@ class TextFile(io.RawIOBase):
                 f"{self.path.name} is cut or damaged: its compressed data does not decode to the end",
                 hint="fetch the file again and compare its size or digest with the sender's",
             ) from None
-        self.nuls += data.count(b"\0")
-        if self._quote:
+        # Looking for a byte that is not there is ten times faster than counting it, and mostly it is not there.
+        if b"\0" in data:
+            self.nuls += data.count(b"\0")
+        if self._quote and self._quote in data:
             self.quotes += data.count(self._quote)
         return data
 

@@ -93,7 +93,7 @@ def test_the_scanner_has_something_to_look_for(released: Release, source: Input)
 
 
 EXPERT_TABLES = {
-    "patients": ["patient_id", "mrn", "member_id", "birth_date", "sex", "first_name", "phone", "zip_code"],
+    "patients": ["patient_id", "mrn", "member_id", "birth_date", "sex", "race", "first_name", "phone", "zip_code"],
     "encounters": ["patient_id", "encounter_id", "account_number", "encounter_class", "admit_date", "discharge_date"],
     "diagnoses": ["patient_id", "encounter_id", "icd10cm", "sequence"],
     "drugs": ["patient_id", "encounter_id", "ndc", "fill_date", "days_supply"],
@@ -112,8 +112,31 @@ def test_redacted_notes_hold_no_identifier_of_a_patient(site: TestSite) -> None:
     notes = [text for text in done.tables["notes"]["note_text"].to_pylist() if text]
     assert len(notes) > 100
     assert note_words(notes, key, known) == 0
-    assert smallest_class(done.tables["patients"], ["birth_date", "sex"]) >= 11
+    assert done.exported.suppressed_patients > 0  # so that notes and patients are not numbered alike
+    assert smallest_class(done.tables["patients"], ["birth_date", "sex", "race"]) >= 11
     assert not scan_bytes(done.exported.folder, known)
+
+
+def test_a_note_is_checked_against_its_own_patient_when_others_are_withheld(site: TestSite) -> None:
+    """One patient is withheld, and the note of the third says "Murphy sign" while the second is called Murphy."""
+    folder = site.folder / "murphy"
+    folder.mkdir()
+    people = ["p0,U,Adams", "p1,F,Murphy", *(f"p{n},F,Quigley" for n in range(2, 24))]
+    (folder / "patients.csv").write_text("\n".join(["id,sex,last", *people]) + "\n")
+    (folder / "notes.csv").write_text("id,text\np2,Murphy sign absent. Start metformin.\n")
+    tables = {
+        "patients": {
+            "path": "patients.csv",
+            "patient": "id",
+            "columns": {"id": "patient_id", "sex": "sex", "last": "person_name"},
+        },
+        "notes": {"path": "notes.csv", "patient": "id", "columns": {"id": "patient_id", "text": "clinical_note"}},
+    }
+    path = site.write("murphy/dataset.yaml", {"dataset": "murphy", "format": "csv", "tables": tables})
+    source = Input("murphy", lambda _: path, lambda _: Raw())
+    done = run(site, source, EXPERT, tables={"patients": ["id", "sex"], "notes": ["id", "text"]})
+    assert done.exported.suppressed_patients == 1
+    assert done.tables["notes"]["text"].to_pylist() == ["Murphy sign absent. Start metformin."]
 
 
 # Proof that the scanner can fail.

@@ -40,7 +40,7 @@ def package(released: Exported) -> dict[str, Any]:
 
 
 def test_the_data_package_is_valid(released: Exported) -> None:
-    """frictionless finds nothing wrong with the descriptor, and its schemas name the columns that were released."""
+    """Frictionless finds nothing wrong with the descriptor, and its schemas name the columns that were released."""
     descriptor = package(released)
     checked = Package.validate_descriptor(descriptor)
     assert checked.valid, checked.flatten(["type", "note"])
