@@ -45,6 +45,16 @@ def spans(values: pa.Array, *, padding: int = 0) -> tuple[Positions, Positions, 
     return starts, lengths, data
 
 
+def byte_range(values: pa.Array) -> tuple[int, int]:
+    """Return the lowest and the highest byte of a string array's content, (255, 0) where it has none."""
+    _, ends, content = values.buffers()
+    if not len(values) or ends is None or content is None:
+        return 255, 0
+    edges = np.frombuffer(ends, np.int32)
+    data = np.frombuffer(content, np.uint8)[edges[values.offset] : edges[values.offset + len(values)]]
+    return (int(data.min()), int(data.max())) if data.size else (255, 0)
+
+
 def gather(data: Bytes, starts: Positions, width: int) -> Bytes:
     """Return an (n, width) copy of the bytes that begin at each start; `data` must reach `width` beyond every start."""
     count = len(starts)

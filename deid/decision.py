@@ -78,8 +78,12 @@ class RowSelection:
             return own
         ids = values[key.name]
         named = ids.is_valid().to_numpy(zero_copy_only=False)
-        held, noted = self.encounters.find(self.encounter_tags(ids, patient))
-        kept = noted.column(0).fill_null(False).to_numpy(zero_copy_only=False)
+        tags = self.encounter_tags(ids, patient)
+        starts = np.flatnonzero(np.append(True, tags[1:] != tags[:-1])[: len(tags)])  # rows of a visit stand together
+        lengths = np.diff(starts, append=len(tags))
+        found, noted = self.encounters.find(tags[starts])
+        held = np.repeat(found, lengths)
+        kept = np.repeat(noted.column(0).fill_null(False).to_numpy(zero_copy_only=False), lengths)
         dates = carriers(table, self.period) if self.period is not None else ()
         nulls = [values[column.name].is_null().to_numpy(zero_copy_only=False) for column in dates]
         undated = np.logical_and.reduce(nulls) if nulls else np.zeros(len(own), bool)

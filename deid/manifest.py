@@ -110,7 +110,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     `aad` is the prefix that binds every file of a portable release to its place, None where the files carry none.
     `method` holds method codes of HL7 DARTS; `paragraphs` the paragraphs of 45 CFR that decided the legal basis.
-    `source_hmac` is, per table of the source, HMAC-SHA256 over the SHA-256 of its bytes under a key of the site and
+    `source_hmac` is, per table of the source, HMAC-SHA256 over the digest of its bytes under a key of the site and
     this release: the site can prove what it read, and nobody else can test a guess.
     `malformed` counts the cells of a column that did not have the shape of their kind and were left empty.
     `quarantined` counts rows set aside, `unread` parts of records that nobody described, `withheld` records that carry

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import scattered
+from deid.buffers import runs, scattered
 from deid.cohort import Predicate
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision, Pseudonyms, RowSelection, matched
@@ -168,7 +168,8 @@ class RandomCodes:
         for name in self.columns(rows.table):
             column = rows.table.column(name)
             if column is not None:
-                self.crosswalk.observe(self.pseudonyms.domain_of(column.kind.name), rows.values[name])
+                distinct, _ = runs(rows.values[name])
+                self.crosswalk.observe(self.pseudonyms.domain_of(column.kind.name), distinct)
 
     def _patients_are_random(self) -> bool:
         return any(

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from deid.buffers import in_use, spans, validity
+from deid.buffers import byte_range, in_use, spans, validity
 from deid.date_text import as_dates, is_date_format, parse_dates
 from deid.days import FIRST_DAY, LAST_DAY, day_numbers
 from deid.errors import DocumentError, SourceError
@@ -92,11 +92,15 @@ def _wrong_type(column: Column, found: pa.DataType) -> SourceError:
 # Text
 
 
+_SPACE, _LAST_ASCII = 0x20, 0x7F
+
+
 def _strings(values: pa.Array) -> Parsed:
     """Return a string array of (large) strings or bytes; a cell that is not UTF-8 is bad."""
     try:
         strings = values.cast(pa.string())
-        strings.validate(full=True)
+        if byte_range(strings)[1] > _LAST_ASCII:
+            strings.validate(full=True)
     except pa.ArrowInvalid:  # its message may quote the cell
         return _decoded(values)
     return strings, np.zeros(len(values), np.bool_)
@@ -116,7 +120,10 @@ def _decoded(values: pa.Array) -> Parsed:
 
 
 def _trimmed(texts: pa.Array) -> pa.Array:
-    return _blank_to_null(pc.utf8_trim_whitespace(texts))
+    # Where every byte is a visible ASCII character there is nothing to trim; identifiers mostly are such.
+    low, high = byte_range(texts)
+    is_plain = low > _SPACE and high <= _LAST_ASCII
+    return _blank_to_null(texts if is_plain else pc.utf8_trim_whitespace(texts))
 
 
 def _blank_to_null(texts: pa.Array, measured: pa.Array | None = None) -> pa.Array:

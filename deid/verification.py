@@ -67,6 +67,7 @@ class _Check:
         self._plan, self._decision = plan, decision
         self._needs_patients = plan.policy.limits.k is not None or plan.request.cohort is not None
         self._released: TagIndex | None = None
+        self._asked: pa.Array | None = None
         self._classes = TagIndex()
         self._counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self._tagger = Tagger.fresh()
@@ -107,16 +108,30 @@ class _Check:
                 )
 
     def _patients(self, planned: TablePlan, pseudonyms: pa.Array) -> None:
-        tags = pseudonym_tags(pseudonyms)
         if planned.table.name == self._plan.dataset.population:
             self._released = TagIndex() if self._released is None else self._released
-            _, is_new = self._released.add(tags)
+            _, is_new = self._released.add(pseudonym_tags(pseudonyms))
             if not is_new.all():
                 raise VerificationError(
                     f"{int((~is_new).sum()):,} patients stand twice in {planned.table.name}", hint=DEFECT
                 )
-        elif self._released is not None and (self._released.find(tags) < 0).any():
+        elif self._released is not None and not self._are_released(pseudonyms, self._released):
             raise VerificationError(f"{planned.table.name} holds rows of patients who were not released", hint=DEFECT)
+
+    def _are_released(self, pseudonyms: pa.Array, released: TagIndex) -> bool:
+        """Whether all are; of a dictionary every entry is asked, once for all batches that bring the same one.
+
+        A recipient reads the entries that no row points to as well, so they must be released patients too.
+        """
+        if pseudonyms.null_count:
+            raise VerificationError("a released row has no patient pseudonym", hint=DEFECT)
+        entries = pseudonyms
+        if isinstance(pseudonyms, pa.DictionaryArray):
+            entries = pseudonyms.dictionary
+            if self._asked is not None and entries.equals(self._asked):
+                return True
+        self._asked = entries
+        return bool((released.find(pseudonym_tags(entries)) >= 0).all())
 
     def _count_vectors(self, batch: pa.RecordBatch) -> None:
         columns = [batch.column(step.column.name) for step in quasi_identifier_steps(self._plan)]

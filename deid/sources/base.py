@@ -11,13 +11,13 @@ Promises that every part of this shelf keeps (tests/contract/test_sources.py hol
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import pyarrow as pa
+from blake3 import blake3
 
 from deid.errors import DocumentError, SourceError
 from deid.schema import DatasetDescription, Table
@@ -47,7 +47,7 @@ class Source(Protocol):
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """The SHA-256 (hex) of each table that was read to its end; of several files, over their digests in order."""
+        """The digest (BLAKE3) of each table that was read to its end; of several files, over their digests in order."""
         ...
 
     @property
@@ -162,10 +162,10 @@ def unreadable(file: Path, error: OSError) -> SourceError:
 
 
 def combined(digests: Sequence[str]) -> str:
-    """Return the digest of a table: its file's, or where there are several the SHA-256 over theirs in order."""
+    """Return the digest of a table: its file's, or where there are several the digest of theirs in order."""
     if len(digests) == 1:
         return digests[0]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+    return blake3("".join(digests).encode()).hexdigest()
 
 
 def listed(names: Sequence[str]) -> str:

@@ -6,13 +6,13 @@ so that what is counted is text.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
+from blake3 import blake3
 
 from deid.errors import SourceError
 from deid.sources.base import unreadable
@@ -22,12 +22,12 @@ CHUNK = 1 << 20
 
 
 class HashingFile(io.RawIOBase):
-    """A file read from beginning to end, whose SHA-256 is taken as the bytes go by."""
+    """A file read from beginning to end, whose digest (BLAKE3) is taken as the bytes go by."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self._hash = hashlib.sha256()
+        self._hash = blake3()
         try:
             self._file = path.open("rb", buffering=0)
         except OSError as error:
