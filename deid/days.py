@@ -72,3 +72,11 @@ def labels(year: Numbers, mark: str, unit: Numbers, *, digits: int, null: Flags)
     words = [f"{key // scale:04d}{mark}{key % scale:0{digits}d}" for key in (present + low).tolist()]
     indices = places[np.where(null, 0, keys - low)]
     return pa.DictionaryArray.from_arrays(pa.array(indices, mask=null), pa.array(words, pa.string()))
+
+
+def years_before(day: date, years: int) -> date:
+    """Return the same day `years` earlier; for 29 February, 1 March, which closes one birthday more, not one less."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        return date(day.year - years, 3, 1)

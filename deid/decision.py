@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from deid.buffers import plain, runs, scattered, spans
 from deid.cohort import Combine, Predicate
 from deid.crosswalk import FrozenCrosswalk
+from deid.days import years_before
 from deid.patients import AGED, NO_DAY, PSEUDONYM_KNOWN, Patients, Positions, Tagger
 from deid.prf import PSEUDONYM_BYTES, PSEUDONYM_LENGTH, BatchCmac, base32
 from deid.schema import Column, Table
@@ -171,18 +172,10 @@ class Decision:
         `birth_days`: int32 days since 1970-01-01, NO_DAY where unknown. The day decides, not the year: who turns 90
         on the reference date is closed.
         """
-        limit = (_years_before(self.reference_date, 90) - date(1970, 1, 1)).days
+        limit = (years_before(self.reference_date, 90) - date(1970, 1, 1)).days
         self.patients.birth_day[patient] = birth_days
         aged = (birth_days <= limit) & (birth_days != NO_DAY)
         self.patients.flags[patient[aged]] |= AGED
-
-
-def _years_before(day: date, years: int) -> date:
-    """Return the same day `years` earlier; for 29 February, 1 March, which closes one birthday more, not one less."""
-    try:
-        return day.replace(year=day.year - years)
-    except ValueError:
-        return date(day.year - years, 3, 1)
 
 
 def _nulls_of(ids: pa.Array, values: pa.Array) -> pa.Array:

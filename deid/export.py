@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from deid import legal, release, signing
 from deid.buffers import scattered
+from deid.cohort import Predicate
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision
 from deid.errors import DisclosureError, DocumentError, PlanError
@@ -28,7 +29,7 @@ from deid.keys.base import KeyProvider
 from deid.keys.recipients import Recipient, count_stanzas, load_recipient, seal_envelope
 from deid.legal import Judgment
 from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, to_bytes
-from deid.observe import Progress, Workshop, observe, observed_first, patient_arrays, registrars
+from deid.observe import Progress, Workshop, observe, observed_first, patient_arrays, registrars, selects_rows
 from deid.observers import encounter_key, unpack_identifiers
 from deid.patients import SELECTED, Patients, Positions
 from deid.pipeline import columns_read, output_schema, transform
@@ -38,7 +39,7 @@ from deid.quarantine import Quarantine, quarantine_id
 from deid.release import TableFacts
 from deid.request import Profile
 from deid.rows import Rows
-from deid.selection import carriers
+from deid.selection import VISIT, carriers
 from deid.sinks.encrypted_parquet import TableWriter, WrittenFile
 from deid.sinks.release_keys import ReleaseKeys
 from deid.site import Site
@@ -188,6 +189,9 @@ def _columns_needed(plan: Plan) -> dict[str, tuple[str, ...]]:
         planned = plan.table(table.name)
         carried = [column.name for predicate in predicates for column in carriers(table, predicate)]
         is_needed = planned is not None or carried or table.name == plan.dataset.population
+        if selects_rows(plan) and (planned is not None or table.name == plan.dataset.encounters):
+            is_needed = True
+            carried += [column.name for column in (*carriers(table, Predicate(VISIT)), *encounter_key(table))]
         linked = any(t.link is not None and t.link.to == table.name for t in plan.dataset.tables if plan.table(t.name))
         if is_needed or linked:
             key = table.patient if table.patient is not None else table.link.on if table.link else ""

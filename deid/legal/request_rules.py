@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from deid.cohort import Predicate
+from deid.days import years_before
 from deid.kinds import KINDS, LIMITED_NUMERALS, SAFE_HARBOR_LETTERS, Group, Kind, Value
 from deid.legal import limited_data_set, words
 from deid.legal.judgment import Finding
@@ -117,7 +118,7 @@ def _reveals_old_age(kind: Kind, predicate: Predicate, reference: date) -> bool:
     if kind.name == "age":
         return (isinstance(low, int) and low > OLDEST) or (isinstance(high, int) and high >= OLDEST)
     # Born on or before this day is 90 or older on the reference date: one category, which no bound may divide.
-    last_birth = _years_before(reference, OLDEST)
+    last_birth = years_before(reference, OLDEST)
     if kind.name == "year":
         return isinstance(high, int) and high < last_birth.year
     if kind.value is not Value.DATE:
@@ -126,13 +127,6 @@ def _reveals_old_age(kind: Kind, predicate: Predicate, reference: date) -> bool:
     if kind.name == "birth_date":
         return ended_before or (isinstance(low, date) and low <= last_birth)
     return ended_before and kind.name != "death_date"  # the dead grow no older
-
-
-def _years_before(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year - years)
-    except ValueError:  # 29 February: 1 March closes one birthday more, not one less
-        return date(day.year - years, 3, 1)
 
 
 def _names(plan: Plan) -> Iterator[Finding]:
