@@ -48,6 +48,8 @@ from deid.staging import staged, sync
 from deid.trust import TrustRoot, load_trust
 from deid.verification import check_envelope, verify_staged
 
+_CROSSWALK = 32 * 2**20  # bytes of opened crosswalk that are kept; docs/reference/memory.md
+
 if TYPE_CHECKING:
     from deid.notes import Redactor
 
@@ -177,7 +179,7 @@ def _fresh_keys(plan: Plan, release_id: str, provider: KeyProvider) -> ReleaseKe
 def _workshop(site: Site, provider: KeyProvider, stack: ExitStack) -> Workshop:
     spill = make_folder(site.state / "spill")
     key = provider.subkey("crosswalk")
-    crosswalk = stack.enter_context(Crosswalk.open(site.state / "crosswalk", key, spill=spill))
+    crosswalk = stack.enter_context(Crosswalk.open(site.state / "crosswalk", key, spill=spill, budget=_CROSSWALK))
     return Workshop(subkey=provider.subkey, crosswalk=crosswalk, spill=spill, open=stack)
 
 

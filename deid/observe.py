@@ -50,6 +50,7 @@ from deid.transforms.shift_date import ShiftDate
 
 Progress = Callable[[str, int], None]
 MAX_PREDICATES = 31
+_SEALED = 24 * 2**20  # bytes that each sealed map or store may hold before it spills; docs/reference/memory.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,11 @@ class Workshop:
 
     def sealed_map(self, **columns: pa.DataType) -> SealedMap:
         """Return a new sealed map from tags to these columns, which closes with the run."""
-        return self.open.enter_context(SealedMap(pa.schema(list(columns.items())), folder=self.spill))
+        return self.open.enter_context(SealedMap(pa.schema(list(columns.items())), folder=self.spill, budget=_SEALED))
 
     def sealed_rows(self, **columns: pa.DataType) -> SealedRows:
         """Return new sealed rows of these columns, which close with the run."""
-        return self.open.enter_context(SealedRows(pa.schema(list(columns.items())), folder=self.spill))
+        return self.open.enter_context(SealedRows(pa.schema(list(columns.items())), folder=self.spill, budget=_SEALED))
 
 
 class BadRows(Protocol):
