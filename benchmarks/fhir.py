@@ -6,7 +6,7 @@ printed is resources / CPU second (user and system, all threads), the median ove
 - json: every line decoded to dictionaries by msgspec, and nothing done with them. A floor for whoever decodes in whole;
   a reader that skips what is not described can be faster.
 - peer: what is commonly written by hand: `json.loads` and a few look-ups a resource, ten columns at the most.
-- reading: this project's source, every described column of a table asked for, SHA-256 of the bytes taken. Of a type
+- reading: this project's source, every described column of a table asked for, the digest of the bytes taken. Of a type
   that gives several tables (Claim, ExplanationOfBenefit) each table is a reading of its own, and counts its resources.
 - export: encrypted Parquet out, all tables with every column that the policy lets pass, staged, read back, verified.
   Its resources count once, however many tables or readings they give.
