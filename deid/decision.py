@@ -150,7 +150,6 @@ class Decision:
     stay_tagger: Tagger | None = None
     identifiers: SealedMap | None = None
     suppressed_patients: int = 0
-    smallest_class: int | None = None
 
     def patient_pseudonyms(self, kind: str, ids: pa.Array, patient: Positions) -> pa.Array:
         """Return the pseudonyms of rows' patients, looked up once for each patient and then remembered.

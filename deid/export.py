@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from deid import legal, release, signing
-from deid.buffers import scattered
 from deid.cohort import Predicate
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision
@@ -30,11 +28,11 @@ from deid.keys.recipients import Recipient, count_stanzas, load_recipient, seal_
 from deid.legal import Judgment
 from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, to_bytes
 from deid.observe import Progress, Workshop, observe, observed_first, patient_arrays, registrars, selects_rows
-from deid.observers import encounter_key, unpack_identifiers
+from deid.observers import encounter_key, identifiers_of
 from deid.patients import SELECTED, Patients, Positions
 from deid.pipeline import columns_read, output_schema, transform
 from deid.plan import Plan, TablePlan
-from deid.private import make_folder, private
+from deid.private import make_folder, sync_folder, write_new
 from deid.quarantine import Quarantine, quarantine_id
 from deid.release import TableFacts
 from deid.request import Profile
@@ -44,7 +42,7 @@ from deid.sinks.encrypted_parquet import TableWriter, WrittenFile
 from deid.sinks.release_keys import ReleaseKeys
 from deid.site import Site
 from deid.sources import Source, open_source
-from deid.staging import staged, sync
+from deid.staging import staged
 from deid.trust import TrustRoot, load_trust
 from deid.verification import check_envelope, verify_staged
 
@@ -187,11 +185,12 @@ def _columns_needed(plan: Plan) -> dict[str, tuple[str, ...]]:
     """Return, for the check of headers, the columns of every table that this run reads."""
     predicates = plan.request.cohort.predicates if plan.request.cohort else ()
     needed: dict[str, tuple[str, ...]] = {}
+    by_rows = selects_rows(plan)
     for table in plan.dataset.tables:
         planned = plan.table(table.name)
         carried = [column.name for predicate in predicates for column in carriers(table, predicate)]
         is_needed = planned is not None or carried or table.name == plan.dataset.population
-        if selects_rows(plan) and (planned is not None or table.name == plan.dataset.encounters):
+        if by_rows and (planned is not None or table.name == plan.dataset.encounters):
             is_needed = True
             carried += [column.name for column in (*carriers(table, Predicate(VISIT)), *encounter_key(table))]
         linked = any(t.link is not None and t.link.to == table.name for t in plan.dataset.tables if plan.table(t.name))
@@ -244,8 +243,10 @@ class _Run:
         self, planned: TablePlan, decision: Decision, folder: Path, keys: ReleaseKeys
     ) -> tuple[WrittenFile, ...]:
         table = planned.table
-        is_population = table.name == self._plan.dataset.population
-        first_sight = registrars(self._plan, decision, self._workshop) if self._is_first(is_population) else []
+        # Where nothing had to be observed, the population is met here for the first time.
+        is_first = table.name == self._plan.dataset.population and not observed_first(self._plan)
+        first_sight = registrars(self._plan, decision, self._workshop) if is_first else []
+        redact = self._redact(decision)
         nulls = self._nulls[table.name] = Counter()
         malformed = self._malformed[table.name] = Counter()
         columns = [*self._columns(planned, decision), *(n for r in first_sight for n in r.columns(table))]
@@ -254,10 +255,10 @@ class _Run:
             for rows in self._rows.read(table, columns):
                 for registrar in first_sight:
                     registrar.see(rows)
-                if self._is_first(is_population):
+                if is_first:
                     self._patients.flags[rows.patient[rows.patient >= 0]] |= SELECTED
                 self._quarantine.take(rows)
-                done = transform(self._plan, planned, decision, rows, self._redact(decision))
+                done = transform(self._plan, planned, decision, rows, redact)
                 batch = done.batch
                 malformed.update(done.malformed)
                 for name, cells in zip(batch.schema.names, batch.columns, strict=True):
@@ -266,9 +267,6 @@ class _Run:
                 self._progress(f"writing {table.name}", len(rows))
             self._quarantine.finish_table(table.name, self._rows.reasons[table.name])
             return writer.close()
-
-    def _is_first(self, is_population: bool) -> bool:
-        return is_population and not observed_first(self._plan)
 
     def _columns(self, planned: TablePlan, decision: Decision) -> list[str]:
         columns = columns_read(planned)
@@ -286,11 +284,8 @@ class _Run:
         def redact(notes: pa.Array, patient: Positions) -> pa.Array:
             from deid.notes import KnownIdentifiers, Redactor  # noqa: PLC0415 - heavy, and only where notes are read
 
-            if decision.identifiers is None:
-                raise AssertionError("notes were read, but the patients' identifiers were not observed")
             self._redactor = self._redactor or Redactor()
-            _, packed = decision.identifiers.find(scattered(patient))
-            known = [KnownIdentifiers(unpack_identifiers(text)) for text in packed.column(0).to_pylist()]
+            known = [KnownIdentifiers(pairs) for pairs in identifiers_of(decision, patient)]
             result = self._redactor.redact(notes, known)
             self.withheld_notes += result.withheld
             return result.texts
@@ -341,12 +336,5 @@ def _documents(
         texts[KEYS] = keys.keys_file()
     check_envelope(count_stanzas(texts[ENVELOPE]), len(recipients))
     for file, data in texts.items():
-        _write(folder / file, data)
-    sync(folder)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "xb", opener=private) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        write_new(folder / file, data)
+    sync_folder(folder)

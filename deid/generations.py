@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from deid.errors import KeyFaultError, StorageError
 from deid.partitions import RESTORE, DomainEntry, DomainFile, storage
 from deid.prf import derive_key
-from deid.private import make_folder, private
+from deid.private import make_folder, sync_folder, write_new
 
 _MAGIC = b"deidxwi1"
 _HEAD = 64
@@ -106,12 +106,12 @@ class Generations:
     def commit(self, index: Index, domains: tuple[DomainEntry, ...], staging: Path) -> Index:
         """Makes what lies in `staging` the current generation: at the rename of CURRENT, and not a moment before."""
         raw = self._seal_index(index.generation + 1, _Body(previous=index.digest, domains=domains))
-        _write(staging / "index", raw)
-        _sync(staging)
-        _sync(self.folder)
+        write_new(staging / "index", raw)
+        sync_folder(staging)
+        sync_folder(self.folder)
         self._switch(raw)
         staging.rename(self._home(index.generation + 1))
-        _sync(self.folder)
+        sync_folder(self.folder)
         committed = self._open_index(raw)
         self._sweep(committed)
         return committed
@@ -130,9 +130,9 @@ class Generations:
     def _switch(self, raw: bytes) -> None:
         fresh = self.folder / "CURRENT.new"
         fresh.unlink(missing_ok=True)
-        _write(fresh, raw)
+        write_new(fresh, raw)
         fresh.replace(self.folder / "CURRENT")
-        _sync(self.folder)
+        sync_folder(self.folder)
 
     def _seal_index(self, generation: int, body: _Body) -> bytes:
         salt = secrets.token_bytes(32)
@@ -166,7 +166,7 @@ class Generations:
             return
         if index.generation not in present and staged.is_dir():
             staged.rename(home)  # the commit was killed after its one decisive rename
-            _sync(self.folder)
+            sync_folder(self.folder)
         if (home / "index").read_bytes() != raw:
             raise StorageError("the current generation of the crosswalk is not the one CURRENT names", hint=RESTORE)
         for entry in index.domains:
@@ -219,18 +219,3 @@ def _numbered(folder: Path) -> list[tuple[str, int, Path]]:
 
 def _generation_of(raw: bytes) -> int:
     return int.from_bytes(raw[8:16], "big")
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "xb", opener=private) as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

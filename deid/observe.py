@@ -114,8 +114,7 @@ def observe(
         decision = replace(decision, pseudonyms=replace(decision.pseudonyms, codes=codes))
     if observed_first(plan):
         _select(plan, patients)
-    withheld, smallest = k_anonymity.suppress(plan, decision)
-    return replace(decision, suppressed_patients=withheld, smallest_class=smallest)
+    return replace(decision, suppressed_patients=k_anonymity.suppress(plan, decision))
 
 
 def needs_crosswalk(plan: Plan) -> bool:

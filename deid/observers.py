@@ -232,6 +232,14 @@ def unpack_identifiers(packed: str | None) -> list[tuple[str, str]]:
     return [(kind, value) for kind, value in pairs if value]
 
 
+def identifiers_of(decision: Decision, patient: Numbers) -> list[list[tuple[str, str]]]:
+    """Return, for each position, the (kind, value) pairs of the patient's own identifiers that were observed."""
+    if decision.identifiers is None:
+        raise AssertionError("the patients' identifiers were asked for, but not observed")
+    _, packed = decision.identifiers.find(scattered(patient))
+    return [unpack_identifiers(text) for text in packed.column(0).to_pylist()]
+
+
 def is_identifying(kind: Kind) -> bool:
     """Whether values of this kind are searched for in the notes of their patient."""
     return kind.name in SEARCHED_KINDS

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from deid.buffers import runs
 from deid.prf import PSEUDONYM_LENGTH, BatchCmac
-from deid.tags import TagIndex
+from deid.tags import TagIndex, first_words
 
 NO_DAY = np.iinfo(np.int32).min
 SELECTED, AGED, PSEUDONYM_KNOWN = np.uint8(1), np.uint8(2), np.uint8(4)
@@ -37,8 +37,7 @@ class Tagger:
 
     def tags(self, ids: pa.Array) -> npt.NDArray[np.uint64]:
         """Return one uint64 for each identifier, shape (n,); a null has the tag of the empty string."""
-        digests = self.cmac.digest(ids)
-        return np.ascontiguousarray(digests[:, :8]).view(np.uint64)[:, 0]
+        return first_words(self.cmac.digest(ids))
 
 
 class Patients:
@@ -65,11 +64,11 @@ class Patients:
     def __len__(self) -> int:
         return self._size
 
-    def admit(self, ids: pa.Array) -> tuple[Positions, npt.NDArray[np.bool_]]:
-        """Give every identifier of a population batch a position; also say which are seen for the first time."""
-        positions, is_new = self.index.add(self.tagger.tags(ids))
+    def admit(self, ids: pa.Array) -> Positions:
+        """Give every identifier of a population batch a position, a known one the position it has."""
+        positions, _ = self.index.add(self.tagger.tags(ids))
         self._grow(len(self.index))
-        return positions, is_new
+        return positions
 
     def find(self, ids: pa.Array) -> Positions:
         """Return positions, -1 where the population table has no such patient."""
@@ -100,12 +99,6 @@ class Patients:
     def selected(self) -> npt.NDArray[np.bool_]:
         """Which patients are in the release so far, bool of shape (patients,)."""
         return np.asarray((self.flags[: self._size] & SELECTED) != 0, bool)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held for all patients."""
-        arrays = (self.flags, self.birth_day, self.met, self.klass, self.offset, self.pseudonym, self._ends)
-        return self.index.nbytes + sum(array.nbytes for array in arrays)
 
 
 def _resized(array: npt.NDArray[np.generic], room: int, fill: int) -> npt.NDArray[np.generic]:

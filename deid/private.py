@@ -1,4 +1,4 @@
-"""Files and folders for their owner alone, whatever the umask of the process."""
+"""Files and folders for their owner alone, whatever the umask of the process, and forced to disk."""
 
 from __future__ import annotations
 
@@ -17,6 +17,23 @@ def new_file(path: Path) -> Path:
     """Make `path` as a new, empty file for its owner alone, for writers that open files by themselves; return it."""
     os.close(private(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     return path
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write `data` into a new file for its owner alone, and force it to disk; the name needs `sync_folder`."""
+    with open(path, "xb", opener=private) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def make_folder(path: Path, *, mode: int = FOLDER) -> Path:

@@ -6,7 +6,6 @@ holder of the site's keys can read it, and it never leaves with a release.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from contextlib import ExitStack, suppress
@@ -19,13 +18,13 @@ import pyarrow as pa
 from deid.errors import SourceError, StorageError
 from deid.keys.base import KeyProvider
 from deid.manifest import FileEntry
-from deid.private import make_folder, private
+from deid.private import make_folder, sync_folder, write_new
 from deid.request import OnBadRow, Profile, Request
 from deid.rows import TypedRows
 from deid.sinks.encrypted_parquet import TableWriter
 from deid.sinks.read_back import batches_of
 from deid.sinks.release_keys import ReleaseKeys
-from deid.staging import sweep, sync, workspace
+from deid.staging import sweep, workspace
 
 KEY_FILE = "key.wrapped"
 
@@ -98,17 +97,14 @@ class Quarantine:
         if self._folder is None:
             return
         wrapped = self._provider.wrap(f"quarantine/{self._keys.release}", self._keys.key)
-        with open(self._folder / KEY_FILE, "xb", opener=private) as file:
-            file.write(wrapped)
-            file.flush()
-            os.fsync(file.fileno())
-        sync(self._folder)
+        write_new(self._folder / KEY_FILE, wrapped)
+        sync_folder(self._folder)
         # What is already there belongs to a run that was killed before it published, or to a release that was removed:
         # otherwise this run would have been refused before it began.
         shutil.rmtree(self._home, ignore_errors=True)
         self._folder.rename(self._home)
         self._kept = True
-        sync(self._home.parent)
+        sync_folder(self._home.parent)
 
 
 def read_quarantined(folder: Path, provider: KeyProvider) -> dict[str, list[pa.RecordBatch]]:

@@ -100,7 +100,7 @@ class Rows:
         good = np.flatnonzero(~bad)
         patient = np.full(len(ids), -1, np.int32)
         if len(good):
-            patient[good], _ = self._patients.admit(ids.take(pa.array(good)))
+            patient[good] = self._patients.admit(ids.take(pa.array(good)))
         seen = np.append(seen, np.zeros(max(0, len(self._patients) - len(seen)), bool))
         first = np.zeros(len(ids), bool)
         first[good[np.unique(patient[good], return_index=True)[1]]] = True

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deid.errors import DeidError, ReleaseError, StorageError
-from deid.private import FILE, FOLDER, make_folder, set_modes
+from deid.private import FILE, FOLDER, make_folder, set_modes, sync_folder
 
 # A release is encrypted, so it may be read; it is written by its owner only, whatever the umask.
 RELEASE_FOLDER, RELEASE_FILE = 0o755, 0o644
@@ -97,7 +97,7 @@ def _lock(parent: Path, marks: Marks) -> tuple[str, int]:
 
 def _publish(folder: Path, target: Path) -> None:
     set_modes(folder, folders=RELEASE_FOLDER, files=RELEASE_FILE)
-    sync(folder)
+    sync_folder(folder)
     try:
         folder.rename(target)
     except OSError as error:
@@ -107,7 +107,7 @@ def _publish(folder: Path, target: Path) -> None:
                 hint="two runs made the same release; this one was withdrawn, the other stands",
             ) from None
         raise
-    sync(target.parent)
+    sync_folder(target.parent)
 
 
 def sweep(parent: Path, marks: Marks = STAGING) -> int:
@@ -136,15 +136,6 @@ def _swept(folder: Path, lock: Path) -> bool:
     finally:
         os.close(handle)
     return found
-
-
-def sync(folder: Path) -> None:
-    """Make the names in `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def storage_fault(error: OSError) -> DeidError:

@@ -18,7 +18,7 @@ from deid.buffers import scattered, spans
 from deid.decision import Decision
 from deid.disclosure.k_anonymity import quasi_identifier_steps, vector_texts
 from deid.errors import VerificationError
-from deid.observers import unpack_identifiers
+from deid.observers import identifiers_of
 from deid.patients import Tagger
 from deid.plan import Plan, Step, TablePlan
 from deid.prf import PSEUDONYM_LENGTH
@@ -170,14 +170,13 @@ class _Check:
         steps = [step for step in planned.written if isinstance(step.transform, RedactNote)]
         if not steps:
             return
-        if key is None or self._decision.identifiers is None:
+        if key is None:
             raise VerificationError(
                 f"the notes of {planned.table.name} cannot be checked against their patients",
                 hint="release the patient's pseudonym beside the notes",
             )
         position = self._position_of(batch.column(key.column.name))
-        _, packed = self._decision.identifiers.find(scattered(position))
-        known = [KnownIdentifiers(unpack_identifiers(text)) for text in packed.column(0).to_pylist()]
+        known = [KnownIdentifiers(pairs) for pairs in identifiers_of(self._decision, position)]
         for step in steps:
             notes = batch.column(step.column.name).to_pylist()
             held = sum(1 for note, own in zip(notes, known, strict=True) if note and leaks(note, own))

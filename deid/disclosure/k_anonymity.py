@@ -79,8 +79,8 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
 
 
-def suppress(plan: Plan, decision: Decision) -> tuple[int, int | None]:
-    """Withhold the patients in classes smaller than k; return how many, and the smallest class that remains.
+def suppress(plan: Plan, decision: Decision) -> int:
+    """Withhold the patients in classes smaller than k; return how many.
 
     Raises DisclosureError where more than the policy's share would be withheld, or nobody would remain.
     """
@@ -90,7 +90,7 @@ def suppress(plan: Plan, decision: Decision) -> tuple[int, int | None]:
     selected = patients.selected
     total = int(selected.sum())
     if limits.k is None or total == 0:
-        return 0, None
+        return 0
     classes = patients.klass[:size]
     counts = np.bincount(classes[selected], minlength=int(classes.max()) + 1)
     small = selected & (counts[np.maximum(patients.klass[:size], 0)] < limits.k)
@@ -107,4 +107,4 @@ def suppress(plan: Plan, decision: Decision) -> tuple[int, int | None]:
             hint="coarsen the rules of the quasi-identifiers, or raise limits.suppression and sign the policy again",
         )
     patients.flags[:size][small] &= ~SELECTED
-    return withheld, int(counts[counts >= limits.k].min())
+    return withheld

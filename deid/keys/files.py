@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deid.errors import KeyFaultError, StorageError
+from deid.private import sync_folder
 
 OTHERS = 0o077
 
@@ -41,7 +42,7 @@ def replace_file(path: Path, data: bytes) -> None:
     staged = _staged(path, data, mode=0o644)
     try:
         staged.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise _storage_fault(path, error) from None
     finally:
@@ -104,7 +105,7 @@ def _write_new(path: Path, data: bytes, *, mode: int) -> None:
     try:
         # A hard link gives the finished file its name, and fails if the name is taken: exclusive and atomic at once.
         os.link(staged, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise KeyFaultError(
             f"{path.name} already exists", hint="choose another name; keys are never overwritten"
@@ -138,14 +139,6 @@ def _staged(path: Path, data: bytes, *, mode: int) -> Path:
         staged.unlink(missing_ok=True)
         raise
     return staged
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _storage_fault(path: Path, error: OSError) -> StorageError:

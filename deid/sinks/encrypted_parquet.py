@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from deid.errors import StorageError, VerificationError
 from deid.manifest import TABLE_NAME
-from deid.private import make_folder
-from deid.sinks.part_file import PartFile, WrittenFile, on_disk, sync_folder
+from deid.private import make_folder, sync_folder
+from deid.sinks.part_file import PartFile, WrittenFile, on_disk
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sinks.row_groups import (
     batch_bytes,

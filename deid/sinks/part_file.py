@@ -176,15 +176,6 @@ class _HashingFile:
         return self._hash.hexdigest()
 
 
-def sync_folder(folder: Path) -> None:
-    """Force the names in `folder` to disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def on_disk(path: Path, action: Callable[[], Any]) -> Any:
     """Run `action`; turn what the disk or the Parquet library raises into a StorageError that quotes no cell."""
     try:
