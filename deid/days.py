@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+NO_DAY = np.iinfo(np.int32).min  # stands for an unknown day in arrays of days
 FIRST_YEAR = 1800
 LAST_YEAR = 2200
 _EPOCH = date(1970, 1, 1).toordinal()

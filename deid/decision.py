@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from deid.buffers import plain, runs, scattered, spans
 from deid.cohort import Combine, Predicate
 from deid.crosswalk import FrozenCrosswalk
-from deid.days import years_before
-from deid.patients import AGED, NO_DAY, PSEUDONYM_KNOWN, Patients, Positions, Tagger
+from deid.days import NO_DAY, years_before
+from deid.patients import AGED, PSEUDONYM_KNOWN, Patients, Positions, Tagger
 from deid.prf import PSEUDONYM_BYTES, PSEUDONYM_LENGTH, BatchCmac, base32
 from deid.schema import Column, Table
 from deid.sealed import SealedMap

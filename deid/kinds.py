@@ -155,6 +155,7 @@ _ROWS: dict[Group, tuple[tuple[str, Role, Value, str | None, str | None, str], .
         ("admission_type", _Q, _C, None, None, "type or source of admission"),
         ("encounter_class", _Q, _C, None, None, "class of encounter: inpatient, outpatient, emergency"),
         ("present_on_admission", _O, _C, None, None, "present-on-admission indicator"),
+        ("omop_concept", _Q, _C, None, None, "concept of the OMOP standardized vocabularies"),
         ("betos", _Q, _C, None, None, "Berenson-Eggers type of service"),
         ("local_code", _Q, _C, "R", None, "code of a local system, which may hide an identifier"),
     ),
@@ -183,6 +184,10 @@ _ROWS: dict[Group, tuple[tuple[str, Role, Value, str | None, str | None, str], .
     Group.DERIVED: (
         ("length_of_stay", _Q, _I, None, None, "days from admission to discharge"),
         ("readmission", _Q, _C, None, None, "whether another admission followed within 30 days"),
+        ("comorbidity", _Q, _C, None, None, "whether the diagnoses of a visit show a chronic condition"),
+        ("comorbidity_score", _Q, _I, None, None, "weighted sum of the chronic conditions of a visit"),
+        ("visit_flag", _Q, _C, None, None, "what codes tell of a visit: telehealth, emergency, inpatient"),
+        ("em_level", _Q, _C, None, None, "level of the evaluation and management service of a visit, 1 to 5"),
     ),
     Group.OTHER: (
         ("sequence_number", _O, _I, None, None, "position of a row within its claim or encounter"),

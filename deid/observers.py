@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 from deid.buffers import runs, scattered
 from deid.cohort import Predicate
 from deid.crosswalk import Crosswalk
+from deid.days import NO_DAY
 from deid.decision import Decision, Pseudonyms, RowSelection, matched
 from deid.kinds import Kind
 from deid.notes.known import SEARCHED_KINDS
-from deid.patients import NO_DAY, Patients, Tagger
+from deid.patients import Patients, Tagger
 from deid.plan import Plan
 from deid.prf import BatchCmac, offsets
 from deid.rows import LinkMap, TypedRows

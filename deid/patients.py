@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deid.buffers import runs
+from deid.days import NO_DAY
 from deid.prf import PSEUDONYM_LENGTH, BatchCmac
 from deid.tags import TagIndex, first_words
 
-NO_DAY = np.iinfo(np.int32).min
 SELECTED, AGED, PSEUDONYM_KNOWN = np.uint8(1), np.uint8(2), np.uint8(4)
 
 Positions = npt.NDArray[np.int32]

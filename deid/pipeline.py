@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.days import NO_DAY
 from deid.decision import Decision
 from deid.observers import encounter_key, is_inpatient, stay_tags
-from deid.patients import AGED, NO_DAY, SELECTED, Positions
+from deid.patients import AGED, SELECTED, Positions
 from deid.plan import Plan, Step, TablePlan
 from deid.rows import TypedRows
 from deid.selection import days_of, end_of_visit, start_of_visit, whole_years

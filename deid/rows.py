@@ -1,7 +1,8 @@
 """Read typed rows of a source, each with its patient's position and whether it is bad.
 
 A bad row cannot be parsed, has no patient, names a patient whom the population table does not know, or is a second
-population row for one patient. Bad rows are counted by reason; a reason names the column and never a value.
+population row for one patient, unless the description says that the first one counts. Bad rows are counted by reason; a
+reason names the column and never a value.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from deid.sources import Source
 from deid.values import parse
 
 Flags = npt.NDArray[np.bool_]
+REPEATED = -2  # a further row of the population for a patient whose first row counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,14 @@ class TypedRows:
 
     def __len__(self) -> int:
         return int(self.raw.num_rows)
+
+    def without(self, rows: Flags) -> TypedRows:
+        """Return the batch without these rows."""
+        if not rows.any():
+            return self
+        kept = pa.array(np.flatnonzero(~rows))
+        values = {name: cells.take(kept) for name, cells in self.values.items()}
+        return TypedRows(self.table, self.raw.take(kept), values, self.patient[~rows], self.bad[~rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +94,24 @@ class Rows:
                     reasons[f"{column.name} is not a valid {column.kind.value}"] += int(unparsed.sum())
                     bad |= unparsed
             if is_population:
-                patient, seen = self._population(values[key], bad, seen, reasons)
+                patient, seen = self._population(table, values[key], bad, seen, reasons)
             else:
                 patient = self._linked(table, values[key], bad, reasons)
-            yield TypedRows(table, raw, values, patient, bad)
+            rows = TypedRows(table, raw, values, patient, bad)
+            yield rows.without(patient == REPEATED) if is_population and table.repeats == "first" else rows
 
     def _described(self, table: Table, name: str) -> Column:
         column = table.column(name)
         # A linking key need not be described as anything else than what it is: an identifier, read as text.
         return column if column is not None else Column(name, KINDS["unique_id"])
 
-    def _population(self, ids: pa.Array, bad: Flags, seen: Flags, reasons: Counter[str]) -> tuple[Positions, Flags]:
-        """Place the patients of a population batch; `seen` holds which positions this pass has met."""
+    def _population(
+        self, table: Table, ids: pa.Array, bad: Flags, seen: Flags, reasons: Counter[str]
+    ) -> tuple[Positions, Flags]:
+        """Place the patients of a population batch; `seen` holds which positions this pass has met.
+
+        A further row for a patient is bad, or REPEATED where the description says that the first one counts.
+        """
         _note_nulls(ids, bad, reasons)
         good = np.flatnonzero(~bad)
         patient = np.full(len(ids), -1, np.int32)
@@ -106,10 +122,12 @@ class Rows:
         first[good[np.unique(patient[good], return_index=True)[1]]] = True
         again = ~bad & ~first
         again[good] |= seen[patient[good]]
-        if again.any():
+        seen[patient[first & ~again]] = True
+        if table.repeats == "first":
+            patient[again] = REPEATED
+        elif again.any():
             reasons["a second row for one patient"] += int(again.sum())
             bad |= again
-        seen[patient[first & ~again]] = True
         patient[bad] = -1
         return patient, seen
 

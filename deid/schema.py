@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from deid.kinds import Kind
 
@@ -53,7 +54,9 @@ class Table:
     """One described table; exactly one of `patient` (a column) and `link` is set.
 
     `optional_columns` lets described columns that nobody asks for be absent from the file.
-    `resource` is the FHIR resource type of an NDJSON table, `each` the repeating element that gives one row apiece.
+    `resource` is the type of record of a tree-shaped table, `each` the repeating element that gives one row apiece.
+    `repeats` says what a second row for one patient of the population means: `refuse` (a bad row) or `first` (a patient
+    stands in several records, and the first row counts).
     """
 
     name: str
@@ -65,6 +68,7 @@ class Table:
     resource: str | None = None
     each: str | None = None
     optional_columns: bool = False
+    repeats: Literal["refuse", "first"] = "refuse"
 
     def column(self, name: str) -> Column | None:
         """Return the column called `name`, or None."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deid.cohort import Predicate
-from deid.patients import NO_DAY
+from deid.days import NO_DAY
 from deid.schema import Column, Table
 
 Flags = npt.NDArray[np.bool_]

@@ -254,7 +254,12 @@ SHAPES: dict[str, Shape] = {
         "a number, ratio or range, with or without unit; or words for results",
     ),
     "unit": TextShape("[0-9]", "one digit, or a unit of UCUM or of laboratories", _UNIT),
+    "omop_concept": TextShape("0|[1-9][0-9]{0,7}", "OMOP: up to eight digits; local concepts have ten"),
     "readmission": TextShape("yes|no", "yes or no"),
+    "comorbidity": TextShape("yes|no", "yes or no"),
+    "comorbidity_score": NumberShape(-50, 100),
+    "visit_flag": TextShape("yes|no", "yes or no"),
+    "em_level": TextShape("[1-5]", "1 to 5"),
     "sequence_number": NumberShape(0, 99_999),
     "indicator": _worded(
         words.FLAGS, f"{_TAG}|{_SYSTEM}", "up to three letters, up to four digits, or words of public status lists"

@@ -17,6 +17,7 @@ import pyarrow as pa
 from deid.buffers import scattered, spans
 from deid.decision import Decision
 from deid.disclosure.k_anonymity import quasi_identifier_steps, vector_texts
+from deid.domains import Between
 from deid.errors import VerificationError
 from deid.observers import identifiers_of
 from deid.patients import Tagger
@@ -26,7 +27,6 @@ from deid.sinks.encrypted_parquet import WrittenFile
 from deid.sinks.read_back import read_back
 from deid.sinks.release_keys import ReleaseKeys
 from deid.tags import TagIndex
-from deid.transforms.domains import Between
 from deid.transforms.generalize_date import GeneralizeDate
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import re
 from pathlib import Path
 
 from deid.documents import Document, load
@@ -15,10 +14,9 @@ from deid.errors import DocumentError
 from deid.kinds import KINDS, Role, Value
 from deid.schema import Column, DatasetDescription, Link, Table, TextFormat
 from deid.sources.base import locate
-from deid.sources.paths import PathError, compile_path
+from deid.sources.paths import PathError
 from deid.sources.spelling import BUILT_IN, FORMATS, GUESS, RawColumn, RawTable, Spelled, built_in, lay_over, spell
-
-_MEMBERS = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
+from deid.sources.trees import GRAMMARS, Grammar
 
 
 def load_dataset(path: Path) -> DatasetDescription:
@@ -109,18 +107,19 @@ def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
             hint="write `patient: <column>`, or `link: {to: <table>, on: <column>}`, "
             "or `reference: true` for a table about no patient",
         )
-    tree = BUILT_IN.get(spelled.raw.format, spelled.raw.format) == "fhir_bulk"
-    if tree != (raw.resource is not None) or (raw.each and not tree):
+    tree = GRAMMARS.get(BUILT_IN.get(spelled.raw.format, spelled.raw.format))
+    if (tree is not None) != (raw.resource is not None) or (raw.each and tree is None):
         raise document.fault(
-            f"{name}: resource is written for FHIR tables and only there",
+            f"{name}: resource is written for tables of tree-shaped formats and only there",
             at=at,
-            hint="write for instance `resource: Patient`; `resource` and `each` belong to the FHIR formats",
+            hint=f"write {tree.records}" if tree else "`resource` and `each` belong to FHIR, HL7 v2, X12 and C-CDA",
         )
-    if raw.each is not None and not _MEMBERS.fullmatch(raw.each):
-        raise document.fault(
-            f"{name}: each is a member, or members joined by dots", at=f"{at}.each", hint="for instance `each: item`"
-        )
-    path = raw.path or (f"{raw.resource}.*ndjson*" if raw.resource else "")
+    if raw.each is not None and tree is not None:
+        try:
+            tree.check_each(raw.each)
+        except PathError as error:
+            raise document.fault(f"{name}: {error}", at=f"{at}.each", hint="docs/formats/dataset.md, paths") from None
+    path = raw.path or (f"{raw.resource}.*ndjson*" if tree is GRAMMARS["fhir_bulk"] else "")
     columns = spelled.columns[name]
     if not path or not columns:
         raise document.fault(f"{name}: no {'columns' if path else 'path'}", at=at, hint="every table has both")
@@ -142,10 +141,11 @@ def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
         resource=raw.resource,
         each=raw.each,
         optional_columns=bool(raw.optional_columns),
+        repeats=raw.repeats or "refuse",
     )
 
 
-def _column(document: Document, table: str, name: str, spec: RawColumn, raw: RawTable, tree: bool) -> Column:
+def _column(document: Document, table: str, name: str, spec: RawColumn, raw: RawTable, tree: Grammar | None) -> Column:
     at = f"$.tables.{table}.columns.{name}"
     kind = KINDS.get(spec.kind.removesuffix(GUESS))
     if kind is None:
@@ -159,15 +159,15 @@ def _column(document: Document, table: str, name: str, spec: RawColumn, raw: Raw
             at=at,
             hint="remove it, or describe the column as a date",
         )
-    if tree != (spec.path is not None):
+    if (tree is not None) != (spec.path is not None):
         raise document.fault(
-            f"{table}.{name}: path is written for every column of a FHIR table, and only there",
+            f"{table}.{name}: path is written for every column of a tree-shaped format, and only there",
             at=at,
-            hint="write `{kind: sex, path: gender}`",
+            hint=f"write `{tree.example}`" if tree else "remove it",
         )
-    if spec.path is not None:
+    if spec.path is not None and tree is not None:
         try:
-            joins = compile_path(spec.path).joins
+            joins = tree.check_path(spec.path)
         except PathError as error:
             raise document.fault(f"{table}.{name}: {error}", at=at, hint="docs/formats/dataset.md, paths") from None
         if joins and kind.role is not Role.DIRECT:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -20,7 +21,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _BRACES = re.compile(r"\{([^{}]+)\}")
 _RANGE = re.compile(r"(\d{1,4})\.\.(\d{1,4})")
 _TEXT_FIELDS = ("delimiter", "quote", "encoding", "nulls", "date_format")
-_OWN_FIELDS = ("path", "resource", "each", "optional_columns")
+_OWN_FIELDS = ("resource", "each", "optional_columns", "repeats")
 
 
 class RawColumn(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,6 +60,7 @@ class RawTable(_Text, forbid_unknown_fields=True, kw_only=True):
     each: str | None = None
     optional: bool | None = None
     optional_columns: bool | None = None
+    repeats: Literal["refuse", "first"] | None = None
 
 
 class RawDataset(_Text, forbid_unknown_fields=True, kw_only=True):
@@ -67,6 +69,7 @@ class RawDataset(_Text, forbid_unknown_fields=True, kw_only=True):
     dataset: str
     format: str
     root: str = "."
+    files: str | None = None
     confirmed: bool = True
     population: str | None = None
     encounters: str | None = None
@@ -129,6 +132,9 @@ def _merged(name: str, own: Spelled, shelf: Spelled | None) -> RawTable:
         setattr(merged, field, next((v for level in levels if (v := getattr(level, field)) is not None), None))
     for field in _OWN_FIELDS:
         setattr(merged, field, next((v for level in (mine, below) if (v := getattr(level, field)) is not None), None))
+    # Where all tables lie in the same files, the user names these once for all of them.
+    paths = (mine.path, own.raw.files, below.path, shelf.raw.files if shelf else None)
+    merged.path = next((path for path in paths if path is not None), None)
     # The way to the patient is taken as a whole: half of one and half of another would be neither.
     way = mine if mine.patient or mine.link or mine.reference else below
     merged.patient, merged.link, merged.reference = way.patient, way.link, way.reference

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deid.domains import Domain
 from deid.schema import Column
-from deid.transforms.domains import Domain
 
 Integers = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]

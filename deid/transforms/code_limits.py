@@ -8,11 +8,11 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.domains import Between
 from deid.errors import PlanError
 from deid.kinds import Value
 from deid.schema import Column
 from deid.transforms.base import Context, Output
-from deid.transforms.domains import Between
 from deid.transforms.options import number
 
 _TYPES = {Value.INTEGER: pa.int64(), Value.DECIMAL: pa.float64()}

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from deid.buffers import validity
+from deid.domains import OneOfNumbers
 from deid.errors import PlanError
 from deid.schema import Column
 from deid.transforms.base import Context, Output
-from deid.transforms.domains import OneOfNumbers
 from deid.transforms.options import whole
 
 OLDEST = 130

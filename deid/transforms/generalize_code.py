@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deid.buffers import over_dictionary
+from deid.domains import Matching
 from deid.errors import PlanError
 from deid.schema import Column
 from deid.shapes import SHAPES, TextShape, wellformed
 from deid.transforms.base import Context, Output
-from deid.transforms.domains import Matching
 from deid.transforms.options import whole
 
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from deid.buffers import validity
 from deid.days import FIRST_YEAR, LAST_YEAR, clip_to_calendar, day_numbers, iso_weeks, labels, months, number_of_day
+from deid.domains import Between, Matching
 from deid.errors import PlanError
 from deid.kinds import Value
 from deid.schema import Column
 from deid.transforms.base import Context, Output
-from deid.transforms.domains import Between, Matching
 from deid.transforms.options import choice, whole
 
 UNITS = ("year", "quarter", "month", "week")

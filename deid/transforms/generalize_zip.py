@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from deid.domains import Matching, OneOf
 from deid.errors import PlanError
 from deid.places import CENSUS_VINTAGE, WITHHELD, releasable, zip3, zip5
 from deid.schema import Column
 from deid.transforms.base import Context, Output
-from deid.transforms.domains import Matching, OneOf
 from deid.transforms.options import choice
 
 UNITS = ("zip3", "zip5")

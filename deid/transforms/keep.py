@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from deid.domains import Anything
 from deid.kinds import Value
 from deid.schema import Column
 from deid.shapes import SHAPES, wellformed
 from deid.transforms.base import Context, Output
-from deid.transforms.domains import Anything
 
 ARROW_TYPES: dict[Value, pa.DataType] = {
     Value.TEXT: pa.string(),

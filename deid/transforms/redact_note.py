@@ -8,11 +8,11 @@ from typing import ClassVar
 import pyarrow as pa
 
 from deid.buffers import plain
+from deid.domains import Anything
 from deid.errors import PlanError
 from deid.kinds import Value
 from deid.schema import Column
 from deid.transforms.base import Context, Output
-from deid.transforms.domains import Anything
 
 
 @dataclass(frozen=True, slots=True)

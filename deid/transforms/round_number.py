@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deid.buffers import validity
+from deid.domains import Between
 from deid.schema import Column
 from deid.transforms.base import Context, Output
 from deid.transforms.code_limits import number_type
-from deid.transforms.domains import Between
 from deid.transforms.options import number
 
 _LARGEST = 2**63 - 1

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from deid.buffers import validity
 from deid.days import FIRST_DAY, LAST_DAY, day_numbers, number_of
+from deid.domains import Anything
 from deid.errors import PlanError
 from deid.kinds import Value
 from deid.schema import Column
 from deid.transforms.base import Context, Output
-from deid.transforms.domains import Anything
 from deid.transforms.options import whole
 
 MAX_DAYS = 3650

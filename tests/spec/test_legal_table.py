@@ -53,8 +53,9 @@ FORMS: dict[str, Transform] = {
 UNLISTED = """
     state country sex race ethnicity marital_status language payer income deceased
     icd10cm icd10pcs icd10 icd9cm icd_any icd_version cpt hcpcs modifier ndc rxnorm cvx loinc snomed drg revenue_code
-    place_of_service discharge_status admission_type encounter_class present_on_admission betos
+    place_of_service discharge_status admission_type encounter_class present_on_admission betos omop_concept
     provider_specialty facility_state charge_amount count unit length_of_stay readmission
+    comorbidity comorbidity_score visit_flag em_level
     sequence_number indicator
 """
 
