@@ -50,6 +50,7 @@ class CodeList:
     """Where a system's list of codes comes from, for manifests and pages: release, source, and the days it knows.
 
     `first` and `last` are days since 1970 between which validity is known; a day outside is judged as the nearest one.
+    None: that side is open, as where the system came into force on a known day.
     `complete` is False where well-formed codes beyond the list may be valid all the same.
     """
 
@@ -68,11 +69,17 @@ class CodeSystem(Protocol):
     `levels` from fine to coarse, `code` first; `lists` is empty where no list is at hand, and only the form is judged.
     """
 
-    name: str
-    title: str
-    kinds: tuple[str, ...]
-    levels: tuple[Level, ...]
-    lists: tuple[CodeList, ...]
+    # Properties, so that frozen dataclasses serve; see the docstring of the class for what each of them is.
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def kinds(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def levels(self) -> tuple[Level, ...]: ...  # noqa: D102
+    @property
+    def lists(self) -> tuple[CodeList, ...]: ...  # noqa: D102
 
     def normalize(self, values: pa.Array) -> pa.Array:
         """Return the normal form of each code, null for null and for what is malformed; same encoding as `values`."""

@@ -1,0 +1,1 @@
+"""How the tables of codes are made from the data of packages; nothing here runs when the tables are used."""
