@@ -10,11 +10,13 @@ Promises that every part of this shelf keeps (tests/contract/test_sources.py hol
 
 from __future__ import annotations
 
-import difflib
+import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 from blake3 import blake3
@@ -24,6 +26,16 @@ from deid.schema import DatasetDescription, Table
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SPOKEN = 20  # names listed in one message; more would bury the remedy
+
+
+Together = Iterator[tuple[str, pa.RecordBatch]]
+
+
+class Wanted(NamedTuple):
+    """A table and the columns that are asked of it, in their order."""
+
+    table: Table
+    columns: tuple[str, ...]
 
 
 class Source(Protocol):
@@ -45,6 +57,14 @@ class Source(Protocol):
         """
         ...
 
+    def read_together(self, tables: Mapping[str, Sequence[str]]) -> Together:
+        """Yield (table, batch) of these columns of several tables, from one pass over the files that they share.
+
+        What each table gives is what `read` gives, in the order of its files, and at least one batch, which may be
+        empty; batches of different tables come in any order. A fault of a file names the first of the tables in it.
+        """
+        ...
+
     @property
     def digests(self) -> Mapping[str, str]:
         """The digest (BLAKE3) of each table that was read to its end; of several files, over their digests in order."""
@@ -61,7 +81,7 @@ class Source(Protocol):
         ...
 
 
-class FileSource:
+class FileSource(ABC):
     """What sources made of files share: where the files of a table lie, and the ledger of digests and counts."""
 
     def __init__(self, dataset: DatasetDescription) -> None:
@@ -85,6 +105,14 @@ class FileSource:
         """See Source."""
         return self._withheld
 
+    @abstractmethod
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """See Source."""
+
+    def read_together(self, tables: Mapping[str, Sequence[str]]) -> Together:
+        """See Source; tables that lie in files of their own are read one after the other."""
+        return ((table, batch) for table, columns in tables.items() for batch in self.read(table, columns))
+
     def _table(self, name: str, columns: Sequence[str]) -> Table:
         """Return the described table; raise SourceError unless it and all these columns are described."""
         table = self._dataset.table(name)
@@ -97,7 +125,7 @@ class FileSource:
 
     def _files(self, table: Table) -> tuple[Path, ...]:
         """Return the files of a table; raise SourceError if there are none or one is empty."""
-        files = locate(self._dataset.root, table.path)
+        files = locate(self._dataset.root, table.path, any_case=table.any_case)
         if not files:
             raise SourceError(
                 f"{table.name}: found no file at {table.path} in the dataset's folder",
@@ -121,10 +149,35 @@ class FileSource:
             )
 
 
-def locate(root: Path, path: str) -> tuple[Path, ...]:
-    """Return the existing files that a described path means, sorted by name; raise DocumentError if one climbs out.
+class SharedFileSource(FileSource):
+    """What sources share in whose files many tables lie: one pass, which for a table alone is the pass of one."""
 
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """See Source."""
+        return (batch for _, batch in self.read_together({table: columns}))
+
+    def read_together(self, tables: Mapping[str, Sequence[str]]) -> Together:
+        """See Source; one pass for each group of tables that lie in the same files."""
+        groups: dict[tuple[object, ...], list[Wanted]] = {}
+        for name, columns in tables.items():
+            table = self._table(name, columns)
+            files = (table.path, table.any_case, table.text.encoding)
+            groups.setdefault(files, []).append(Wanted(table, tuple(columns)))
+        for group in groups.values():
+            yield from self._pass(group)
+
+    @abstractmethod
+    def _pass(self, wanted: Sequence[Wanted]) -> Together:
+        """Yield the batches of tables that lie in the same files, from one pass over these."""
+
+
+def locate(root: Path, path: str, *, any_case: bool = False) -> tuple[Path, ...]:
+    """Return the existing files that a described path means, sorted by name.
+
+    Raises DocumentError for a path or a link that climbs out, for a link that leads nowhere, and for what is neither
+    a file nor a folder: what is passed over in silence is a table that is silently short.
     `path` is relative to `root`; its last part may hold `*`; a folder means the Parquet files directly in it.
+    With `any_case` the last part is matched whatever the case of its letters.
     """
     pure = PurePosixPath(path)
     outside = pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path or _DRIVE.match(path)
@@ -134,17 +187,46 @@ def locate(root: Path, path: str) -> tuple[Path, ...]:
             hint="write it from `root`, without `..` or a leading slash; `*` only in the file name",
         )
     folder = root / pure.parent
+    fitting = _in_any_case(folder, pure.name) if any_case else []
     if "*" in pure.name:
-        found = sorted(file for file in folder.glob(pure.name) if not file.name.startswith("."))
-    elif (root / pure).is_dir():
-        found = sorted(file for file in (root / pure).glob("*.parquet") if not file.name.startswith(("_", ".")))
+        found = sorted(fitting or (file for file in folder.glob(pure.name) if not file.name.startswith(".")))
+    elif (only := fitting[0] if fitting else root / pure).is_dir():
+        found = sorted(file for file in only.glob("*.parquet") if not file.name.startswith(("_", ".")))
     else:
-        found = [root / pure] if (root / pure).exists() else []
+        found = [only] if os.path.lexists(only) else []
     home = root.resolve()
-    if not all(file.resolve().is_relative_to(home) for file in found):
+    for number, file in enumerate(found, start=1):
+        _refuse_odd(file, home, f"file {number:,} of {len(found):,}")
+    return tuple(file for file in found if file.is_file())
+
+
+def _refuse_odd(file: Path, home: Path, which: str) -> None:
+    if not file.name.isprintable():
+        # Every message names its file, and a name with a line break would write lines of its own into it.
+        raise DocumentError(f"the name of {which} holds characters that do not print", hint="rename the file")
+    try:
+        target = file.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: a link in a circle, until Python 3.12
+        raise DocumentError(
+            f"{file.name} is a link that leads nowhere or in a circle", hint="remove it, or copy the file here"
+        ) from None
+    if not target.is_relative_to(home):
         # A link out of the folder would let whoever fills the folder choose any file this user may read.
         raise DocumentError("a path leads out of the dataset's folder by a link", hint="copy the file into the folder")
-    return tuple(file for file in found if file.is_file())
+    if not target.is_file() and not target.is_dir():
+        raise DocumentError(f"{file.name} is neither a file nor a folder", hint="write the data into a file")
+
+
+def _in_any_case(folder: Path, name: str) -> list[Path]:
+    """Return what in a folder is called `name` (which may hold `*`) in any case; raise DocumentError for two alike."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    found = [e for e in entries if fnmatchcase(e.name.lower(), name.lower()) and not e.name.startswith(".")]
+    if len({entry.name.lower() for entry in found}) < len(found):
+        raise DocumentError(
+            f"{name[:80]} is the name of two files that differ in case only",
+            hint="keep one of them, or write `case: exact` and the path as it is spelled",
+        )
+    return found
 
 
 def stated_size(file: Path) -> int:
@@ -172,42 +254,3 @@ def listed(names: Sequence[str]) -> str:
     """Return names for a message, at most twenty and each at most eighty characters."""
     shown = ", ".join(name[:80] for name in names[:_SPOKEN])
     return shown if len(names) <= _SPOKEN else f"{shown} and {len(names) - _SPOKEN} more"
-
-
-def compare_header(table: Table, header: Sequence[str], needed: Sequence[str]) -> list[str]:
-    """Return what is wrong with a header, in words; an empty list if nothing is.
-
-    Names are quoted only where most of the header is as described: the first line of a file without a header, or
-    read with the wrong delimiter, is a row of cells, and cells never stand in a message.
-    """
-    described = {column.name for column in table.columns}
-    known = [name for name in header if name in described]
-    if len(known) * 2 < len(header):
-        if len(header) == 1 and len(described) > 1:
-            return [f"{table.name}: the first line is one single column where {len(described)} are described"]
-        found = f"{len(known)} of its {len(header)} names are described"
-        return [f"{table.name}: the first line is not the described header: {found}"]
-    problems = []
-    doubled = sorted({name for name in header if header.count(name) > 1})
-    if doubled:
-        problems.append(f"{table.name}: named more than once: {listed(doubled)}")
-    extra = [name for name in dict.fromkeys(header) if name not in described]
-    present = set(header)
-    must = needed if table.optional_columns else [column.name for column in table.columns]
-    missing = [name for name in must if name not in present]
-    for name in missing:
-        close = difflib.get_close_matches(name.upper(), [other.upper() for other in extra], n=1, cutoff=0.6)
-        renamed = next((other for other in extra if close and other.upper() == close[0]), None)
-        problems.append(f"{table.name}: {name[:80]} is missing" + (f" (renamed to {renamed[:80]}?)" if renamed else ""))
-    if extra:
-        problems.append(f"{table.name}: not described: {listed(extra)}")
-    return problems
-
-
-def refuse_headers(problems: Sequence[str]) -> None:
-    """Raise one SourceError for everything that is wrong with the headers; return if nothing is."""
-    if problems:
-        raise SourceError(
-            "the source does not match its description:" + "".join(f"\n  - {problem}" for problem in problems),
-            hint="describe every column (a column that nobody may have is `unneeded`), and check delimiter and path",
-        )

@@ -19,7 +19,8 @@ from pyarrow import csv as arrow_csv
 from deid.errors import SourceError
 from deid.kinds import Value
 from deid.schema import Column, Table
-from deid.sources.base import FileSource, compare_header, listed, refuse_headers
+from deid.sources.base import FileSource, listed
+from deid.sources.headers import as_described, compare_header, refuse_headers
 from deid.sources.streams import TextFile, head_of
 
 BLOCK_BYTES = 8 << 20  # what is parsed at a time, whatever the number of columns; also the longest possible row
@@ -39,7 +40,7 @@ class DelimitedSource(FileSource):
         for name, columns in tables.items():
             table = self._table(name, columns)
             for file in self._files(table):
-                problems += compare_header(table, open_head(table, file).names, columns)
+                problems += compare_header(table, file, as_described(table, open_head(table, file).names), columns)
         refuse_headers(problems)
 
     def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -93,13 +94,16 @@ def open_head(table: Table, file: Path) -> Head:
 def _read_file(table: Table, file: Path, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:
     head = open_head(table, file)
     # The header is compared again: the file may have been exchanged since `check`.
-    refuse_headers(compare_header(table, head.names, columns))
+    refuse_headers(compare_header(table, file, as_described(table, head.names), columns))
     ragged = [0]
-    with TextFile(file, quote=table.text.quote.encode()) as stream:
+    # pyarrow takes a ragged row that is no UTF-8 for a defect, and prints a traceback that holds a byte of it.
+    is_utf8 = table.text.encoding in ("utf-8", "utf8")
+    with TextFile(file, quote=table.text.quote.encode(), utf8=is_utf8) as stream:
         try:
             for batch in _batches(table, stream, columns, head, ragged):
-                _refuse_line_breaks(table, batch)
-                yield batch
+                named = batch.rename_columns(list(columns))
+                _refuse_line_breaks(table, file, named)
+                yield named
         except (pa.ArrowException, OSError, UnicodeError, ValueError) as error:
             raise _translated(table, file, head.names, str(error)) from None
         digests.append(stream.finish())
@@ -115,8 +119,9 @@ def _batches(
 
     if not head.first_row:  # a header alone, perhaps without its line end, which pyarrow takes for an empty file
         return
+    written = dict(zip(as_described(table, head.names), head.names, strict=True))
     cells = dict(zip(head.names, head.first_row, strict=False))
-    described = [column for column in table.columns if column.name in set(columns)]
+    described = {written[column.name]: column for column in table.columns if column.name in set(columns)}
     reader = arrow_csv.open_csv(
         pa.PythonFile(stream, mode="r"),
         read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES, encoding=table.text.encoding),
@@ -127,8 +132,8 @@ def _batches(
             invalid_row_handler=count,
         ),
         convert_options=arrow_csv.ConvertOptions(
-            include_columns=list(columns),
-            column_types={column.name: _type(column, cells.get(column.name, "")) for column in described},
+            include_columns=[written[name] for name in columns],
+            column_types={name: _type(column, cells.get(name, "")) for name, column in described.items()},
             null_values=list(table.text.nulls),
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
@@ -150,7 +155,7 @@ def _type(column: Column, first_cell: str) -> pa.DataType:
     return pa.string()
 
 
-def _refuse_line_breaks(table: Table, batch: pa.RecordBatch) -> None:
+def _refuse_line_breaks(table: Table, file: Path, batch: pa.RecordBatch) -> None:
     """Refuse a line break in a cell that is no free text: a stray quote has swallowed the rows that follow it."""
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         column = table.column(name)
@@ -160,7 +165,7 @@ def _refuse_line_breaks(table: Table, batch: pa.RecordBatch) -> None:
         content = plain.buffers()[2]
         if content is not None and _LINE_BREAK.search(memoryview(content)):
             raise SourceError(
-                f"{table.name}: a line break inside a cell of {name}, which is not free text",
+                f"{table.name}: {file.name}: a line break inside a cell of {name}, which is not free text",
                 hint="a quote is not closed: mend the file, write `quote: none` if quotes are plain characters, "
                 "or describe the column as free_text",
             )

@@ -9,14 +9,18 @@ import codecs
 import hashlib
 from pathlib import Path
 
+from deid.date_text import LAYOUTS
 from deid.documents import Document, load
 from deid.errors import DocumentError
 from deid.kinds import KINDS, Role, Value
 from deid.schema import Column, DatasetDescription, Link, Table, TextFormat
 from deid.sources.base import locate
+from deid.sources.composed import fault_of
 from deid.sources.paths import PathError
 from deid.sources.spelling import BUILT_IN, FORMATS, GUESS, RawColumn, RawTable, Spelled, built_in, lay_over, spell
 from deid.sources.trees import GRAMMARS, Grammar
+
+ICD_KINDS = frozenset({"icd10cm", "icd10", "icd9cm", "icd_any"})  # may hold more than diagnoses of the visit
 
 
 def load_dataset(path: Path) -> DatasetDescription:
@@ -84,7 +88,7 @@ def _tables(spelled: Spelled, root: Path) -> dict[str, Table]:
     for name, raw in spelled.raw.tables.items():
         table = _table(name, raw, spelled)
         try:
-            found = locate(root, table.path)
+            found = locate(root, table.path, any_case=table.any_case)
         except DocumentError as error:
             raise spelled.document.fault(
                 f"{name}: {error.message}", at=f"$.tables.{name}.path", hint=error.hint
@@ -114,12 +118,9 @@ def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
             at=at,
             hint=f"write {tree.records}" if tree else "`resource` and `each` belong to FHIR, HL7 v2, X12 and C-CDA",
         )
-    if raw.each is not None and tree is not None:
-        try:
-            tree.check_each(raw.each)
-        except PathError as error:
-            raise document.fault(f"{name}: {error}", at=f"{at}.each", hint="docs/formats/dataset.md, paths") from None
-    path = raw.path or (f"{raw.resource}.*ndjson*" if tree is GRAMMARS["fhir_bulk"] else "")
+    if tree is not None:
+        _check_records(document, raw, tree, name)
+    path = raw.path or (tree.files.format(resource=raw.resource) if tree else "")
     columns = spelled.columns[name]
     if not path or not columns:
         raise document.fault(f"{name}: no {'columns' if path else 'path'}", at=at, hint="every table has both")
@@ -131,18 +132,52 @@ def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
             at=f"{at}.patient",
             hint="name the column that holds the source's key for a patient, and describe it as patient_id",
         )
-    return Table(
+    made = Table(
         name=name,
         path=path,
         columns=built,
         patient=raw.patient,
-        link=Link(raw.link.to, raw.link.on, raw.link.key or raw.link.on) if raw.link else None,
+        link=Link(raw.link.to, raw.link.on, raw.link.key or raw.link.on, raw.link.others) if raw.link else None,
         text=_text(document, raw, at),
         resource=raw.resource,
         each=raw.each,
         optional_columns=bool(raw.optional_columns),
         repeats=raw.repeats or "refuse",
+        any_case=raw.case == "any",
     )
+    _check_columns(document, made, at)
+    return made
+
+
+def _check_records(document: Document, raw: RawTable, tree: Grammar, name: str) -> None:
+    """Refuse a `resource` or an `each` that the format does not know."""
+    for field, check in (("resource", tree.check_resource), ("each", tree.check_each)):
+        written: str | None = getattr(raw, field)
+        try:
+            if written is not None and check is not None:
+                check(written)
+        except PathError as error:
+            at = f"$.tables.{name}.{field}"
+            raise document.fault(f"{name}: {error}", at=at, hint="docs/formats/dataset.md, paths") from None
+
+
+def _check_columns(document: Document, table: Table, at: str) -> None:
+    """Refuse columns that cannot be put together, and two that a header in any case could not tell apart."""
+    for column in table.columns:
+        if (fault := fault_of(column, table)) is not None:
+            raise document.fault(
+                f"{table.name}.{column.name}: {fault}",
+                at=f"{at}.columns.{column.name}",
+                hint="docs/formats/dataset.md, columns of several parts",
+            )
+    spelled = {column.name.lower(): column.name for column in table.columns}
+    twice = next((column.name for column in table.columns if spelled[column.name.lower()] != column.name), None)
+    if table.any_case and twice is not None:
+        raise document.fault(
+            f"{table.name}: {twice} and {spelled[twice.lower()]} differ in case only",
+            at=f"{at}.columns.{twice}",
+            hint="write a column of a built-in description as that spells it, or `case: exact`",
+        )
 
 
 def _column(document: Document, table: str, name: str, spec: RawColumn, raw: RawTable, tree: Grammar | None) -> Column:
@@ -153,9 +188,10 @@ def _column(document: Document, table: str, name: str, spec: RawColumn, raw: Raw
             f"{table}.{name}: there is no kind {spec.kind!r}", at=at, hint="docs/reference/kinds.md lists every kind"
         )
     date_format = spec.date_format or (raw.date_format if kind.value is Value.DATE else None) or "iso"
-    if date_format != "iso" and ("%" not in date_format or kind.value is not Value.DATE):
+    is_none = "%" not in date_format and date_format not in LAYOUTS
+    if date_format != "iso" and (is_none or kind.value is not Value.DATE):
         raise document.fault(
-            f"{table}.{name}: date_format is `iso` or a pattern such as %d-%b-%Y, and stands at dates only",
+            f"{table}.{name}: date_format is `iso`, `hl7` or a pattern such as %d-%b-%Y, and stands at dates only",
             at=at,
             hint="remove it, or describe the column as a date",
         )
@@ -176,7 +212,13 @@ def _column(document: Document, table: str, name: str, spec: RawColumn, raw: Raw
                 at=at,
                 hint="write `each:` to get one row for each element",
             )
-    return Column(name, kind, date_format, spec.path)
+    if spec.use is not None and kind.name not in ICD_KINDS:
+        raise document.fault(
+            f"{table}.{name}: `use` is written for ICD codes, and only there",
+            at=at,
+            hint="remove it, or describe the column as icd10cm, icd10, icd9cm or icd_any",
+        )
+    return Column(name, kind, date_format, spec.path, spec.whole, tuple(spec.parts), spec.use)
 
 
 def _text(document: Document, raw: RawTable, at: str) -> TextFormat:

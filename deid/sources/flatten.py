@@ -7,8 +7,8 @@ the first element that leads to a value gives it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any
@@ -25,10 +25,11 @@ REMEMBERED = 4096  # references repeat: to a patient in a run of encounters, to 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """One column: where its cell lies in the row, and its path."""
+    """One column: where its cell lies in the row, its path, and what references mean that do not say it themselves."""
 
     slot: int
     path: Path
+    known: Mapping[str, str] = field(default_factory=dict)
 
 
 def add_to(shape: Shape, path: Path) -> None:
@@ -289,7 +290,7 @@ def _ending(want: Want) -> Visit:
     if function == "join":
         return _join(slot)
     if function == "reference":
-        return _refer(slot, lru_cache(REMEMBERED)(partial(referenced, wanted=want.path.wanted)))
+        return _refer(slot, lru_cache(REMEMBERED)(partial(referenced, wanted=want.path.wanted)), want.known)
 
     def first(element: Any, row: Row) -> None:
         if row[slot] is None:
@@ -312,9 +313,9 @@ def _join(slot: int) -> Visit:
     return join
 
 
-def _refer(slot: int, id_of: Callable[[str], str | None]) -> Visit:
+def _refer(slot: int, id_of: Callable[[str], str | None], known: Mapping[str, str]) -> Visit:
     def refer(element: Any, row: Row) -> None:
         if row[slot] is None and (text := scalar(element)) is not None:
-            row[slot] = id_of(text)
+            row[slot] = id_of(known.get(text, text))
 
     return refer

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from deid.errors import SourceError
 from deid.schema import Table
-from deid.sources.base import FileSource, compare_header, refuse_headers, unreadable
+from deid.sources.base import FileSource, unreadable
+from deid.sources.headers import as_described, compare_header, refuse_headers
 from deid.sources.streams import HashingFile
 
 BATCH_ROWS = 65_536
@@ -28,11 +29,12 @@ class ParquetSource(FileSource):
             for file in self._files(table):
                 with _opened(table, file) as parquet:
                     schema = parquet.schema_arrow
-                problems += compare_header(table, schema.names, columns)
+                names = as_described(table, schema.names)
+                problems += compare_header(table, file, names, columns)
                 problems += [
-                    f"{name}: {field.name} holds nested values"
-                    for field in schema
-                    if field.name in columns and pa.types.is_nested(field.type)
+                    f"{name}: {file.name}: {column} holds nested values"
+                    for column, field in zip(names, schema, strict=True)
+                    if column in columns and pa.types.is_nested(field.type)
                 ]
         refuse_headers(problems)
 
@@ -52,9 +54,14 @@ def _read_file(table: Table, file: Path, columns: Sequence[str], digests: list[s
     before = _identity(file)
     digest = _digest(file)
     with _opened(table, file) as parquet:
+        names = parquet.schema_arrow.names
+        written = dict(zip(as_described(table, names), names, strict=True))
+        asked = [written[name] for name in columns]
         try:
-            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
-                yield _with_nulls(table, batch.select(list(columns)))
+            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=asked):
+                named = batch.select(asked).rename_columns(list(columns))
+                _refuse_broken_text(table, file, named)
+                yield _with_nulls(table, named)
         except (pa.ArrowException, OSError, ValueError):
             raise _damaged(table, file) from None
     if _identity(file) != before:
@@ -76,6 +83,20 @@ def _damaged(table: Table, file: Path) -> SourceError:
         f"{table.name}: {file.name} is not a whole Parquet file",
         hint="a transfer may have been cut: fetch the file again and compare its digest with the sender's",
     )
+
+
+def _refuse_broken_text(table: Table, file: Path, batch: pa.RecordBatch) -> None:
+    """Refuse text that is no UTF-8: a writer may call any bytes text, and no reader of Parquet looks."""
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        words = values.dictionary if isinstance(values, pa.DictionaryArray) else values
+        try:
+            if _is_text(words.type):
+                words.validate(full=True)
+        except pa.ArrowInvalid:
+            raise SourceError(
+                f"{table.name}: column {name} of {file.name} is not utf-8 text",
+                hint="write the file again with text in UTF-8; a transfer may also have damaged it",
+            ) from None
 
 
 def _identity(file: Path) -> tuple[int, int, int]:

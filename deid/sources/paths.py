@@ -2,7 +2,7 @@
 
     path     = [ "%resource." ] step *( "." step ) *( "|" function )
     step     = member [ "[" digits "]" ] *( "[" member *( "." member ) "=" value *( "," value ) "]" )
-    function = "reference" [ ":" type ] / "base64" / "join"
+    function = "reference" [ ":" type *( "," type ) ] / "base64" / "join"
 
 A coding is read only by a step that names its code system: a code of a local system may hide an identifier.
 """
@@ -19,7 +19,7 @@ RESOURCE = "%resource"
 _STEP = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<rest>(?:\[[^\[\]]*\])*)")
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _MEMBERS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
-_FUNCTION = re.compile(r"reference(?::[A-Z][A-Za-z]+)?|base64|join")
+_FUNCTION = re.compile(r"reference(?::[A-Z][A-Za-z]+(?:,[A-Z][A-Za-z]+)*)?|base64|join")
 _SYSTEM_TOLD = ("coding", "class")
 _REFERENCE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9.\-]{1,64})(?:/_history/[^/]*)?$")
 _IDENTIFIER = re.compile(r"^([A-Z][A-Za-z]+)\?identifier=[^|]*\|(.+)$")
@@ -62,7 +62,7 @@ class Path:
     """A compiled path.
 
     `absolute`: it begins at the resource although rows are elements of a list. `function`: `reference`, `base64`,
-    `join`, or nothing. `wanted`: the type a reference must name, or nothing.
+    `join`, or nothing. `wanted`: the type a reference must name, several with commas between them, or nothing.
     """
 
     absolute: bool
@@ -146,12 +146,13 @@ def scalar(value: Any) -> str | None:
 def referenced(text: str, wanted: str = "") -> str | None:
     """Return the bare id of a FHIR reference, or None where it refers to another type or to a contained resource.
 
-    The type matters: Group/7 is not the patient 7.
+    The type matters: Group/7 is not the patient 7, and a performer may be the patient. A `urn:uuid` tells none; where
+    several types are wanted, which is where it could be somebody else's, it gives nothing.
     """
     if text.startswith("urn:uuid:"):
-        return text[9:]
+        return None if "," in wanted else text[9:]
     match = _REFERENCE.search(text) or _IDENTIFIER.match(text)
-    if match is None or (wanted and match[1] != wanted):
+    if match is None or (wanted and match[1] not in wanted.split(",")):
         return None
     return match[2]
 

@@ -20,7 +20,7 @@ from deid.sources.shapes import Shape, struct_of
 BAD_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 TYPE = "resourceType"
 LEARNED = 64  # members that the decoder learns; a FHIR resource type has fewer
-_PLAIN_MEMBER = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,60}")
+_PLAIN_MEMBER = re.compile(r"_?[a-z][A-Za-z0-9]{0,60}")  # FHIR begins no member with a capital
 _OTHER = "(other)"
 
 Record = Any  # an instance of the Struct of a resource's shape

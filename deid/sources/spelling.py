@@ -12,24 +12,43 @@ from typing import Literal
 import msgspec
 
 from deid.documents import Document, parse
+from deid.schema import Use
 
 GUESS = "?"  # a kind written with this mark is a guess of `deid describe` that nobody has decided
 MAX_COLUMNS = 5_000
-BUILT_IN = {"synthea_csv": "csv", "cms_rif": "csv", "us_core_bulk": "fhir_bulk"}
-FORMATS = ("csv", "parquet", "fhir_bulk", *BUILT_IN)
+BUILT_IN = {
+    "synthea_csv": "csv",
+    "x12_837": "x12",
+    "cms_rif": "csv",
+    "cms_idr": "csv",
+    "desynpuf": "csv",
+    "omop_cdm": "csv",
+    "omop_cdm_parquet": "parquet",
+    "us_core_bulk": "fhir_bulk",
+    "us_core_json": "fhir_json",
+    "carin_eob": "fhir_json",
+    "hl7v2_messages": "hl7v2",
+    "ccda_r21": "ccda",
+}
+FORMATS = ("csv", "parquet", "fhir_bulk", "fhir_json", "x12", "hl7v2", "ccda", *BUILT_IN)
+# Tables that come in files of one format or of another have one description; only the file names differ.
+_TWINS = {"omop_cdm_parquet": "omop_cdm", "us_core_json": "us_core_bulk"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _BRACES = re.compile(r"\{([^{}]+)\}")
 _RANGE = re.compile(r"(\d{1,4})\.\.(\d{1,4})")
-_TEXT_FIELDS = ("delimiter", "quote", "encoding", "nulls", "date_format")
+_TEXT_FIELDS = ("delimiter", "quote", "encoding", "nulls", "date_format", "case")
 _OWN_FIELDS = ("resource", "each", "optional_columns", "repeats")
 
 
 class RawColumn(msgspec.Struct, forbid_unknown_fields=True):
-    """A column: its kind, or its kind with a date format or a path."""
+    """A column: its kind, or its kind with what else is to be said of it."""
 
     kind: str
     date_format: str | None = None
     path: str | None = None
+    whole: bool = False
+    parts: list[str] = []
+    use: Use | None = None
 
 
 class RawLink(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,6 +57,7 @@ class RawLink(msgspec.Struct, forbid_unknown_fields=True):
     to: str
     on: str
     key: str | None = None
+    others: Literal["refuse", "leave_out"] = "refuse"
 
 
 class _Text(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -46,6 +66,7 @@ class _Text(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     encoding: str | None = None
     nulls: list[str] | None = None
     date_format: str | None = None
+    case: Literal["exact", "any"] | None = None
 
 
 class RawTable(_Text, forbid_unknown_fields=True, kw_only=True):
@@ -101,8 +122,13 @@ def spell(document: Document) -> Spelled:
 
 def built_in(name: str) -> Spelled:
     """Return the built-in description of a format that the world knows."""
-    file = resources.files("deid.sources") / "descriptions" / f"{name}.yaml"
-    return spell(parse(Path(f"{name}.yaml"), file.read_bytes()))
+    own = _TWINS.get(name, name)
+    file = resources.files("deid.sources") / "descriptions" / f"{own}.yaml"
+    spelled = spell(parse(Path(f"{own}.yaml"), file.read_bytes()))
+    if BUILT_IN[name] == "parquet":
+        for table in spelled.raw.tables.values():
+            table.path = f"{table.path}".removesuffix(".csv") + ".parquet"
+    return spelled
 
 
 def lay_over(own: Spelled, shelf: Spelled | None) -> Spelled:

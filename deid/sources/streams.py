@@ -6,7 +6,9 @@ so that what is counted is text.
 
 from __future__ import annotations
 
+import codecs
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -62,15 +64,17 @@ class HashingFile(io.RawIOBase):
 class TextFile(io.RawIOBase):
     """The decompressed bytes of a file, with its digest and counts of what must not occur.
 
-    `nuls` counts NUL bytes, `quotes` the bytes equal to `quote`. Use it as a context manager.
+    `nuls` counts NUL bytes, `quotes` the bytes equal to `quote`. With `utf8` it raises SourceError, with the line,
+    before it hands out a byte that is no UTF-8. Use it as a context manager.
     """
 
-    def __init__(self, path: Path, *, quote: bytes = b"") -> None:
+    def __init__(self, path: Path, *, quote: bytes = b"", utf8: bool = False) -> None:
         super().__init__()
         self.path = path
         self.nuls = 0
         self.quotes = 0
         self._quote = quote
+        self._text = _Utf8() if utf8 else None
         self._raw = HashingFile(path)
         self._inner = self._raw if (codec := compression(path)) is None else _decompressor(self._raw, codec)
 
@@ -92,6 +96,11 @@ class TextFile(io.RawIOBase):
             self.nuls += data.count(b"\0")
         if self._quote and self._quote in data:
             self.quotes += data.count(self._quote)
+        if self._text is not None and size != 0 and (at := self._text.fault_in(data)) is not None:
+            raise SourceError(
+                f"{self.path.name}, line {_line_at(self.path, at):,}: bytes that are not utf-8 text",
+                hint="save the file as UTF-8, or write its `encoding` in the description",
+            )
         return data
 
     def finish(self) -> str:
@@ -112,6 +121,38 @@ class TextFile(io.RawIOBase):
         self.close()
 
 
+class _Utf8:
+    """Whether bytes that come piece by piece are UTF-8; ASCII, which most are, is only glanced at."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._seen = 0
+        self._held = 0  # bytes of a letter that the last piece began
+
+    def fault_in(self, piece: bytes) -> int | None:
+        """Return where in the whole text the first wrong byte stands, None where there is none; empty is the end."""
+        begin = self._seen - self._held
+        self._seen += len(piece)
+        if piece and not self._held and piece.isascii():
+            return None
+        try:
+            self._decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            return begin + error.start
+        self._held = len(self._decoder.getstate()[0])
+        return None
+
+
+def _line_at(path: Path, place: int) -> int:
+    """Return the line, from 1, in which a byte of text stands."""
+    lines, left = 1, place
+    with TextFile(path) as again:
+        while left > 0 and (piece := again.read(min(left, CHUNK))):
+            lines += piece.count(b"\n")
+            left -= len(piece)
+    return lines
+
+
 def compression(path: Path) -> str | None:
     """Return gzip, zstd or None by the first bytes of the file; a name may lie, its bytes do not."""
     try:
@@ -122,6 +163,12 @@ def compression(path: Path) -> str | None:
     if head.startswith(GZIP):
         return "gzip"
     return "zstd" if head == ZSTD else None
+
+
+def chunks_of(stream: TextFile) -> Iterator[bytes]:
+    """Yield the text of a file piece by piece, to its end."""
+    while chunk := stream.read(CHUNK):
+        yield chunk
 
 
 def head_of(path: Path, size: int) -> bytes:
