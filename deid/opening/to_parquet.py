@@ -1,4 +1,4 @@
-"""A release as a folder of plain Parquet files, one folder per table."""
+"""A release as a folder of plain Parquet files, one folder per table, with Croissant metadata and a Data Package."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from deid.manifest import FILE_NAME
+from deid.opening.described import describe
 from deid.opening.in_clear import converted
 from deid.opening.opened import OpenedRelease
 from deid.private import make_folder, new_file
@@ -20,12 +21,16 @@ def convert(release: OpenedRelease, target: Path) -> None:
     disk is full.
     """
     with converted(target) as folder:
+        written: dict[str, list[Path]] = {}
         for table in release.tables:
             schema = release.schema(table)
             place = make_folder(folder / table)
             for file in release.manifest.tables[table].files:
                 match = FILE_NAME.fullmatch(file.name)
                 assert match is not None  # every name of a manifest was checked when it was read
-                with pq.ParquetWriter(new_file(place / match["file"]), schema, compression="zstd") as writer:
+                path = new_file(place / match["file"])
+                written.setdefault(table, []).append(path)
+                with pq.ParquetWriter(path, schema, compression="zstd") as writer:
                     for batch in batches_of(release.folder, file, release.keys, batch_rows=500_000):
                         writer.write_batch(batch)
+        describe(release.manifest, folder, written, "parquet")
