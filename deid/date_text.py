@@ -27,7 +27,10 @@ One = Callable[[str], int | None]
 
 _ZONE = r"(?: ?(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 _TIME = rf"[Tt ](?:[01][0-9]|2[0-4]):[0-5][0-9](?::[0-6][0-9](?:[.,][0-9]{{1,9}})?)?{_ZONE}"
-_ISO_WITH_TIME = f"^[0-9-]{{10}}{_TIME}$"
+_HL7_TIME = (
+    r"(?:(?:[01][0-9]|2[0-4])(?:[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,9})?)?)?)?"
+    r"(?:[+-][0-9]{4})?"
+)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # Month by name: three letters as one number in base 26; 0 is no month. English, whatever the process's locale.
 _MONTH_OF = np.zeros(26**3, np.int64)
@@ -41,7 +44,8 @@ _EDGES = np.array([number_of_day(n // 12, n % 12 + 1, 1) for n in range(FIRST_YE
 class Layout:
     """A fixed layout: its width, where year, month and day begin, where which mark stands, and a pattern.
 
-    `named`: the month is three letters. `pattern` is matched against what is not exactly in the layout, trimmed.
+    `named`: the month is three letters. `with_time` is what a value matches that is longer, for a time follows the day.
+    `pattern` is matched against what is not exactly in the layout, trimmed.
     """
 
     width: int
@@ -51,6 +55,7 @@ class Layout:
     marks: tuple[tuple[int, str], ...]
     pattern: re.Pattern[str]
     named: bool = False
+    with_time: str = ""
 
 
 LAYOUTS = {
@@ -61,10 +66,21 @@ LAYOUTS = {
         day=8,
         marks=((4, "-"), (7, "-")),
         pattern=re.compile(rf"(?P<y>[0-9]{{4}})-(?P<m>[0-9]{{2}})-(?P<d>[0-9]{{2}})(?:{_TIME})?"),
+        with_time=rf"^[0-9-]{{10}}{_TIME}$",
     ),
     # Eight digits and no other form: with seven it is not known where the month ends.
     "%Y%m%d": Layout(
         8, year=0, month=4, day=6, marks=(), pattern=re.compile(r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})")
+    ),
+    # HL7 v2.8, chapter 2.A.22: of any precision; what is less than a day is none, and the day is the written one.
+    "hl7": Layout(
+        8,
+        year=0,
+        month=4,
+        day=6,
+        marks=(),
+        pattern=re.compile(rf"(?P<y>[0-9]{{4}})(?P<m>[0-9]{{2}})(?P<d>[0-9]{{2}}){_HL7_TIME}"),
+        with_time=rf"^[0-9]{{8}}{_HL7_TIME}$",
     ),
     "%m/%d/%Y": Layout(
         10,
@@ -190,9 +206,9 @@ def _days(year: Numbers, month: Numbers, day: Numbers, good: Flags) -> tuple[Num
 
 
 def _with_time(values: pa.StringArray, layout: Layout, lengths: Numbers) -> Flags | np.bool_:
-    if layout is not LAYOUTS["iso"] or not (lengths > layout.width).any():
+    if not layout.with_time or not (lengths > layout.width).any():
         return np.False_
-    matches = pc.match_substring_regex(values, _ISO_WITH_TIME).fill_null(False)
+    matches = pc.match_substring_regex(values, layout.with_time).fill_null(False)
     return np.asarray(matches.to_numpy(zero_copy_only=False))
 
 

@@ -62,10 +62,23 @@ class RowSelection:
     def stands_alone(self, table: Table) -> bool:
         """Whether another table's rows are visits of their own, chosen by their own days.
 
-        So it is where claims stand in for encounters: each table of claims numbers its own.
+        So it is where claims stand in for encounters: each table of claims numbers its own. A table that is linked to
+        the carrier holds parts of the claims there.
         """
         dated = self.period is not None and bool(carriers(table, self.period))
-        return dated and not self.predicates and self.key_kind != "encounter_id" and table.name != self.carrier
+        is_part = table.name == self.carrier or (table.link is not None and table.link.to == self.carrier)
+        return dated and not self.predicates and self.key_kind != "encounter_id" and not is_part
+
+    def bounds_link(self, table: Table, target: Table) -> Predicate | None:
+        """Return the period by which rows of `table` go with the rows that they are linked to, or None.
+
+        So it is where they tell neither a day nor a visit of their own, as what was found in a note, or the parts of an
+        episode: left alone, they would tell that something is missing which the period leaves out.
+        """
+        if self.period is None or carriers(table, self.period) or not carriers(target, self.period):
+            return None
+        names_visits = self.key_kind is not None and any(table.of_kind(self.key_kind))
+        return None if names_visits else self.period
 
     def belongs(
         self, table: Table, values: Mapping[str, pa.Array], key: Column, patient: Positions, own: Flags
@@ -110,6 +123,28 @@ def matched(
 
 
 @dataclass(frozen=True, slots=True)
+class VisitBits:
+    """What the codes of each visit tell, by patient and number of the visit: one uint64 a family (deid.evidence)."""
+
+    tagger: Tagger
+    bits: SealedMap
+
+    def tags(self, ids: pa.Array, patient: Positions) -> npt.NDArray[np.uint64]:
+        """Return a tag for each (patient, number of a visit): a source may number the visits of each patient anew."""
+        distinct, numbers = runs(ids)
+        return self.tagger.tags(distinct)[numbers] ^ scattered(patient)
+
+    def find(self, ids: pa.Array, patient: Positions) -> dict[str, npt.NDArray[np.uint64]]:
+        """Return the bits of the rows' visits by family, uint64 of shape (n,), 0 where nothing is told of one."""
+        _, found = self.bits.find(self.tags(ids, patient))
+        named = ids.is_valid().to_numpy(zero_copy_only=False)  # a row without a number stands for no other's visit
+        return {
+            name: np.where(named, cells.fill_null(0).to_numpy(zero_copy_only=False), np.uint64(0))
+            for name, cells in zip(found.schema.names, found.columns, strict=True)
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Pseudonyms:
     """From source identifiers to pseudonyms, by the method that the policy chose for each kind.
 
@@ -149,6 +184,7 @@ class Decision:
     stays: SealedMap | None = None
     stay_tagger: Tagger | None = None
     identifiers: SealedMap | None = None
+    coded: VisitBits | None = None
     suppressed_patients: int = 0
 
     def patient_pseudonyms(self, kind: str, ids: pa.Array, patient: Positions) -> pa.Array:

@@ -26,6 +26,7 @@ SAMPLE_ROWS = 2_000
 _DELIMITERS = (",", "|", "\t", ";", "^", "~")
 _TEXT = re.compile(r"\.(?:csv|tsv|txt|psv|dat)(?:\.(?:gz|zst|gzip|zstd))?$", re.IGNORECASE)
 _PARQUET = re.compile(r"\.(?:parquet|pq)$", re.IGNORECASE)
+_FHIR = re.compile(r"\.(?:ndjson|json)(?:\.(?:gz|zst|gzip|zstd))?$", re.IGNORECASE)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-/]*")
 _NAME_LIKE = re.compile(r"[A-Za-z_][A-Za-z0-9_ .\-/()#]{0,127}")
 _WORDS_OF_YAML = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
@@ -55,6 +56,11 @@ def draft(paths: Sequence[Path], *, name: str) -> str:
     files = [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     text = [file for file in files if _TEXT.search(file.name)]
     parquet = [file for file in files if _PARQUET.search(file.name)]
+    if not text and not parquet and any(_FHIR.search(file.name) for file in files):
+        raise SourceError(
+            "FHIR needs no draft: its built-in descriptions name every element",
+            hint="write `format: us_core_bulk`, `us_core_json` or `carin_eob` (docs/formats/dataset.md)",
+        )
     if bool(text) == bool(parquet) or len({file.parent.resolve() for file in text + parquet}) != 1:
         raise SourceError(
             f"found {len(text)} delimited and {len(parquet)} Parquet files to describe",

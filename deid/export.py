@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,33 +18,48 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from deid import legal, release, signing
-from deid.cohort import Predicate
+from deid.codes.added import systems_with
+from deid.codes.base import CodeSystem
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision
+from deid.empties import EmptyCells
 from deid.errors import DisclosureError, DocumentError, PlanError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Recipient, count_stanzas, load_recipient, seal_envelope
 from deid.legal import Judgment
-from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, to_bytes
-from deid.observe import Progress, Workshop, observe, observed_first, patient_arrays, registrars, selects_rows
-from deid.observers import encounter_key, identifiers_of
+from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, Count, to_bytes
+from deid.needs import columns_needed, columns_written
+from deid.observe import (
+    Progress,
+    Workshop,
+    observe,
+    observed_first,
+    patient_arrays,
+    registrars,
+)
+from deid.observers import identifiers_of
 from deid.patients import SELECTED, Patients, Positions
-from deid.pipeline import columns_read, output_schema, transform
+from deid.pipeline import output_schema, transform
 from deid.plan import Plan, TablePlan
 from deid.private import make_folder, sync_folder, write_new
+from deid.quality.judge import Judge
+from deid.quality.report import JSON, MARKDOWN, Report, to_json, to_markdown
 from deid.quarantine import Quarantine, quarantine_id
 from deid.release import TableFacts
 from deid.request import Profile
 from deid.rows import Rows
-from deid.selection import VISIT, carriers
+from deid.selection import start_of_visit
 from deid.sinks.encrypted_parquet import TableWriter, WrittenFile
 from deid.sinks.release_keys import ReleaseKeys
 from deid.site import Site
 from deid.sources import Source, open_source
+from deid.sources.once import ReadOnce
 from deid.staging import staged
 from deid.trust import TrustRoot, load_trust
 from deid.verification import check_envelope, verify_staged
 
+SPILL = "spill"  # the folder of sealed temporary files, below the site's state
+_SHARED = 24 * 2**20  # bytes of batches of shared files that stay in memory; docs/reference/memory.md
 _CROSSWALK = 32 * 2**20  # bytes of opened crosswalk that are kept; docs/reference/memory.md
 
 if TYPE_CHECKING:
@@ -63,7 +77,7 @@ class Exported:
     suppressed_patients: int
     withheld_notes: int
     withheld_records: int
-    malformed: Mapping[str, int]
+    malformed: Mapping[str, Count | None]
 
 
 def authorize(plan: Plan, trust: TrustRoot, recipients: Sequence[Recipient], *, at: datetime) -> Judgment:
@@ -116,20 +130,24 @@ def export(
     # Read once: the keys that the statement was verified over are the keys that the release is sealed to.
     recipients = load_recipients(plan)
     judgment = authorize(plan, load_trust(site.trust), recipients, at=now)
-    source = open_source(plan.dataset)
-    source.check(_columns_needed(plan))
+    source = ReadOnce(plan.dataset, open_source(plan.dataset), folder=site.state / SPILL, budget=_SHARED)
+    source.check(columns_needed(plan))
     target = site.releases / plan.request.name / name
     _refuse_second_release(plan, target)
     with ExitStack() as stack:
+        stack.enter_context(source)
         quarantine = stack.enter_context(Quarantine(plan.request, name, site.state, provider))
         folder = stack.enter_context(staged(target))
         workshop = _workshop(site, provider, stack)
-        run = _Run(plan, source, workshop, quarantine, progress)
+        run = _Run(plan, source, workshop, quarantine, progress, systems_with(site.codes))
         keys = _fresh_keys(plan, f"{plan.request.name}.{name}", provider)
         written, decision = run.write(folder, keys)
         verify_staged(plan, decision, folder, written, keys, progress)
         facts = run.facts(written)
-        _documents(plan, judgment, decision, facts, quarantine.rows, source, keys, recipients, folder, now, provider)
+        quality = run.judge.report() if run.judge is not None else None
+        _documents(
+            plan, judgment, decision, facts, quality, quarantine.rows, source, keys, recipients, folder, now, provider
+        )
         quarantine.keep()
     return Exported(
         folder=target,
@@ -175,46 +193,33 @@ def _fresh_keys(plan: Plan, release_id: str, provider: KeyProvider) -> ReleaseKe
 
 
 def _workshop(site: Site, provider: KeyProvider, stack: ExitStack) -> Workshop:
-    spill = make_folder(site.state / "spill")
+    spill = make_folder(site.state / SPILL)
     key = provider.subkey("crosswalk")
     crosswalk = stack.enter_context(Crosswalk.open(site.state / "crosswalk", key, spill=spill, budget=_CROSSWALK))
     return Workshop(subkey=provider.subkey, crosswalk=crosswalk, spill=spill, open=stack)
-
-
-def _columns_needed(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """Return, for the check of headers, the columns of every table that this run reads."""
-    predicates = plan.request.cohort.predicates if plan.request.cohort else ()
-    needed: dict[str, tuple[str, ...]] = {}
-    by_rows = selects_rows(plan)
-    for table in plan.dataset.tables:
-        planned = plan.table(table.name)
-        carried = [column.name for predicate in predicates for column in carriers(table, predicate)]
-        is_needed = planned is not None or carried or table.name == plan.dataset.population
-        if by_rows and (planned is not None or table.name == plan.dataset.encounters):
-            is_needed = True
-            carried += [column.name for column in (*carriers(table, Predicate(VISIT)), *encounter_key(table))]
-        linked = any(t.link is not None and t.link.to == table.name for t in plan.dataset.tables if plan.table(t.name))
-        if is_needed or linked:
-            key = table.patient if table.patient is not None else table.link.on if table.link else ""
-            columns = [key, *(columns_read(planned) if planned else []), *carried]
-            needed[table.name] = tuple(dict.fromkeys(columns))
-    return needed
 
 
 class _Run:
     """One run's way from source to staged files; counts what the manifest will tell."""
 
     def __init__(
-        self, plan: Plan, source: Source, workshop: Workshop, quarantine: Quarantine, progress: Progress
+        self,
+        plan: Plan,
+        source: Source,
+        workshop: Workshop,
+        quarantine: Quarantine,
+        progress: Progress,
+        systems: Mapping[str, CodeSystem],
     ) -> None:
         self._plan, self._workshop, self._progress = plan, workshop, progress
         self._quarantine = quarantine
         self._patients = Patients(keeps=patient_arrays(plan))
         self._rows = Rows(source, plan.dataset, self._patients)
-        self._nulls: dict[str, Counter[str]] = {}
-        self._malformed: dict[str, Counter[str]] = {}
+        self._empties: dict[str, EmptyCells] = {}
         self._redactor: Redactor | None = None
         self.withheld_notes = 0
+        self.judge: Judge | None = None
+        self._systems = systems
 
     def write(self, folder: Path, keys: ReleaseKeys) -> tuple[dict[str, tuple[WrittenFile, ...]], Decision]:
         """Observe, decide, and write every table; the population first, so that the others know their patients."""
@@ -223,8 +228,9 @@ class _Run:
         )
         written: dict[str, tuple[WrittenFile, ...]] = {}
         population = self._plan.dataset.population
+        self.judge = Judge(self._plan.dataset, self._judged(decision), release.quality_unit(self._plan), self._systems)
         for planned in sorted(self._plan.tables, key=lambda t: t.table.name != population):
-            written[planned.table.name] = self._table(planned, decision, folder, keys)
+            written[planned.table.name] = self._table(planned, decision, folder, keys, self.judge)
         return written, decision
 
     def facts(self, written: Mapping[str, Sequence[WrittenFile]]) -> dict[str, TableFacts]:
@@ -233,23 +239,22 @@ class _Run:
             table: TableFacts(
                 rows=sum(file.rows for file in files),
                 files=tuple(file.entry() for file in files),
-                nulls=self._nulls[table],
-                malformed=self._malformed[table],
+                nulls=self._empties[table].nulls(),
+                malformed=self._empties[table].malformed(),
             )
             for table, files in written.items()
         }
 
     def _table(
-        self, planned: TablePlan, decision: Decision, folder: Path, keys: ReleaseKeys
+        self, planned: TablePlan, decision: Decision, folder: Path, keys: ReleaseKeys, judge: Judge
     ) -> tuple[WrittenFile, ...]:
         table = planned.table
         # Where nothing had to be observed, the population is met here for the first time.
         is_first = table.name == self._plan.dataset.population and not observed_first(self._plan)
         first_sight = registrars(self._plan, decision, self._workshop) if is_first else []
         redact = self._redact(decision)
-        nulls = self._nulls[table.name] = Counter()
-        malformed = self._malformed[table.name] = Counter()
-        columns = [*self._columns(planned, decision), *(n for r in first_sight for n in r.columns(table))]
+        empties = self._empties[table.name] = EmptyCells()
+        columns = [*columns_written(planned, decision.rows), *(n for r in first_sight for n in r.columns(table))]
         self._progress(f"writing {table.name}", 0)
         with TableWriter(folder, table.name, output_schema(planned), keys) as writer:
             for rows in self._rows.read(table, columns):
@@ -259,24 +264,23 @@ class _Run:
                     self._patients.flags[rows.patient[rows.patient >= 0]] |= SELECTED
                 self._quarantine.take(rows)
                 done = transform(self._plan, planned, decision, rows, redact)
+                judge.see(rows, done.kept)
                 batch = done.batch
-                malformed.update(done.malformed)
-                for name, cells in zip(batch.schema.names, batch.columns, strict=True):
-                    nulls[name] += cells.null_count
+                empties.see(batch, rows.patient[done.kept], done.malformed)
                 writer.write(batch)
                 self._progress(f"writing {table.name}", len(rows))
             self._quarantine.finish_table(table.name, self._rows.reasons[table.name])
             return writer.close()
 
-    def _columns(self, planned: TablePlan, decision: Decision) -> list[str]:
-        columns = columns_read(planned)
-        selection = decision.rows
-        if selection is None:
-            return columns
-        columns += [c.name for p in selection.evaluated(planned.table) for c in carriers(planned.table, p)]
-        if planned.table.name != selection.carrier:
-            columns += [column.name for column in encounter_key(planned.table, selection.key_kind)]
-        return columns
+    def _judged(self, decision: Decision) -> dict[str, list[str]]:
+        """Return whose codes the report on quality judges: what is released, by the day of its row if that is read."""
+        read: dict[str, list[str]] = {}
+        for planned in self._plan.tables:
+            day = start_of_visit(planned.table)
+            is_read = day is not None and day.name in columns_written(planned, decision.rows)
+            released = [step.column.name for step in planned.written if step.measure is None]
+            read[planned.table.name] = [*released, *([day.name] if day is not None and is_read else [])]
+        return read
 
     def _redact(self, decision: Decision) -> Callable[[pa.Array, Positions], pa.Array]:
         """Return what takes identifiers out of notes, made when the first notes come."""
@@ -298,6 +302,7 @@ def _documents(
     judgment: Judgment,
     decision: Decision,
     facts: Mapping[str, TableFacts],
+    quality: Report | None,
     quarantined: Mapping[str, int],
     source: Source,
     keys: ReleaseKeys,
@@ -311,8 +316,10 @@ def _documents(
     digest_key = provider.subkey("source-digest", keys.release)
     texts = {
         release.CODEBOOK: release.codebook(plan, facts, keys.release).encode(),
-        release.PACKAGE: release.data_package(plan, facts, keys.release),
+        **release.packages(plan, judgment, facts, release=keys.release, created=now.date()),
     }
+    if quality is not None and quality.tables:
+        texts |= {JSON: to_json(quality), MARKDOWN: to_markdown(quality).encode()}
     manifest = to_bytes(
         release.build_manifest(
             plan,

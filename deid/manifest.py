@@ -42,11 +42,6 @@ def shown(patients: int) -> Count:
     return SMALL if 1 <= patients <= 10 else patients
 
 
-def shown_part(part: int, whole: int) -> Count | None:
-    """Return how many of `whole` are `part`, or None where part or rest is small and would tell the other."""
-    return part if all(count == 0 or count > 10 for count in (part, whole - part)) else None
-
-
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a table: name relative to the release folder, SHA-256 in hex, size in bytes, rows, row groups."""
 
@@ -112,7 +107,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     `method` holds method codes of HL7 DARTS; `paragraphs` the paragraphs of 45 CFR that decided the legal basis.
     `source_hmac` is, per table of the source, HMAC-SHA256 over the digest of its bytes under a key of the site and
     this release: the site can prove what it read, and nobody else can test a guess.
-    `malformed` counts the cells of a column that did not have the shape of their kind and were left empty.
+    `malformed` counts the cells of a column that did not have the shape of their kind and were left empty; None where
+    the count would tell a small one.
     `quarantined` counts rows set aside, `unread` parts of records that nobody described, `withheld` records that carry
     something that must be understood and is not described; the last two by path.
     `recipients` holds the fingerprint of each recipient's public key.
@@ -145,7 +141,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     census_sha256: str | None = None
     source_hmac: dict[str, str] = {}
     cohort: str | None = None
-    malformed: dict[str, Count] = {}
+    malformed: dict[str, Count | None] = {}
     quarantined: dict[str, Count] = {}
     unread: dict[str, Count] = {}
     withheld: dict[str, Count] = {}

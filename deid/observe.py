@@ -16,9 +16,11 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from deid import evidence
+from deid.coded_visits import CodedColumns, CodedVisits
 from deid.cohort import Combine, Predicate, Unit
 from deid.crosswalk import Crosswalk
-from deid.decision import Decision, Pseudonyms, RowSelection
+from deid.decision import Decision, Pseudonyms, RowSelection, VisitBits
 from deid.disclosure import k_anonymity
 from deid.errors import PlanError, SourceError
 from deid.observers import (
@@ -98,7 +100,7 @@ def observe(
         pseudonyms=Pseudonyms(plan.request.name, plan.request.party, None, _keyed(plan, workshop)),
         population=plan.dataset.population,
         reference_date=plan.reference_date,
-        rows=_row_selection(plan, workshop),
+        rows=_noted(row_selection(plan), workshop),
     )
     observers, stays, decision = _observers(plan, rows, patients, workshop, decision)
     for table in _in_order(plan, rows):
@@ -132,8 +134,14 @@ def observed_first(plan: Plan) -> bool:
         or plan.table(plan.dataset.population) is None
         or any(planned.table.link is not None for planned in plan.tables)
         or "readmitted_30d" in plan.request.derive
+        or observes_codes(plan)
         or bool(plan.steps_of(RedactNote))
     )
+
+
+def observes_codes(plan: Plan) -> bool:
+    """Whether a visit's codes may stand in several rows, so that they are read before the first visit is written."""
+    return bool(plan.families) and evidence.visit_key_kind(plan.dataset) is not None
 
 
 def uses_birth_days(plan: Plan) -> bool:
@@ -173,7 +181,8 @@ def _keyed(plan: Plan, workshop: Workshop) -> Mapping[str, BatchCmac]:
     return {k: BatchCmac(workshop.subkey("pseudonym", plan.request.name, plan.request.party, k)) for k in kinds}
 
 
-def _row_selection(plan: Plan, workshop: Workshop) -> RowSelection | None:
+def row_selection(plan: Plan) -> RowSelection | None:
+    """Return which rows a plan is about, None where it is about all; raise PlanError where no table tells."""
     cohort = plan.request.cohort
     by_rows = cohort is not None and cohort.unit is Unit.ROWS
     within = _within(plan)
@@ -182,10 +191,16 @@ def _row_selection(plan: Plan, workshop: Workshop) -> RowSelection | None:
     predicates = cohort.predicates if cohort is not None and by_rows else ()
     carrier = _carrier(plan, [*predicates, *([within] if within else [])])
     key = encounter_key(carrier)
-    encounters = workshop.sealed_map(kept=pa.bool_()) if key else None
     combine = cohort.combine if cohort is not None else Combine.ALL
     key_kind = key[0].kind.name if key else None
-    return RowSelection(carrier.name, combine, predicates, within, Tagger.fresh(), encounters, key_kind)
+    return RowSelection(carrier.name, combine, predicates, within, Tagger.fresh(), None, key_kind)
+
+
+def _noted(selection: RowSelection | None, workshop: Workshop) -> RowSelection | None:
+    """Return a selection with a map in which encounters are noted, where there are any."""
+    if selection is None or selection.key_kind is None:
+        return selection
+    return replace(selection, encounters=workshop.sealed_map(kept=pa.bool_()))
 
 
 def _within(plan: Plan) -> Predicate | None:
@@ -237,13 +252,11 @@ def _observers(
         identifiers = workshop.sealed_map(identifiers=pa.string())
         decision = replace(decision, identifiers=identifiers)
         observers.append(Identifiers(plan, identifiers))
-    observers += _links(plan, rows, workshop)
+    observers += _links(plan, rows, workshop, decision.rows)
     cohort = plan.request.cohort
     if cohort is not None and cohort.unit is Unit.PATIENTS:
         _check_cohort(plan, cohort.predicates)
-        observers.append(
-            CohortPatients(cohort.predicates, patients, Predicate(VISIT, high=plan.through) if plan.through else None)
-        )
+        observers.append(CohortPatients(cohort.predicates, patients, until(plan)))
     if decision.rows is not None:
         observers.append(CohortRows(decision.rows, patients))
     if needs_crosswalk(plan):
@@ -253,6 +266,11 @@ def _observers(
         decision = replace(decision, stays=workshop.sealed_map(followed=pa.bool_()), stay_tagger=tagger)
         stays = Stays(plan, workshop.sealed_rows(patient=pa.int32(), start=pa.int32(), end=pa.int32()), tagger)
         observers.append(stays)
+    if observes_codes(plan):
+        bits = VisitBits(Tagger.fresh(), workshop.sealed_map(**dict.fromkeys(plan.families, pa.uint64())))
+        told = CodedColumns(plan, decision.rows.period if decision.rows is not None else None)
+        decision = replace(decision, coded=bits)
+        observers.append(CodedVisits(told, plan.families, bits))
     if plan.policy.limits.k is not None:
         observers.append(k_anonymity.Classes(plan, decision))
     return observers, stays, decision
@@ -271,14 +289,30 @@ def registrars(plan: Plan, decision: Decision, workshop: Workshop) -> list[Obser
     return found
 
 
-def _links(plan: Plan, rows: Rows, workshop: Workshop) -> list[Observer]:
-    observers: list[Observer] = []
+def until(plan: Plan) -> Predicate | None:
+    """Return the bounds of the rows by which patients may be chosen, or None where all rows count."""
+    return Predicate(VISIT, high=plan.through) if plan.through else None
+
+
+def linked_tables(plan: Plan) -> list[Table]:
+    """Return the tables that reach their patient by a link, and whose rows are observed or written."""
     predicates = plan.request.cohort.predicates if plan.request.cohort else ()
-    for table in plan.dataset.tables:
-        needed = plan.table(table.name) is not None or any(carriers(table, p) for p in predicates)
-        if table.link is not None and needed and (target := plan.dataset.table(table.link.to)) is not None:
+    witnesses = evidence.witnesses(plan.dataset, plan.families) if observes_codes(plan) else []
+    return [
+        table
+        for table in plan.dataset.tables
+        if table.link is not None
+        and (plan.table(table.name) is not None or any(carriers(table, p) for p in predicates) or table in witnesses)
+    ]
+
+
+def _links(plan: Plan, rows: Rows, workshop: Workshop, selection: RowSelection | None) -> list[Observer]:
+    observers: list[Observer] = []
+    for table in linked_tables(plan):
+        if table.link is not None and (target := plan.dataset.table(table.link.to)) is not None:
             rows.links[table.name] = LinkMap(Tagger.fresh(), workshop.sealed_map(patient=pa.int32()))
-            observers.append(Links(target, table, rows.links[table.name]))
+            within = selection.bounds_link(table, target) if selection is not None else None
+            observers.append(Links(target, table, rows.links[table.name], within))
     return observers
 
 
@@ -346,7 +380,9 @@ def _freeze(decision: Decision) -> None:
     if decision.rows is not None and decision.rows.encounters is not None:
         decision.rows.encounters.freeze()
     if decision.identifiers is not None:
-        decision.identifiers.freeze()
+        decision.identifiers.freeze("gathered")
+    if decision.coded is not None:
+        decision.coded.bits.freeze("united")
 
 
 def _select(plan: Plan, patients: Patients) -> None:

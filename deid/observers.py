@@ -15,28 +15,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deid.buffers import runs, scattered
+from deid.codes.visit_flags import INPATIENT_CLASSES
 from deid.cohort import Predicate
 from deid.crosswalk import Crosswalk
 from deid.days import NO_DAY
 from deid.decision import Decision, Pseudonyms, RowSelection, matched
-from deid.kinds import Kind
 from deid.notes.known import SEARCHED_KINDS
 from deid.patients import Patients, Tagger
 from deid.plan import Plan
 from deid.prf import BatchCmac, offsets
-from deid.rows import LinkMap, TypedRows
+from deid.rows import LEFT_OUT, LinkMap, TypedRows
 from deid.schema import Column, Table
-from deid.sealed import SealedMap, SealedRows
+from deid.sealed import RECORD, SealedMap, SealedRows
 from deid.selection import carriers, days_of, end_of_visit, start_of_visit
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.shift_date import ShiftDate
 
-# FHIR's ActCode, plain words, and the inpatient claim types of CMS RIF.
-INPATIENT = pa.array(["INPATIENT", "IMP", "ACUTE", "NONAC", "INP", "60", "61"])
+INPATIENT = pa.array(sorted(INPATIENT_CLASSES))
 READMISSION_DAYS = 30
 Numbers = npt.NDArray[Any]
-UNIT, RECORD = "\x1f", "\x1e"
+UNIT = "\x1f"
 ROW_MET = np.uint32(1 << 31)
+_SEARCHED_ANYWHERE = frozenset(
+    {
+        "person_name", "relative_name", "employer_name", "street_address", "city", "zip_code", "birth_place", "phone",
+        "fax", "email", "url", "ssn", "mrn", "member_id", "account_number", "license_number", "vehicle_id", "device_id",
+    }
+)  # fmt: skip
 
 
 class Observer(Protocol):
@@ -71,22 +76,33 @@ class BirthDays:
 
 @dataclass(slots=True)
 class Links:
-    """Remembers which patient each key of a linking table belongs to."""
+    """Remembers which patient each key of a linking table belongs to.
+
+    `within`: the period outside of which a row of the linking table takes those linked to it along, or None.
+    """
 
     target: Table
     source: Table
     map: LinkMap
+    within: Predicate | None
 
     def columns(self, table: Table) -> Sequence[str]:
-        """The key, in the table that is linked through."""
-        return [self.source.link.key] if table.name == self.target.name and self.source.link else []
+        """The key, in the table that is linked through, and the days of its rows where they decide."""
+        if table.name != self.target.name or self.source.link is None:
+            return []
+        days = carriers(table, self.within) if self.within is not None else ()
+        return [self.source.link.key, *(day.name for day in days)]
 
     def see(self, rows: TypedRows) -> None:
-        """Keep key and position."""
+        """Keep key and position; LEFT_OUT for a row outside of the period."""
         keys = rows.values[self.columns(rows.table)[0]]
         good = np.flatnonzero(~rows.bad & _known(keys))
         keys = keys.take(pa.array(good))
-        payload = pa.record_batch([pa.array(rows.patient[good])], names=["patient"])
+        patient = rows.patient
+        if self.within is not None:
+            inside = matched(self.within, rows.table, rows.values, np.full(len(rows), NO_DAY, np.int32))
+            patient = np.where(inside, patient, LEFT_OUT).astype(np.int32)
+        payload = pa.record_batch([pa.array(patient[good])], names=["patient"])
         self.map.positions.add(self.map.tagger.tags(keys), payload)
 
 
@@ -201,16 +217,18 @@ class Offsets:
 
 @dataclass(slots=True)
 class Identifiers:
-    """Keeps each patient's own identifiers, sealed, for the redaction of notes and the check of what was released."""
+    """Keeps each patient's own identifiers, sealed, for the redaction of notes and the check of what was released.
+
+    The population tells most of them. Other tables tell who the relatives are, and what the patient was called before
+    or after the record that counts as the population's.
+    """
 
     plan: Plan
     into: SealedMap
 
     def columns(self, table: Table) -> Sequence[str]:
-        """Every column of the population table whose kind is searched for in notes."""
-        if table.name != self.plan.dataset.population:
-            return []
-        return [column.name for column in table.columns if is_identifying(column.kind)]
+        """Every column whose kind is searched for in the notes of its patient."""
+        return identifying_columns(table, is_population=table.name == self.plan.dataset.population)
 
     def see(self, rows: TypedRows) -> None:
         """Pack the identifiers of each patient into one text: kind, value, kind, value."""
@@ -241,9 +259,17 @@ def identifiers_of(decision: Decision, patient: Numbers) -> list[list[tuple[str,
     return [unpack_identifiers(text) for text in packed.column(0).to_pylist()]
 
 
-def is_identifying(kind: Kind) -> bool:
-    """Whether values of this kind are searched for in the notes of their patient."""
-    return kind.name in SEARCHED_KINDS
+def identifying_columns(table: Table, *, is_population: bool) -> list[str]:
+    """Return the columns whose values are searched for in the notes of their patient.
+
+    Of other tables than the population only what names people or numbers them: days, codes and numbers of rows stand in
+    every row, and would be searched for in vain. Not where columns may be absent from the file: none is asked for then
+    that the request does not need.
+    """
+    if table.optional_columns and not is_population:
+        return []
+    kinds = SEARCHED_KINDS if is_population else _SEARCHED_ANYWHERE
+    return [column.name for column in table.columns if column.kind.name in kinds]
 
 
 @dataclass(slots=True)

@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid import evidence
+from deid.buffers import validity
 from deid.days import NO_DAY
 from deid.decision import Decision
 from deid.observers import encounter_key, is_inpatient, stay_tags
@@ -24,6 +27,7 @@ from deid.transforms import Context
 from deid.transforms.generalize_age import GeneralizeAge
 from deid.transforms.generalize_code import GeneralizeCode
 from deid.transforms.keep import Keep
+from deid.transforms.roll_up import RollUp
 
 Redact = Callable[[pa.Array, Positions], pa.Array]
 
@@ -32,22 +36,32 @@ Redact = Callable[[pa.Array, Positions], pa.Array]
 class Transformed:
     """Release rows, and which rows of the batch they come from (int64 positions, ascending).
 
-    `malformed` counts, per column, the cells that were left empty because they had not the shape of their kind.
+    `malformed` flags, per column that has them, the cells that were left empty because they had not the shape of their
+    kind, or are no codes of its system.
     """
 
     batch: pa.RecordBatch = field(repr=False)
     kept: np.ndarray[tuple[int], np.dtype[np.int64]]
-    malformed: Mapping[str, int]
+    malformed: Mapping[str, npt.NDArray[np.bool_]]
 
 
 def columns_read(table: TablePlan) -> list[str]:
     """Return the source columns that the transform of one table reads, apart from the patient key."""
     names = [step.column.name for step in table.written if step.measure is None]
     source = table.table
-    if any(step.measure is not None for step in table.written):
+    measures = [step.measure for step in table.written if step.measure is not None]
+    if any(measure.family is None for measure in measures):
         needed = [start_of_visit(source), end_of_visit(source), next(source.of_kind("encounter_class"), None)]
         names += [column.name for column in needed if column is not None]
+    if families := _families(table):
+        names += [*evidence.columns(source, families), *(column.name for column in encounter_key(source))]
     return list(dict.fromkeys(names))
+
+
+def _families(table: TablePlan) -> tuple[str, ...]:
+    """Return what must be read of codes for the measures of a table."""
+    families = (step.measure.family for step in table.written if step.measure is not None)
+    return tuple(dict.fromkeys(family for family in families if family is not None))
 
 
 def output_schema(table: TablePlan) -> pa.Schema:
@@ -66,16 +80,22 @@ def transform(plan: Plan, table: TablePlan, decision: Decision, rows: TypedRows,
     patient = rows.patient[kept]
     values = {name: array if index is None else array.take(index) for name, array in rows.values.items()}
     context = context_for(plan, decision, patient, redact)
+    coded = coded_measures(table, decision, values, patient)
     columns = []
-    malformed: dict[str, int] = {}
+    malformed: dict[str, npt.NDArray[np.bool_]] = {}
     for step in table.written:
-        cells = values[step.column.name] if step.measure is None else measure(step, table, decision, values, patient)
+        if step.measure is None:
+            cells = values[step.column.name]
+        elif step.measure.family is None:
+            cells = measure(step, table, decision, values, patient)
+        else:
+            cells = coded[step.column.name]
         if isinstance(step.transform, GeneralizeAge) and step.measure is None:
             cells = _closable(cells, decision, patient)
         columns.append(_checked(step, step.transform.apply(step.column, cells, context), len(kept)))
         lost = columns[-1].null_count - cells.null_count
-        if lost and isinstance(step.transform, (Keep, GeneralizeCode)):
-            malformed[step.column.name] = lost
+        if lost and isinstance(step.transform, (Keep, GeneralizeCode, RollUp)):
+            malformed[step.column.name] = ~validity(columns[-1]) & validity(cells)
     names = [step.column.name for step in table.written]
     return Transformed(pa.RecordBatch.from_arrays(columns, names=names), kept, malformed)
 
@@ -107,6 +127,24 @@ def context_for(plan: Plan, decision: Decision, patient: Positions, redact: Reda
         window=plan.request.window,
         reference_year=plan.reference_date.year,
     )
+
+
+def coded_measures(
+    table: TablePlan, decision: Decision, values: dict[str, pa.Array], patient: Positions
+) -> dict[str, pa.Array]:
+    """Return the measures of a table that are read from codes, by name; see deid.evidence.
+
+    They are told by the row's own codes and by those of all rows that name its visit, which were observed.
+    """
+    asked = [(m.family, m.name) for s in table.written if (m := s.measure) is not None and m.family is not None]
+    if not asked:
+        return {}
+    bits = evidence.bits_of(table.table, values, _families(table), len(patient))
+    key = encounter_key(table.table)
+    if decision.coded is not None and key:
+        found = decision.coded.find(values[key[0].name], patient)
+        bits = {family: own | found[family] for family, own in bits.items()}
+    return evidence.answers(asked, bits)
 
 
 def measure(

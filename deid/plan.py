@@ -5,10 +5,11 @@ It is compiled from request, policy and description alone: no row is read. `lega
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
-from deid.derive import DERIVED, FIRST_DAY, LAST_DAY, Measure
+from deid.derive import FIRST_DAY, LAST_DAY, Measure, measures_of, unreadable
 from deid.errors import PlanError
 from deid.kinds import KINDS, Kind, Role, Value
 from deid.period import Period
@@ -69,6 +70,12 @@ class Plan:
     def table(self, name: str) -> TablePlan | None:
         """Return the plan of the table called `name`, or None."""
         return next((table for table in self.tables if table.table.name == name), None)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What must be read of the codes of visits; see deid.evidence."""
+        derived = (step.measure for table in self.tables for step in table.written)
+        return tuple(dict.fromkeys(m.family for m in derived if m is not None and m.family is not None))
 
     def steps_of(self, transform: type) -> list[tuple[TablePlan, Step]]:
         """Return every step that uses a transform of the given class."""
@@ -209,7 +216,7 @@ def _table(
         return None
     steps = [step for column in columns if (step := _step(table, column, policy, problems)) is not None]
     if name == dataset.encounters:
-        steps += [step for measure in request.derive if (step := _derived(table, measure, policy, problems))]
+        steps += [s for name in request.derive for s in _derived(table, name, policy, dataset, problems)]
     names = [step.column.name for step in steps if step.output is not None]
     problems += [
         f"{name}.{twice}: two output columns of this name" for twice in {n for n in names if names.count(n) > 1}
@@ -230,18 +237,21 @@ def _step(table: Table, name: str, policy: Policy, problems: list[str]) -> Step 
     return _ruled(table, column, policy, problems)
 
 
-def _derived(table: Table, name: str, policy: Policy, problems: list[str]) -> Step | None:
-    measure = DERIVED.get(name)
-    if measure is None:
-        problems.append(f"derive: there is no measure {name} (there are {', '.join(sorted(DERIVED))})")
-        return None
-    missing = _missing(table, measure)
-    if missing:
-        kinds = missing[0].replace("|", " or ") + (" beside that of the first day" if missing[0] == LAST_DAY else "")
-        problems.append(f"derive: {name} needs a column of kind {kinds} in {table.name}")
-        return None
-    step = _ruled(table, Column(name, KINDS[measure.kind]), policy, problems)
-    return replace(step, measure=measure) if step is not None else None
+def _derived(
+    table: Table, name: str, policy: Policy, dataset: DatasetDescription, problems: list[str]
+) -> Iterator[Step]:
+    """Yield the steps of one name of `derive`: a measure, or a group of them."""
+    if problem := unreadable(name, dataset):
+        problems.append(problem)
+        return
+    for measure in measures_of(name):
+        missing = _missing(table, measure)
+        if missing:
+            beside = " beside that of the first day" if missing[0] == LAST_DAY else ""
+            kinds = missing[0].replace("|", " or ") + beside
+            problems.append(f"derive: {measure.name} needs a column of kind {kinds} in {table.name}")
+        elif (step := _ruled(table, Column(measure.name, KINDS[measure.kind]), policy, problems)) is not None:
+            yield replace(step, measure=measure)
 
 
 def _missing(table: Table, measure: Measure) -> list[str]:

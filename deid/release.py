@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
-import msgspec
 import pyarrow as pa
 from msgspec import structs
 
 import deid
 from deid import places
+from deid.croissant import CROISSANT, About, croissant
+from deid.data_package import PACKAGE, data_package
 from deid.decision import Decision
 from deid.legal import Judgment
 from deid.manifest import (
@@ -27,7 +29,6 @@ from deid.manifest import (
     TableEntry,
     Versions,
     shown,
-    shown_part,
 )
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
@@ -42,17 +43,17 @@ METHODS = {
     Basis.EXPERT_DETERMINATION: ("HHS_EXPERT_DETERMINATION_METHOD",),
     Basis.LIMITED_DATA_SET: (),
 }
-CODEBOOK, PACKAGE = "codebook.md", "datapackage.json"
+CODEBOOK = "codebook.md"
 
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """What a run counted while it wrote one table; `nulls` and `malformed` per column, in rows."""
+    """What a run counted while it wrote one table; `nulls` and `malformed` per column, as they may be shown."""
 
     rows: int
     files: tuple[FileEntry, ...]
-    nulls: Mapping[str, int]
-    malformed: Mapping[str, int]
+    nulls: Mapping[str, Count | None]
+    malformed: Mapping[str, Count | None]
 
 
 def build_manifest(
@@ -107,7 +108,7 @@ def build_manifest(
         cohort=cohort_text(plan),
         quarantined={name: shown(rows) for name, rows in quarantined.items() if rows},
         malformed={
-            f"{table}.{column}": shown(count)
+            f"{table}.{column}": count
             for table, fact in facts.items()
             for column, count in sorted(fact.malformed.items())
         },
@@ -115,6 +116,11 @@ def build_manifest(
         withheld=_by_record(source.withheld),
         recipients=tuple(recipients),
     )
+
+
+def quality_unit(plan: Plan) -> Literal["month", "year"]:
+    """Return the periods of the report on coding quality: months where whole dates may leave, else years."""
+    return "month" if plan.policy.basis is Basis.LIMITED_DATA_SET else "year"
 
 
 def dates_treatment(plan: Plan) -> str:
@@ -172,7 +178,7 @@ def _column_entry(step: Step, fact: TableFacts) -> ColumnEntry:
         domain=output.domain.describe(),
         meaning=f"{meaning}; {output.meaning}",
         citation=step.citation,
-        nulls=shown_part(fact.nulls.get(step.column.name, 0), fact.rows),
+        nulls=fact.nulls.get(step.column.name, 0),
     )
 
 
@@ -214,6 +220,10 @@ def codebook(plan: Plan, facts: Mapping[str, TableFacts], release: str) -> str:
     return "\n".join(lines)
 
 
+def _malformed(count: Count | None) -> str:
+    return "some" if count is None else str(count)
+
+
 def _codebook_table(planned: TablePlan, fact: TableFacts) -> list[str]:
     lines = [
         f"## {planned.table.name}",
@@ -227,7 +237,7 @@ def _codebook_table(planned: TablePlan, fact: TableFacts) -> list[str]:
         entry = _column_entry(step, fact)
         empty = "few or nearly all" if entry.nulls is None else f"{entry.nulls:,}"
         if step.column.name in fact.malformed:
-            empty += f", {shown(fact.malformed[step.column.name])} of them malformed in the source"
+            empty += f", {_malformed(fact.malformed[step.column.name])} of them malformed in the source"
         lines.append(
             f"| `{entry.name}` | {entry.type} | {entry.meaning} | {entry.transform} | {entry.domain} | {empty} |"
         )
@@ -237,41 +247,28 @@ def _codebook_table(planned: TablePlan, fact: TableFacts) -> list[str]:
     return [*lines, ""]
 
 
-_FRICTIONLESS = {"int32": "integer", "int64": "integer", "double": "number", "date32[day]": "date", "string": "string"}
-
-
-def data_package(plan: Plan, facts: Mapping[str, TableFacts], release: str) -> bytes:
-    """Return datapackage.json (Data Package, frictionless): schemas and digests of the encrypted files."""
-    resources = []
-    for planned in plan.tables:
-        fields = [
-            {
-                "name": entry.name,
-                "type": _FRICTIONLESS.get(entry.type, "any"),
-                "description": f"{entry.meaning}; {entry.transform}",
-            }
-            for entry in (_column_entry(step, facts[planned.table.name]) for step in planned.written)
-        ]
-        resources += [
-            {
-                "name": file.name.removeprefix("data/").removesuffix(".parquet").replace("/", "-").lower(),
-                "path": file.name,
-                "format": "parquet",
-                "mediatype": "application/vnd.apache.parquet",
-                "encryption": "Parquet modular encryption, AES-256-GCM",
-                "bytes": file.bytes,
-                "hash": f"sha256:{file.sha256}",
-                "schema": {"fields": fields},
-            }
-            for file in facts[planned.table.name].files
-        ]
-    package = {
-        "name": f"{plan.request.name}-{release.lower()}",
-        "title": plan.request.purpose,
-        "profile": "data-package",
-        "resources": resources,
+def packages(
+    plan: Plan, judgment: Judgment, facts: Mapping[str, TableFacts], *, release: str, created: date
+) -> dict[str, bytes]:
+    """Return, by file name, what tells programs of the release: a Data Package and Croissant metadata."""
+    tables = {planned.table.name: _table_entry(planned, facts[planned.table.name]) for planned in plan.tables}
+    told = About(
+        request=plan.request.name,
+        release=release,
+        created=created,
+        policy=plan.policy.name,
+        policy_version=plan.policy.version,
+        basis_claimed=plan.policy.basis.value,
+        basis_earned=judgment.earned.value,
+        dates=dates_treatment(plan),
+        k=plan.policy.limits.k,
+        purpose=plan.request.purpose,
+    )
+    name = f"{plan.request.name}-{release.lower()}"
+    return {
+        PACKAGE: data_package(tables, name=name, title=plan.request.purpose, is_encrypted=True),
+        CROISSANT: croissant(told, tables, is_encrypted=True),
     }
-    return msgspec.json.format(msgspec.json.encode(package), indent=2) + b"\n"
 
 
 def document_entry(name: str, data: bytes) -> DocumentEntry:

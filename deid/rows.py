@@ -23,7 +23,9 @@ from deid.sources import Source
 from deid.values import parse
 
 Flags = npt.NDArray[np.bool_]
-REPEATED = -2  # a further row of the population for a patient whose first row counts
+# Rows that are no part of what is read: a further one of the population for a patient whose first row counts, and one
+# whose link leads to nobody where the description says that such rows are about others, or to a row outside the period.
+LEFT_OUT = -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Rows:
             else:
                 patient = self._linked(table, values[key], bad, reasons)
             rows = TypedRows(table, raw, values, patient, bad)
-            yield rows.without(patient == REPEATED) if is_population and table.repeats == "first" else rows
+            yield rows.without(patient == LEFT_OUT)
 
     def _described(self, table: Table, name: str) -> Column:
         column = table.column(name)
@@ -110,7 +112,7 @@ class Rows:
     ) -> tuple[Positions, Flags]:
         """Place the patients of a population batch; `seen` holds which positions this pass has met.
 
-        A further row for a patient is bad, or REPEATED where the description says that the first one counts.
+        A further row for a patient is bad, or LEFT_OUT where the description says that the first one counts.
         """
         _note_nulls(ids, bad, reasons)
         good = np.flatnonzero(~bad)
@@ -124,7 +126,7 @@ class Rows:
         again[good] |= seen[patient[good]]
         seen[patient[first & ~again]] = True
         if table.repeats == "first":
-            patient[again] = REPEATED
+            patient[again] = LEFT_OUT
         elif again.any():
             reasons["a second row for one patient"] += int(again.sum())
             bad |= again
@@ -134,7 +136,9 @@ class Rows:
     def _linked(self, table: Table, keys: pa.Array, bad: Flags, reasons: Counter[str]) -> Positions:
         _note_nulls(keys, bad, reasons)
         patient = self._patients.find(keys) if table.link is None else self.links[table.name].find(keys)
-        orphans = (patient < 0) & ~bad
+        orphans = (patient == -1) & ~bad
+        if table.link is not None and table.link.others == "leave_out":
+            return np.where(bad, -1, np.where(orphans, LEFT_OUT, patient)).astype(np.int32)
         if orphans.any():
             reasons["no such patient in the population table"] += int(orphans.sum())
             bad |= orphans

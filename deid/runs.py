@@ -64,6 +64,35 @@ def distinct(run: pa.RecordBatch, *, heads: int) -> pa.RecordBatch:
     return run.filter(pa.array(~again)) if again.any() else run
 
 
+def united(run: pa.RecordBatch, *, heads: int) -> pa.RecordBatch:
+    """Keeps one row of each tag, with all bits that any row of the tag has; payloads are uint64 without nulls."""
+    again = repeats(run, heads=heads)
+    if not again.any():
+        return run
+    starts = np.flatnonzero(~again)
+    tags = [run.column(column).take(pa.array(starts)) for column in range(heads)]
+    payloads = (run.column(column).to_numpy() for column in range(heads, run.num_columns))
+    bits = [pa.array(np.bitwise_or.reduceat(payload, starts)) for payload in payloads]
+    return pa.record_batch([*tags, *bits], schema=run.schema)
+
+
+def gathered(run: pa.RecordBatch, *, heads: int, mark: str) -> pa.RecordBatch:
+    """Keeps one row of each tag, with each different text of the tag once, joined by a mark; the payload is strings."""
+    again = repeats(run, heads=heads)
+    if not again.any():
+        return run
+    starts = np.flatnonzero(~again)
+    owner = np.cumsum(~again) - 1
+    texts = run.column(heads)
+    coded = texts.dictionary_encode()
+    pairs = owner * max(len(coded.dictionary), 1) + coded.indices.to_numpy()
+    chosen = np.sort(np.unique(pairs, return_index=True)[1])
+    edges = np.searchsorted(owner[chosen], np.arange(len(starts) + 1)).astype(np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(edges), texts.take(pa.array(chosen)))
+    tags = [run.column(column).take(pa.array(starts)) for column in range(heads)]
+    return pa.record_batch([*tags, pc.binary_join(lists, mark)], schema=run.schema)
+
+
 def repeated_tags(run: pa.RecordBatch, *, heads: int, differing: bool) -> int:
     """Counts the tags of a sorted run that have several rows or, if `differing`, rows whose payloads differ."""
     again = repeats(run, heads=heads)

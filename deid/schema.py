@@ -12,6 +12,8 @@ from typing import Literal
 
 from deid.kinds import Kind
 
+Use = Literal["principal", "admitting", "reason", "external", "procedure"]
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -19,12 +21,18 @@ class Column:
 
     `date_format` is a strptime pattern, or `iso` (the default: ISO 8601 dates, with or without a time).
     `path` is where the value lies in a tree-shaped record (FHIR); None for tables.
+    `whole` says that the text is a whole number, which other programs may have written as 12.0.
+    `parts` are the columns of the same table that this one is put together of; empty for a column of the file.
+    `use` says what an ICD code says of its visit; None for a diagnosis, of which the principal one is told apart.
     """
 
     name: str
     kind: Kind
     date_format: str = "iso"
     path: str | None = None
+    whole: bool = False
+    parts: tuple[str, ...] = ()
+    use: Use | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +40,14 @@ class Link:
     """How a table without a patient column reaches the patient: one step, through another table.
 
     `on` is the column of this table that holds the key; `key` is the column of table `to` that it equals.
+    `others` says what a row whose key leads to no patient is: a bad row (`refuse`), or one about somebody or something
+    else that is no part of the dataset (`leave_out`).
     """
 
     to: str
     on: str
     key: str
+    others: Literal["refuse", "leave_out"] = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,7 @@ class Table:
     `resource` is the type of record of a tree-shaped table, `each` the repeating element that gives one row apiece.
     `repeats` says what a second row for one patient of the population means: `refuse` (a bad row) or `first` (a patient
     stands in several records, and the first row counts).
+    `any_case` says that names of files and columns are matched whatever the case of their letters.
     """
 
     name: str
@@ -69,6 +81,7 @@ class Table:
     each: str | None = None
     optional_columns: bool = False
     repeats: Literal["refuse", "first"] = "refuse"
+    any_case: bool = False
 
     def column(self, name: str) -> Column | None:
         """Return the column called `name`, or None."""

@@ -25,13 +25,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.runs import compact, distinct, in_order, joined, repeated_tags, search, take
+from deid.runs import compact, distinct, gathered, in_order, joined, repeated_tags, search, take, united
 from deid.spill import SpillFile
 from deid.tags import I64, U64, Bits, Bools, words
 
 DEFAULT_BUDGET = 48 << 20
 TAG, TAG_LOW = "tag", "tag_low"
-Duplicates = Literal["first", "error-count", "all equal"]
+Duplicates = Literal["first", "error-count", "all equal", "united", "gathered"]
+RECORD = "\x1e"  # between texts that were gathered under one tag
 
 _MOST_BITS = 24  # partitions are not cut finer: what is larger then is a few tags with very many rows
 
@@ -230,7 +231,10 @@ class SealedMap(_SealedStore):
 
         Args:
             duplicates: "first" counts nothing; "error-count" counts tags with more than one row; "all equal" counts
-                tags whose rows differ. Whatever is counted, look-ups give the row that was added first.
+                tags whose rows differ. Whatever is counted, look-ups give the row that was added first. "united" counts
+                nothing, and look-ups give all bits that any row of the tag has; payloads are uint64 without nulls.
+                "gathered" counts nothing, and look-ups give every different text of the tag, joined by `RECORD`; the
+                payload is one column of strings without nulls.
         """
         self._freeze()
         if self._file.size:
@@ -254,6 +258,10 @@ class SealedMap(_SealedStore):
 
     def _settled(self, rows: pa.RecordBatch, duplicates: Duplicates) -> tuple[pa.RecordBatch, int]:
         faulty = 0
+        if duplicates == "united":
+            return united(rows, heads=self._heads), 0
+        if duplicates == "gathered":
+            return gathered(rows, heads=self._heads, mark=RECORD), 0
         if duplicates != "first":
             faulty = repeated_tags(rows, heads=self._heads, differing=duplicates == "all equal")
         return distinct(rows, heads=self._heads), faulty

@@ -194,7 +194,8 @@ FLAGS = (
     updated upload use used utf utf-8 charset vaccine valid validated verified verification version vital vital-signs
     vitals void voided ward wife withdrawn withheld word work worse xhtml xml year yearly yes snomed snomed-ct ct icd
     icd9 icd10 icd-9-cm icd-10-cm icd-10-pcs cm pcs cpt hcpcs ndc rxnorm loinc cvx ms-drg drg hl7 omb ub ub-04 nubc
-    x12 dicom ucum
+    x12 dicom ucum attending operating otheroperating performing prescribing referring rendering supervising
+    externalcauseofinjury patientreasonforvisit
     """
     )
 )

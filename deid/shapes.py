@@ -1,9 +1,10 @@
 """The shape of each kind: what a well-formed value looks like, so that a column released as it is cannot hold text.
 
 A kind says what a column should hold; sources hold what people typed. A value that does not have its kind's shape is
-never released by `keep` or `generalize_code`: a name, a number of a person or a sentence in a column of codes becomes
-null and is counted. A shape is judged from the value alone: that a code exists is for code systems to say, and a value
-that is well formed and still tells who it is about (a name that is a color in a column of results) passes.
+never released by `keep`, `generalize_code` or `roll_up`: a name, a number of a person or a sentence in a column of
+codes becomes null and is counted. A shape is judged from the value alone: that a code exists is for code systems to
+say, and a value that is well formed and still tells who it is about (a name that is a color in a column of results)
+passes.
 
 docs/reference/shapes.md is made from this registry.
 """
@@ -71,7 +72,7 @@ class TextShape:
 
 @dataclass(frozen=True, slots=True)
 class NumberShape:
-    """Whole numbers from `low` to `high`, both included."""
+    """Numbers from `low` to `high`, both included."""
 
     low: int
     high: int
@@ -117,7 +118,7 @@ def _nulled(good: pa.Array, values: pa.Array) -> pa.Array:
 
 def _verdicts(shape: Shape, values: pa.Array) -> pa.Array | None:
     """Return for each row whether its value is well formed, null for null; None where no row is malformed."""
-    if pa.types.is_integer(values.type):
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
         good = shape.conforms(values)
         return None if pc.all(good).as_py() is not False else good
     # Encoding takes a tenth of what a pattern takes, and most columns repeat few values.
@@ -181,11 +182,20 @@ _CPT = r"[0-9]{4}[0-9FTUMAftuma]"
 _OMB = r"[0-9]{4}-[0-9]|[Rr][0-9](?:\.[0-9]{2}){0,3}"
 _LANGUAGE_TAG = r"(?:[a-z]{2,3}|[A-Z]{2,3})(?:[-_](?:Hans|Hant|Latn|Cyrl|Arab))?(?:[-_](?:[A-Z]{2}|[a-z]{2}|[0-9]{3}))?"
 _TAG = r"[A-Z]{1,3}|[a-z]{1,2}|-?[0-9]{1,4}|[A-Za-z]{1,2}[0-9]{1,3}|[0-9]{1,2}[A-Za-z]"
+# Concepts of the OMOP vocabularies Gender, Race and Ethnicity, and the null flavors that sites write in their place.
+_OMOP_SEX = "8507|8532|8521|8551|8570"
+_OMOP_UNKNOWN = "448146(?:49|50|53|60)"
+_OMOP_RACE = (
+    f"85(?:15|16|22|27|52|57)|8657|1546847|44814659|3800(?:357[2-9]|35[89][0-9]|360[0-9]|361[0-6])|{_OMOP_UNKNOWN}"
+)
+_OMOP_ETHNICITY = f"3800356[34]|{_OMOP_UNKNOWN}"
 _SYSTEM = (
     r"http://(?:snomed\.info/sct|loinc\.org|www\.ama-assn\.org/go/cpt|unitsofmeasure\.org|hl7\.org/fhir/sid/"
     r"(?:icd-10-cm|icd-10|icd-9-cm|ndc|cvx)|www\.nlm\.nih\.gov/research/umls/rxnorm)"
     r"|1\.2\.840\.10008\.5\.1\.4\.1\.1(?:\.[0-9]{1,3}){1,3}"
 )
+_WORD = "A-Za-z\u00c0-\u024f'\u2019.()-"
+_TOWN = f"[A-Za-z\u00c0-\u024f][{_WORD}]{{0,39}}(?: [{_WORD}]{{1,40}}){{0,5}}"
 _STATE = TextShape(
     "[A-Za-z]{2}|US-[A-Z]{2}|[0-9]{1,2}",
     "two letters, one or two digits, or the name of a state or province",
@@ -200,15 +210,26 @@ SHAPES: dict[str, Shape] = {
         "an ISO 3166 code, or the name of a country",
         _one_of(words.COUNTRIES),
     ),
+    # A street, a box, a number of a person or a mail address has a digit, a comma or another mark.
+    "city": TextShape(_TOWN, "words of letters, without digits"),
+    "county": TextShape(f"[0-9]{{1,5}}|{_TOWN}", "up to five digits, or words of letters"),
     "zip_code": TextShape(r"[0-9]{5}(?:[- ]?[0-9]{4})?|[0-9]{4}(?:[- ][0-9]{4})?", "four, five or nine digits"),
     "year": NumberShape(1800, 2200),
     "age": NumberShape(0, 150),
     "part_of_year": TextShape(
         "[0-9A-Z]{1,2}|[0-9]{3}|[A-Z][0-9]{4}|[*]", "up to two letters or three digits, or a Medicare contract"
     ),
-    "sex": _worded(words.SEX, "[0-9]", "one digit, or words for sex and gender"),
-    "race": _worded(words.RACE, rf"[0-9]|[A-Z]{{1,2}}|{_OMB}", "a digit, a CDC race code, or words for race"),
-    "ethnicity": _worded(words.ETHNICITY, rf"[0-9]|[A-Z]{{1,2}}|{_OMB}", "a CDC code, or words for ethnicity"),
+    "sex": _worded(words.SEX, f"[0-9]|{_OMOP_SEX}", "one digit, an OMOP concept, or words for sex and gender"),
+    "race": _worded(
+        words.RACE,
+        rf"[0-9]|[A-Z]{{1,2}}|{_OMB}|{_OMOP_RACE}",
+        "a digit, a CDC race code, an OMOP concept, or words for race",
+    ),
+    "ethnicity": _worded(
+        words.ETHNICITY,
+        rf"[0-9]|[A-Z]{{1,2}}|{_OMB}|{_OMOP_ETHNICITY}",
+        "a CDC code, an OMOP concept, or words for ethnicity",
+    ),
     "marital_status": _worded(words.MARITAL, "[0-9A-Za-z]", "one letter or digit, or words for marital status"),
     "language": _worded(words.LANGUAGE, _LANGUAGE_TAG, "an ISO 639 or BCP 47 code, or the name of a language"),
     "payer": _worded(
@@ -242,12 +263,21 @@ SHAPES: dict[str, Shape] = {
     ),
     "discharge_status": _worded(words.VISITS, "[0-9]{1,2}|[A-Z]", "up to two digits, a letter, or words for visits"),
     "admission_type": _worded(words.VISITS, "[0-9]{1,2}|[A-Z]{1,2}", "up to two characters, or words for visits"),
-    "encounter_class": _worded(words.VISITS, "[0-9]{1,2}|[A-Z]", "up to two digits, a letter, or words for visits"),
+    "encounter_class": _worded(
+        words.VISITS,
+        "[0-9]{1,2}|10[0-9]{2}|2[0-9]{3}|[A-Z]|262|920[1-3]",
+        "two digits, a claim type of CMS, a letter, an OMOP concept (262, 9201 to 9203), or words for visits",
+    ),
     "present_on_admission": TextShape("[YNUWEXZynuwexz01]", "Y, N, U, W, 1 or its like"),
     "betos": TextShape("[A-Za-z][0-9][0-9A-Za-z]?", "BETOS: two or three characters"),
+    "npi": TextShape("[0-9]{10}", "ten digits"),
     "provider_specialty": _worded(
         words.SPECIALTIES, "[0-9A-Z]?[0-9]|[0-9]{3}[0-9A-Z]{6}X", "a CMS or NUCC code, or words for specialties"
     ),
+    # A Social Security number, a telephone number with its area and a day as eight digits are larger than any count.
+    "income": NumberShape(-99_999_999, 99_999_999),
+    "charge_amount": NumberShape(-99_999_999, 99_999_999),
+    "count": NumberShape(-9_999_999, 9_999_999),
     "lab_value": _worded(
         words.RESULTS,
         rf"(?:{_MEASURED})(?: ?{_UNIT})?|{_GRADED}",
@@ -271,7 +301,7 @@ _HEAD = """\
 
 Generated from `deid.shapes` by `python -m deid.shapes`; do not edit.
 
-What a value must look like to be released by `keep` or `generalize_code`.
+What a value must look like to be released by `keep`, `generalize_code` or `roll_up`.
 What has another shape becomes null and is counted; the columns of a release are held against the same shapes on disk.
 Patterns are RE2 and match from the first character to the last.
 Where words are allowed, they are those of `deid/shape_words.py`, in any case, parted by blanks or marks.

@@ -1,6 +1,7 @@
 """A site: where one installation keeps its keys, its trust root, its state and its releases.
 
-The document `site.yaml` is specified in docs/formats/site.md. Its folders hold only encrypted or public files.
+The document `site.yaml` is specified in docs/formats/site.md. Its folders hold only encrypted files, public ones, and
+lists of codes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ class Site:
     """A parsed site file; every path is absolute.
 
     `keys` is the key provider's URI, with its path made absolute for the `local` scheme.
-    `state` holds the crosswalk, quarantined rows and, during a run, sealed spill; `releases` what was published.
+    `state` holds the crosswalk, quarantined rows and, during a run, sealed spill; `releases` what was published;
+    `codes` the lists of codes that the site has added, which need not be there.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Site:
     trust: Path
     state: Path
     releases: Path
+    codes: Path
 
 
 class _Site(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,6 +37,7 @@ class _Site(msgspec.Struct, forbid_unknown_fields=True):
     trust: str
     state: str = "state"
     releases: str = "releases"
+    codes: str = "codes"
 
 
 def load_site(path: Path) -> Site:
@@ -47,4 +51,4 @@ def load_site(path: Path) -> Site:
             "keys is not the URI of a key provider", at="$.keys", hint="write for instance `keys: local:keys/site.key`"
         )
     keys = f"{scheme}:{here / rest}" if scheme == "local" else raw.keys
-    return Site(raw.site, keys, here / raw.trust, here / raw.state, here / raw.releases)
+    return Site(raw.site, keys, here / raw.trust, here / raw.state, here / raw.releases, here / raw.codes)

@@ -143,7 +143,18 @@ def _texts(column: Column, values: pa.Array) -> Parsed:
         raise _wrong_type(column, values.type)
     if column.kind.value is Value.NOTE:  # spans found in a note are positions in it, so only blank notes change
         return _blank_to_null(strings, pc.utf8_trim_whitespace(strings)), bad
-    return _trimmed(strings), bad
+    texts = _trimmed(strings)
+    return (_without_fraction(texts) if column.whole or column.kind.name == "omop_concept" else texts), bad
+
+
+def _without_fraction(texts: pa.Array) -> pa.Array:
+    """Return whole numbers as such: data frames write 12.0 where a cell of the column is missing.
+
+    One key would else have two spellings, and rows would silently lose the visit or the patient that they belong to.
+    """
+    if not pc.any(pc.match_substring(texts, ".")).as_py():
+        return texts
+    return pc.replace_substring_regex(texts, r"^([+-]?[0-9]+)\.0*$", r"\1")
 
 
 def _float_texts(values: pa.Array) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -28,6 +29,8 @@ from deid.sinks.encrypted_parquet import Sizes, TableWriter, stored_schema
 from deid.sinks.release_keys import ReleaseKeys
 
 SIZES = Sizes(group_rows=40, file_rows=80)
+# What a column is, by its name: a kind, or a kind and what was done to it. Others are indicators, kept.
+KINDS = {"patient_id": "patient_id", "drg": "drg", "admit_date": "admit_date", "age": "age", "charge": "charge_amount"}
 CANARY = "Xyzzyplugh"
 
 
@@ -60,7 +63,13 @@ def tables() -> dict[str, pa.Table]:
     return {"encounters": visits(), "patients": visits(30).select(["patient_id", "age"])}
 
 
-def make(folder: Path, keys: ReleaseKeys, content: dict[str, pa.Table] | None = None, sizes: Sizes = SIZES) -> Made:
+def make(
+    folder: Path,
+    keys: ReleaseKeys,
+    content: dict[str, pa.Table] | None = None,
+    sizes: Sizes = SIZES,
+    kinds: Mapping[str, str | tuple[str, str]] = KINDS,
+) -> Made:
     """Write a whole release into `folder` and return it with a fresh recipient's identity."""
     folder.mkdir(parents=True)
     entries = {}
@@ -68,7 +77,7 @@ def make(folder: Path, keys: ReleaseKeys, content: dict[str, pa.Table] | None = 
         with TableWriter(folder, name, table.schema, keys, sizes=sizes) as writer:
             writer.write(table)
         files = tuple(file.entry() for file in writer.close())
-        entries[name] = TableEntry(table.num_rows, files, _columns(table))
+        entries[name] = TableEntry(table.num_rows, files, _columns(table, kinds))
     codebook = b"# Codebook\n"
     (folder / "codebook.md").write_bytes(codebook)
     manifest = Manifest(
@@ -121,13 +130,14 @@ def in_order(table: pa.Table) -> pa.Table:
     return table.sort_by("patient_id")
 
 
-def _columns(table: pa.Table) -> tuple[ColumnEntry, ...]:
+def _columns(table: pa.Table, kinds: Mapping[str, str | tuple[str, str]]) -> tuple[ColumnEntry, ...]:
     schema = stored_schema(table.schema)
+    told = {name: kind if isinstance(kind, tuple) else (kind, "keep") for name, kind in kinds.items()}
     return tuple(
         ColumnEntry(
             name=field.name,
-            kind="indicator",
-            transform="keep",
+            kind=told.get(field.name, ("indicator", "keep"))[0],
+            transform=told.get(field.name, ("indicator", "keep"))[1],
             type=str(field.type),
             domain="any value of its type",
             meaning="as it was",

@@ -26,12 +26,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "describe",
         "Draft a dataset description from names and a sample, for a person to confirm.",
     ),
+    "quality": ("quality", "quality", "Judge the codes of a source: malformed, unknown, retired on the day, and more."),
     "policy": ("policy", "policy", "Check, show and sign policies."),
     "request": ("request", "request", "Check requests, and sign the statement that Safe Harbor needs."),
     "plan": ("plan", "plan", "Show what an export would do to every column, and the legal basis it earns."),
     "export": ("export", "export", "Run a request and publish an encrypted release."),
     "open": ("opening", "open_", "Open a release with a recipient's private key."),
     "verify": ("opening", "verify", "Check a release: digests, structure and, with a private key, every value."),
+    "codes": ("codes", "codes", "Show the code systems and lists of codes at hand, and add lists to the site."),
     "keys": ("keys", "keys", "Generate keys for a site, an officer or a recipient."),
 }
 

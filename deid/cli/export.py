@@ -45,7 +45,7 @@ def export(request_path: Path, site_path: Path, period: str | None, name: str | 
                 "patients_suppressed": shown(done.suppressed_patients),
                 "notes_withheld": shown(done.withheld_notes),
                 "records_withheld": shown(done.withheld_records),
-                "cells_malformed": {column: shown(cells) for column, cells in done.malformed.items()},
+                "cells_malformed": dict(done.malformed),
             }
         )
     else:
@@ -63,7 +63,7 @@ def summary(done: Exported) -> list[str]:
     if done.withheld_notes:
         lines.append(f"  {shown(done.withheld_notes):>12} notes withheld because they could not be redacted safely")
     lines += [
-        f"  {shown(cells):>12} cells of {column} left empty: malformed" for column, cells in done.malformed.items()
+        f"  {cells or 'some':>12} cells of {column} left empty: malformed" for column, cells in done.malformed.items()
     ]
     if done.withheld_records:
         lines.append(f"  {shown(done.withheld_records):>12} records withheld: they carry what is not described")

@@ -10,7 +10,7 @@ from deid.cli.common import PathArgument, json_option, passphrase, print_json, s
 from deid.errors import ReleaseError
 from deid.keys.base import KeyProvider
 
-FORMATS = ("parquet", "csv", "duckdb")
+FORMATS = ("parquet", "csv", "duckdb", "meds", "omop")
 _PROVEN = "integrity proven by the key; who sent it is not: whoever has the public key could have made it"
 _DIGESTS = "digests only: no key was given, so files and manifest may both have been exchanged"
 
@@ -19,7 +19,8 @@ _DIGESTS = "digests only: no key was given, so files and manifest may both have 
 @click.argument("release", type=PathArgument)
 @click.option("--key", "key_paths", type=PathArgument, multiple=True, help="A recipient's private key file.")
 @click.option("--to", "target_format", type=click.Choice(FORMATS), help="Convert to this format.")
-@click.option("--out", type=PathArgument, help="The new folder (parquet, csv) or file (duckdb).")
+@click.option("--out", type=PathArgument, help="The new folder, or file (duckdb).")
+@click.option("--vocabulary", type=PathArgument, help="Your folder of Athena's CONCEPT.csv, for omop.")
 @click.option("--with-site", is_flag=True, help="Also open with the site's own keys (the columns profile).")
 @site_option
 def open_(
@@ -27,12 +28,15 @@ def open_(
     key_paths: tuple[Path, ...],
     target_format: str | None,
     out: Path | None,
+    vocabulary: Path | None,
     with_site: bool,
     site_path: Path,
 ) -> None:
     """Open RELEASE with a private key: show what it holds, or convert it with --to and --out."""
-    from deid.opening import CONVERTERS, open_release  # noqa: PLC0415 - loads pyarrow
+    from deid.opening import CONVERTERS, open_release, to_omop  # noqa: PLC0415 - loads pyarrow
 
+    if vocabulary is not None and target_format != "omop":
+        raise click.UsageError("--vocabulary goes with --to omop")
     provider = _provider(site_path) if with_site else None
     opened = open_release(release, key_paths, passphrase("the private key"), provider=provider)
     if target_format is None:
@@ -43,7 +47,10 @@ def open_(
         return
     if out is None:
         raise click.UsageError("--to needs --out, a name that does not exist yet")
-    CONVERTERS[target_format](opened, out)
+    if vocabulary is not None:
+        to_omop.convert(opened, out, vocabulary=vocabulary)
+    else:
+        CONVERTERS[target_format](opened, out)
     click.echo(f"wrote {out}, for this user alone; it is no longer encrypted: keep it where the agreement allows")
 
 

@@ -5,10 +5,13 @@ k is counted once, over the vectors that the population table delivers (`disclos
 - the population table is delivered, with something that is counted;
 - whatever else it delivers is counted as well: a column of any role tells patients of one class apart;
 - no other table repeats what belongs to the patient, where a row would tell what the class hides;
+- no other table is of the dead, or of those alive in some year, where having a row tells it;
 - one release is made, because nothing yet counts over the union of several.
 
 The promise is the policy's own, so a broken one breaks every basis that the policy may claim.
 Codes and dates of visits stay outside the vector: k on demographics does not make them safe; the expert weighs them.
+So do comorbidities and flags, which are read from codes and stand beside them: to refuse what a code shows where the
+code itself may stand would protect nothing (docs/adr/0012).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from deid.legal.judgment import Finding
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
 from deid.request import Schedule
+from deid.selection import start_of_visit
 
 _EVERY_BASIS = frozenset(Basis)
 _OF_THE_PATIENT = frozenset({Group.PERSON, Group.PLACE})
@@ -41,6 +45,7 @@ def findings(plan: Plan) -> Iterator[Finding]:
     for table in plan.tables:
         if table.table.name != plan.dataset.population:
             yield from _repeated(table, plan)
+            yield from _of_the_dead(table, plan)
     if plan.request.schedule is not Schedule.ONCE:
         yield _broken(
             "request.schedule",
@@ -87,6 +92,16 @@ def _repeated(table: TablePlan, plan: Plan) -> Iterator[Finding]:
                 f"k = {plan.policy.limits.k} is counted on {plan.dataset.population}, and {kind.name} belongs to the "
                 f"patient too: ask for it in {plan.dataset.population}, if the policy counts it there, or leave it out",
             )
+
+
+def _of_the_dead(table: TablePlan, plan: Plan) -> Iterator[Finding]:
+    """Yield a finding for a table of deaths: a row there, or in a summary of the living none, tells one uncounted."""
+    if any(table.table.of_kind("death_date")) and start_of_visit(table.table) is None:
+        yield _broken(
+            f"request.tables.{table.table.name}",
+            f"k = {plan.policy.limits.k} is counted on {plan.dataset.population}, and whoever has a row in "
+            f"{table.table.name}, or has none, may be told to be dead by that alone; leave the table out",
+        )
 
 
 def _broken(subject: str, text: str) -> Finding:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from deid.codes import CODE_SYSTEMS
 from deid.errors import PlanError
 from deid.kinds import KINDS, LIMITED_NUMERALS, SAFE_HARBOR_LETTERS, Group, Kind
 from deid.legal import verdict
 from deid.policy import Basis
 from deid.schema import Column
 from deid.transforms import Transform, build
+
+_LEVELS = dict.fromkeys(level.name for system in CODE_SYSTEMS.values() for level in system.levels)
 
 # Each transform in every form that a basis tells apart, as a policy writes it.
 VARIANTS: dict[str, Transform] = {
@@ -40,6 +43,7 @@ VARIANTS: dict[str, Transform] = {
     "{generalize_zip: zip5}": build("generalize_zip", {"": "zip5"}),
     "{generalize_zip: zip3}": build("generalize_zip", {"": "zip3"}),
     "{generalize_code: 3}": build("generalize_code", {"": 3}),
+    **{f"{{roll_up: {level}}}": build("roll_up", {"": level}) for level in _LEVELS},
     "{top_code: 90}": build("top_code", {"": 90}),
     "{bottom_code: 1937}": build("bottom_code", {"": 1937}),
     "{round: 10}": build("round", {"": 10}),

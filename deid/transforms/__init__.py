@@ -15,6 +15,7 @@ from deid.transforms.generalize_zip import GeneralizeZip
 from deid.transforms.keep import Keep
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote
+from deid.transforms.roll_up import RollUp
 from deid.transforms.round_number import Round
 from deid.transforms.shift_date import ShiftDate
 
@@ -31,6 +32,7 @@ __all__ = [
     "Output",
     "Pseudonymize",
     "RedactNote",
+    "RollUp",
     "Round",
     "ShiftDate",
     "TopCode",
@@ -49,6 +51,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
         GeneralizeAge,
         GeneralizeZip,
         GeneralizeCode,
+        RollUp,
         TopCode,
         BottomCode,
         Round,

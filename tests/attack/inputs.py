@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,23 @@ import duckdb
 import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
-from attack.leaks import Basis, cells
-from attack.raw_sources import CLAIMS, DESYNPUF, RIF, SYNTHEA, Raw, collect_fhir, collect_text, header_of
-from sites import REPOSITORY, SHARED, TestSite
+import yaml
+from attack.leaks import Basis, Found, cells, known_of, scan, scan_bytes
+from attack.raw_ccda import collect_ccda
+from attack.raw_hl7v2 import collect_hl7v2
+from attack.raw_sources import (
+    CLAIMS,
+    OMOP,
+    RIF,
+    SYNTHEA,
+    Raw,
+    collect_fhir,
+    collect_omop,
+    collect_text,
+    header_of,
+)
+from attack.raw_x12 import collect_x12
+from sites import POLICIES, REPOSITORY, SHARED, TestSite
 
 from deid.export import Exported
 from deid.opening import CONVERTERS, OpenedRelease
@@ -31,13 +44,20 @@ REFERENCE = SHARED / "reference"
 class Input:
     """One source; `describe` writes its description below a site, `collect` reads what identifies its people.
 
-    `left_out` are columns (table.column) that Safe Harbor refuses beside the others.
+    `left_out` are columns (table.column) that Safe Harbor refuses beside the others. `bad` says of how many rows of
+    which table the source holds no patient, and `again` how many further rows of one patient its population holds.
+    `unseen` says how many rows Safe Harbor leaves out, because nothing tells in which year they were. `title` is what
+    docs/reference/real-inputs.md calls it.
     """
 
     name: str
     describe: Callable[[TestSite], Path]
     collect: Callable[[TestSite], Raw]
     left_out: frozenset[str] = frozenset()
+    bad: Mapping[str, int] = field(default_factory=dict)
+    again: Mapping[str, int] = field(default_factory=dict)
+    unseen: Mapping[str, int] = field(default_factory=dict)
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,11 +68,29 @@ class Run:
     opened: OpenedRelease
     tables: dict[str, pa.Table]
     raw: Raw
+    asked: int  # columns of the request
+    population: str
+
+    @property
+    def patients(self) -> int:
+        """How many patients were released."""
+        return self.exported.rows[self.population]
 
     @property
     def rows(self) -> int:
         """How many rows all tables have together."""
         return sum(table.num_rows for table in self.tables.values())
+
+
+def lenient(site: TestSite) -> str:
+    """Write and sign the Limited Data Set policy with two kinds kept that have no shape: a wrong description shows.
+
+    As the policies are, a column of any kind that is kept holds what has the shape of its kind. Return its name.
+    """
+    content = yaml.safe_load((POLICIES / "limited-data-set.yaml").read_text(encoding="utf-8"))
+    content["rules"] |= {"local_code": "keep", "facility_name": "keep"}
+    site.sign(site.write("policies/limited-lenient.yaml", content))
+    return "limited-lenient"
 
 
 def run(site: TestSite, source: Input, basis: Basis, **fields: Any) -> Run:
@@ -65,12 +103,22 @@ def run(site: TestSite, source: Input, basis: Basis, **fields: Any) -> Run:
         tables,
         request=fields.pop("request", f"{source.name}-{basis.name}"),
         policy=str(site.folder / "policies" / f"{basis.name}.yaml"),
-        agreement="DUA-1" if basis.name == "limited-data-set" else None,
+        agreement="DUA-1" if basis.name.startswith("limited") else None,
+        on_bad_row="quarantine" if source.bad else None,
         **fields,
     )
     exported = site.run(request)
     opened = site.open(exported)
-    return Run(exported, opened, {table: opened.read(table) for table in opened.tables}, source.collect(site))
+    read = {table: opened.read(table) for table in opened.tables}
+    asked, population = sum(map(len, tables.values())), load_dataset(dataset).population
+    return Run(exported, opened, read, source.collect(site), asked, population)
+
+
+def searched(done: Run, basis: Basis, site: TestSite, notes: Iterable[str] = ()) -> Found:
+    """Return what identifies a person of the source in the cells of a release, in its bytes and in the site's state."""
+    known = known_of(done.raw)
+    found = scan(done.tables, known, basis, notes=notes)
+    return found + scan_bytes(done.exported.folder, known) + scan_bytes(site.site.state, known)
 
 
 def wide(path: Path, left_out: frozenset[str] = frozenset()) -> dict[str, list[str]]:
@@ -82,18 +130,18 @@ def wide(path: Path, left_out: frozenset[str] = frozenset()) -> dict[str, list[s
             continue
         names = [column.name for column in table.columns]
         if table.resource is None:
-            present = header_of(min(dataset.root.glob(table.path)), table.text.delimiter)
-            names = [name for name in names if name in present]
+            present = set(header_of(min(dataset.root.glob(table.path)), table.text.delimiter))
+            names = [column.name for column in table.columns if {*(column.parts or [column.name])} <= present]
         asked[table.name] = [name for name in names if f"{table.name}.{name}" not in left_out]
     return asked
 
 
 def converted(opened: OpenedRelease, folder: Path) -> dict[str, dict[str, pa.Table]]:
-    """Convert a release to each form, and read each with a reader that knows nothing of releases."""
+    """Convert a release to each form that keeps its tables, and read each with a reader that knows nothing of releases."""
     folder.mkdir(parents=True, exist_ok=True)
-    for form, convert in CONVERTERS.items():
-        convert(opened, folder / form)
-    forms: dict[str, dict[str, pa.Table]] = {form: {} for form in CONVERTERS}
+    forms: dict[str, dict[str, pa.Table]] = {"parquet": {}, "csv": {}, "duckdb": {}}
+    for form in forms:
+        CONVERTERS[form](opened, folder / form)
     with duckdb.connect(str(folder / "duckdb"), read_only=True) as connection:
         for table in opened.tables:
             forms["parquet"][table] = pq.read_table(folder / "parquet" / table)
@@ -110,11 +158,14 @@ def converted(opened: OpenedRelease, folder: Path) -> dict[str, dict[str, pa.Tab
     return forms
 
 
-def _named(folder: Path, tables: Any, ending: str = ".csv") -> dict[str, Path]:
+def named(folder: Path, tables: Any, ending: str = ".csv") -> dict[str, Path]:
+    """Return the file of each table, where files are called as their tables."""
     return {table: next(iter(folder.glob(f"{table}{ending}*")), folder / table) for table in tables}
 
 
-def _built_in(name: str, format_: str, root: Path, **tables: str) -> Callable[[TestSite], Path]:
+def built_in(name: str, format_: str, root: Path, **tables: str) -> Callable[[TestSite], Path]:
+    """Return what describes a folder by a built-in description; `tables` gives the files that are called otherwise."""
+
     def describe(site: TestSite) -> Path:
         content: dict[str, Any] = {"dataset": name, "format": format_, "root": str(root)}
         if tables:
@@ -124,22 +175,29 @@ def _built_in(name: str, format_: str, root: Path, **tables: str) -> Callable[[T
     return describe
 
 
-_RIF_FILES = {
+RIF_FILES = {
     "beneficiaries": "beneficiary.csv",
     "inpatient_claims": "inpatient.csv",
     "outpatient_claims": "outpatient.csv",
     "carrier_claims": "carrier.csv",
+    "snf_claims": "snf.csv",
+    "hha_claims": "hha.csv",
+    "hospice_claims": "hospice.csv",
+    "dme_claims": "dme.csv",
+    "part_d_events": "pde.csv",
+    "beneficiary_history": "beneficiary_history.csv",
 }
 
 
-def _rif(root: Path, **other: str) -> Callable[[TestSite], Raw]:
-    files = {table: root / name for table, name in (_RIF_FILES | other).items()}
-    return lambda _: collect_text(RIF, files, "|")
+def collect_rif(root: Path, **other: str) -> Raw:
+    """Collect from the files of CMS RIF in a folder; `other` gives those that are called otherwise."""
+    return collect_text(RIF, {table: root / name for table, name in (RIF_FILES | other).items()}, "|")
 
 
 # A number of days beside the dates of the stay: with two years, the days around a turn of the year.
-_STAYS = frozenset(
-    f"inpatient_claims.{column}"
+STAYS = frozenset(
+    f"{table}.{column}"
+    for table in ("inpatient_claims", "snf_claims", "hospice_claims")
     for column in (
         "CLM_UTLZTN_DAY_CNT",
         "BENE_TOT_COINSRNC_DAYS_CNT",
@@ -149,148 +207,43 @@ _STAYS = frozenset(
 )
 
 
-def _sample(name: str) -> Callable[[TestSite], Path]:
-    return lambda _: SAMPLES / name / "dataset.yaml"
+def _sample(
+    name: str, folder: str, collect: Callable[[Path], Raw], left_out: frozenset[str] = frozenset(), **fields: Any
+) -> Input:
+    place = SAMPLES / folder
+    title = f"`samples/{folder}`"
+    return Input(
+        f"sample-{name}", lambda _: place / "dataset.yaml", lambda _: collect(place), left_out, title=title, **fields
+    )
 
 
 SAMPLE_INPUTS = (
-    Input("sample-claims", _sample("claims"), lambda _: collect_text(CLAIMS, _named(SAMPLES / "claims", CLAIMS))),
-    Input("sample-synthea", _sample("synthea"), lambda _: collect_text(SYNTHEA, _named(SAMPLES / "synthea", SYNTHEA))),
-    Input("sample-rif", _sample("cms_rif"), _rif(SAMPLES / "cms_rif"), _STAYS),
-    Input("sample-fhir", _sample("fhir_bulk"), lambda _: collect_fhir(SAMPLES / "fhir_bulk")),
-)
-
-
-def _samhsa(site: TestSite) -> Path:
-    """Bring the claims of one beneficiary together with a row for that beneficiary, which the extract lacks."""
-    root = site.folder / "samhsa"
-    if not root.exists():
-        root.mkdir()
-        for name in ("inpatient.txt", "carrier.txt"):
-            shutil.copyfile(INPUTS / "cms_rif_samhsa" / name, root / name)
-        columns = header_of(INPUTS / "cms_rif" / "beneficiary_2015.csv", "|")
-        row = {
-            "DML_IND": "INSERT",
-            "BENE_ID": "567834",
-            "BENE_BIRTH_DT": "04-JUL-1951",
-            "BENE_SRNM_NAME": "Quillfeather",
-            "BENE_GVN_NAME": "Ottoline",
-            "BENE_ZIP_CD": "50309",
-            "BENE_CRNT_HIC_NUM": "T55567834A",
-            "MBI_NUM": "1S00E00QQ55",
-            "RFRNC_YR": "2016",
-            "AGE": "65",
-        }
-        cells = [row.get(column, "") for column in columns]
-        (root / "beneficiary.csv").write_text("|".join(columns) + "\n" + "|".join(cells) + "\n")
-    return _built_in("samhsa", "cms_rif", root, inpatient_claims="inpatient.txt", carrier_claims="carrier.txt")(site)
-
-
-REAL_INPUTS = (
-    Input(
-        "synthea-csv",
-        _built_in("synthea", "synthea_csv", INPUTS / "synthea_csv"),
-        lambda _: collect_text(SYNTHEA, _named(INPUTS / "synthea_csv", SYNTHEA)),
-    ),
-    *(
-        Input(
-            f"cms-rif-{year}",
-            _built_in(f"rif{year}", "cms_rif", INPUTS / "cms_rif", beneficiaries=f"beneficiary_{year}.csv"),
-            _rif(INPUTS / "cms_rif", beneficiaries=f"beneficiary_{year}.csv"),
-            _STAYS,
-        )
-        for year in (2015, 2020)
-    ),
-    Input(
-        "cms-rif-samhsa",
-        _samhsa,
-        lambda site: _rif(site.folder / "samhsa", inpatient_claims="inpatient.txt", carrier_claims="carrier.txt")(site),
-        _STAYS,
-    ),
-    Input(
-        "fhir-bulk",
-        _built_in("fhir", "us_core_bulk", INPUTS / "fhir_bulk"),
-        lambda _: collect_fhir(INPUTS / "fhir_bulk"),
+    _sample("claims", "claims", lambda place: collect_text(CLAIMS, named(place, CLAIMS))),
+    _sample("synthea", "synthea", lambda place: collect_text(SYNTHEA, named(place, SYNTHEA))),
+    _sample("rif", "cms_rif", collect_rif, STAYS),
+    _sample("fhir", "fhir_bulk", collect_fhir),
+    _sample("bundles", "fhir_json", collect_fhir),
+    _sample("x12", "x12_837", collect_x12),
+    _sample("hl7v2", "hl7v2", collect_hl7v2),
+    _sample("ccda", "ccda", collect_ccda),
+    _sample(
+        "omop",
+        "omop",
+        lambda place: collect_omop(named(place, OMOP)),
+        frozenset({"drug_exposure.days_supply"}),
+        again={"location": 10},
     ),
 )
-
-_FLAGS = "{ALZHDMTA,CHF,CHRNKIDN,CNCR,COPD,DEPRESSN,DIABETES,ISCHMCHT,OSTEOPRS,RA_OA,STRKETIA}"
-_SUMS = (
-    "{CLM_PMT_AMT,NCH_PRMRY_PYR_CLM_PD_AMT,CLM_PASS_THRU_PER_DIEM_AMT,NCH_BENE_IP_DDCTBL_AMT,"
-    "NCH_BENE_PTA_COINSRNC_LBLTY_AM,NCH_BENE_BLOOD_DDCTBL_LBLTY_AM}"
-)
-
-
-def _desynpuf(site: TestSite) -> Path:
-    beneficiary: dict[str, str] = {
-        "DESYNPUF_ID": "patient_id",
-        "BENE_BIRTH_DT": "birth_date",
-        "BENE_DEATH_DT": "death_date",
-        "BENE_SEX_IDENT_CD": "sex",
-        "BENE_RACE_CD": "race",
-        "BENE_ESRD_IND": "indicator",
-        "SP_STATE_CODE": "state",
-        "BENE_COUNTY_CD": "county",
-        "BENE_{HI,SMI,HMO}_CVRAGE_TOT_MONS": "count",
-        "PLAN_CVRG_MOS_NUM": "count",
-        f"SP_{_FLAGS}": "indicator",
-        "{MEDREIMB,BENRES,PPPYMT}_{IP,OP,CAR}": "charge_amount",
-    }
-    inpatient: dict[str, str] = {
-        "DESYNPUF_ID": "patient_id",
-        "CLM_ID": "claim_id",
-        "SEGMENT": "sequence_number",
-        "CLM_{FROM,THRU}_DT": "service_date",
-        "PRVDR_NUM": "facility_id",
-        _SUMS: "charge_amount",
-        "{AT,OP,OT}_PHYSN_NPI": "npi",
-        "CLM_ADMSN_DT": "admit_date",
-        "ADMTNG_ICD9_DGNS_CD": "icd9cm",
-        "CLM_UTLZTN_DAY_CNT": "length_of_stay",
-        "NCH_BENE_DSCHRG_DT": "discharge_date",
-        "CLM_DRG_CD": "drg",
-        "ICD9_DGNS_CD_{1..10}": "icd9cm",
-        "ICD9_PRCDR_CD_{1..6}": "icd9cm",
-        "HCPCS_CD_{1..45}": "cpt",
-    }
-    content = {
-        "dataset": "desynpuf",
-        "format": "csv",
-        "root": str(REFERENCE / "desynpuf_sample1"),
-        "date_format": "%Y%m%d",
-        "population": "beneficiaries",
-        "encounters": "inpatient",
-        "tables": {
-            "beneficiaries": {
-                "path": "DE1_0_2008_Beneficiary_Summary_File_Sample_1.csv",
-                "patient": "DESYNPUF_ID",
-                "columns": beneficiary,
-            },
-            "inpatient": {
-                "path": "DE1_0_2008_to_2010_Inpatient_Claims_Sample_1.csv",
-                "patient": "DESYNPUF_ID",
-                "columns": inpatient,
-            },
-        },
-    }
-    return site.write("datasets/desynpuf.yaml", content)
-
-
-def _desynpuf_raw(_: TestSite) -> Raw:
-    folder = REFERENCE / "desynpuf_sample1"
-    files = {
-        "beneficiaries": folder / "DE1_0_2008_Beneficiary_Summary_File_Sample_1.csv",
-        "inpatient": folder / "DE1_0_2008_to_2010_Inpatient_Claims_Sample_1.csv",
-    }
-    return collect_text(DESYNPUF, files)
-
-
-DESYNPUF_INPUT = Input("desynpuf", _desynpuf, _desynpuf_raw)
 
 
 def generated(folder: Path) -> Input:
     """Return the input of a generated population in the native layout, written to `folder`."""
-    return Input("generated", lambda _: folder / "dataset.yaml", lambda _: collect_text(CLAIMS, _named(folder, CLAIMS)))
+    return Input(
+        "generated",
+        lambda _: folder / "dataset.yaml",
+        lambda _: collect_text(CLAIMS, named(folder, CLAIMS)),
+        title="generated population with notes",
+    )
 
 
 def texts_of(table: pa.Table) -> dict[str, Counter[str]]:

@@ -29,12 +29,12 @@ CLASSES = (
     *WORDS, *PHRASES, "house_street", *NUMBERS, *IDS, "email", "url", "zip5", "geocode", *DATES, "timestamp", "any_day",
 )  # fmt: skip
 
-PLACE = re.compile(r"city|county|cnty|fips|district", re.IGNORECASE)
+PLACE = re.compile(r"(?<!ethni)city|county|cnty|fips|district|zip_plc", re.IGNORECASE)
 ZIP = re.compile(r"zip|postal", re.IGNORECASE)
 # Columns whose five or eight digits are codes: CPT and HCPCS beside ZIP codes, SNOMED CT and RxNorm beside days.
 CODE = re.compile(
     r"^(CODE|.*_?CODE|REACTION\d|DIAGNOSIS\d|cpt|hcpcs.*|icd.*|ndc|snomed|.*_snomed|rxnorm|loinc|type|drg|modifier.*|"
-    r".*DGNS.*|.*PRCDR_CD.*|HCPCS.*|.*NDC.*|REV_CNTR|.*_NUM|PT[CD]_.*|ICD9.*|RSN_VISIT.*|VALUE)$"
+    r".*_concept_id|(condition|procedure|drug|cause)_source_value|CLM_PRCDR_CD|.*DGNS.*|.*PRCDR_CD.*|HCPCS.*|.*NDC.*|REV_CNTR|.*_NUM|PT[CD]_.*|ICD9.*|RSN_VISIT.*|VALUE)$"
 )
 _STATES = (
     "alabama alaska arizona arkansas california colorado connecticut delaware florida georgia hawaii idaho illinois "
@@ -80,6 +80,7 @@ LIMITED = Basis(
         **dict.fromkeys(("city", "county", "birth_place", "name", "relative"), _is_place),
         "zip5": lambda column, _: ZIP.search(column) is not None or PLACE.search(column) is not None,
         "provider": lambda *_: True,  # the sixteen are the individual's, not the provider's
+        "birth_part": lambda *_: True,
         "any_day": _is_day,
     },
 )
@@ -360,6 +361,8 @@ def note_words(released: Iterable[str], source: Iterable[tuple[str, list[tuple[i
 
 
 _SHORTEST = 6
+# Since when a public list of codes knows its codes: the same in every release.
+_LISTS = re.compile(rb"all codes (?:billable|valid) from \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d")
 
 
 def scan_bytes(folder: Path, known: Known) -> Found:
@@ -373,6 +376,8 @@ def scan_bytes(folder: Path, known: Known) -> Found:
         name = path.name
         data = path.read_bytes()
         is_text = path.suffix in (".json", ".md", ".txt")
+        if is_text:
+            data = _LISTS.sub(b"", data)
         for kind, times in _in_bytes(data, needles).items():
             if not (is_text and kind in (*WORDS, *PHRASES)):  # those are looked for as whole words, below
                 found[kind, name] += times
@@ -391,9 +396,10 @@ def _text(data: bytes) -> str:
 def _as_spelled(text: str, known: Known) -> Iterator[str]:
     """Yield the classes of words and phrases that stand in a document as the source spells them.
 
-    A codebook may say that something may be short without naming Mr. Short or May.
+    A codebook may say that something may be short without naming Mr. Short or May. `cr:Field` is a term of Croissant,
+    and no patient called Field.
     """
-    words = _WORD.findall(text)
+    words = _WORD.findall(text.replace('"cr:Field"', ""))
     for length in {1, *known.lengths}:
         for at in range(len(words) - length + 1):
             if (kind := known.spelled.get(tuple(words[at : at + length]))) is not None:

@@ -11,7 +11,7 @@ import gzip
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -118,42 +118,125 @@ SYNTHEA: Layout = {
 _CLAIM = {
     "patient": "BENE_ID",
     "claim": "CLM_ID CLM_GRP_ID FI_DOC_CLM_CNTL_NUM FI_ORIG_CLM_CNTL_NUM CARR_CLM_CNTL_NUM",
-    "service_date": "*_DT *_DT[0-9] *_DT[0-9][0-9] NCH_BENE_MDCR_BNFTS_EXHTD_DT_I NCH_ACTV_OR_CVRD_LVL_CARE_THRU",
+    "service_date": "*_DT *_DT[0-9] *_DT[0-9][0-9] NCH_BENE_MDCR_BNFTS_EXHTD_DT_I NCH_ACTV_OR_CVRD_LVL_CARE_THRU "
+    "CLM_HOSPC_START_DT_ID",
     "provider": "*_NPI *_NPI_NUM *_UPIN PRVDR_NUM *_PIN_NUM TAX_NUM CARR_LINE_CLIA_LAB_NUM",
     "other_id": "CLM_CLNCL_TRIL_NUM CARR_LINE_RX_NUM",
 }
+_BENEFICIARY = {
+    "patient": "BENE_ID",
+    "member": "BENE_CRNT_HIC_NUM MBI_NUM",
+    "other_id": "BENE_LINK_KEY",
+    "name": "BENE_SRNM_NAME BENE_GVN_NAME BENE_MDL_NAME",
+    "birth_date": "BENE_BIRTH_DT",
+    "death_date": "DEATH_DT",
+    "service_date": "COVSTART EFCTV_*_DT PT?_CVRG_*_DT",
+    "address": "DRVD_LINE_?_ADR",
+    "city": "CITY_NAME",
+    "county": "BENE_COUNTY_CD FIPS_STATE_CNTY_*_CD",
+    "zip5": "BENE_ZIP_CD STATE_CNTY_ZIP_CD",
+}
 RIF: Layout = {
-    "beneficiaries": {
-        "patient": "BENE_ID",
-        "member": "BENE_CRNT_HIC_NUM MBI_NUM",
-        "other_id": "BENE_LINK_KEY",
-        "name": "BENE_SRNM_NAME BENE_GVN_NAME BENE_MDL_NAME",
-        "birth_date": "BENE_BIRTH_DT",
-        "death_date": "DEATH_DT",
-        "service_date": "COVSTART EFCTV_*_DT PT?_CVRG_*_DT",
-        "address": "DRVD_LINE_?_ADR",
-        "city": "CITY_NAME",
-        "county": "BENE_COUNTY_CD FIPS_STATE_CNTY_*_CD",
-        "zip5": "BENE_ZIP_CD STATE_CNTY_ZIP_CD",
-    },
+    "beneficiaries": _BENEFICIARY,
+    "beneficiary_history": _BENEFICIARY,
     "inpatient_claims": _CLAIM,
+    "snf_claims": _CLAIM,
+    "hha_claims": _CLAIM,
+    "hospice_claims": _CLAIM,
+    "dme_claims": _CLAIM,
+    "part_d_events": {
+        "patient": "BENE_ID",
+        "claim": "PDE_ID CLM_GRP_ID",
+        "other_id": "RX_SRVC_RFRNC_NUM",
+        "service_date": "SRVC_DT PD_DT",
+        "provider": "SRVC_PRVDR_ID PRSCRBR_ID PLAN_CNTRCT_REC_ID",
+    },
     "outpatient_claims": _CLAIM | {"device": "REV_CNTR_IDE_NDC_UPC_NUM"},
     "carrier_claims": _CLAIM | {"zip5": "PRVDR_ZIP"},
 }
-DESYNPUF: Layout = {
-    "beneficiaries": {
-        "patient": "DESYNPUF_ID",
-        "birth_date": "BENE_BIRTH_DT",
-        "death_date": "BENE_DEATH_DT",
-        "county": "BENE_COUNTY_CD",
-    },
-    "inpatient": {
-        "patient": "DESYNPUF_ID",
-        "claim": "CLM_ID",
-        "service_date": "CLM_FROM_DT CLM_THRU_DT CLM_ADMSN_DT NCH_BENE_DSCHRG_DT",
-        "provider": "PRVDR_NUM AT_PHYSN_NPI OP_PHYSN_NPI OT_PHYSN_NPI",
-    },
+_SUMMARY = {
+    "patient": "DESYNPUF_ID",
+    "birth_date": "BENE_BIRTH_DT",
+    "death_date": "BENE_DEATH_DT",
+    "county": "BENE_COUNTY_CD",
 }
+_PUF_CLAIM = {
+    "patient": "DESYNPUF_ID",
+    "claim": "CLM_ID PDE_ID",
+    "service_date": "CLM_FROM_DT CLM_THRU_DT CLM_ADMSN_DT NCH_BENE_DSCHRG_DT SRVC_DT",
+    "provider": "PRVDR_NUM ??_PHYSN_NPI PRF_PHYSN_NPI_* TAX_NUM_*",
+}
+DESYNPUF: Layout = {
+    "beneficiaries": _SUMMARY,
+    "summary_2009": _SUMMARY,
+    "summary_2010": _SUMMARY,
+    **dict.fromkeys(("inpatient", "outpatient", "carrier", "prescriptions"), _PUF_CLAIM),
+}
+_IDR_CLAIM = {
+    "patient": "BENE_SK",
+    "claim": "CLM_UNIQ_ID CLM_CNTL_NUM CLM_ORIG_CNTL_NUM",
+    "other_id": "CLM_DT_SGNTR_SK CLM_RLT_COND_SGNTR_SK",
+    "geography": "GEO_BENE_SK",
+    "service_date": "*_DT IDR_*_TS",
+    "provider": "*_NPI_NUM *_PIN_NUM *_TAX_NUM *_OSCAR_NUM *_GNRC_ID_NUM CLM_CNTRCTR_NUM CLM_SBMTR_CNTRCT_NUM",
+}
+IDR: Layout = {
+    "beneficiaries": {
+        "patient": "BENE_SK BENE_XREF_SK BENE_XREF_EFCTV_SK",
+        "member": "BENE_MBI_ID",
+        "name": "BENE_LAST_NAME BENE_1ST_NAME BENE_MIDL_NAME",
+        "birth_date": "BENE_BRTH_DT",
+        "death_date": "BENE_DEATH_DT",
+        "address": "BENE_LINE_?_ADR",
+        "city": "GEO_ZIP_PLC_NAME",
+        "zip5": "GEO_ZIP5_CD",
+        "service_date": "IDR_*_TS",
+    },
+    **dict.fromkeys(("claims", "claim_lines", "prescription_lines", "claim_codes"), _IDR_CLAIM),
+}
+_OMOP_VISIT = {
+    "patient": "person_id",
+    "encounter": "visit_occurrence_id preceding_visit_occurrence_id",
+    "account": "visit_source_value visit_detail_source_value",
+    "service_date": "*_date *_datetime",
+    "provider": "provider_id care_site_id",
+    "time": "measurement_time",
+    "other_id": "*visit_detail_id *_exposure_id measurement_id observation_id note_id note_nlp_id specimen_id *_era_id "
+    "specimen_source_id episode_id episode_parent_id payer_plan_period_id event_id *_event_id observation_period_id "
+    "note_source_value lot_number",
+    "device": "unique_device_id production_id",
+    "member": "family_source_value",
+    "employer": "sponsor_source_value",
+}
+OMOP: Layout = {
+    "person": {
+        "patient": "person_id",
+        "mrn": "person_source_value",
+        "birth_date": "birth_datetime",
+        "birth_part": "day_of_birth month_of_birth",
+        "other_id": "location_id",
+        "provider": "provider_id care_site_id",
+    },
+    "location": {
+        "other_id": "location_id",
+        "address": "address_1 address_2 location_source_value",
+        "city": "city",
+        "county": "county",
+        "zip5": "zip",
+        "geocode": "latitude longitude",
+    },
+    "condition_occurrence": _OMOP_VISIT | {"other_id": "condition_occurrence_id visit_detail_id"},
+    "procedure_occurrence": _OMOP_VISIT | {"other_id": "procedure_occurrence_id visit_detail_id"},
+    "death": {"patient": "person_id", "death_date": "death_date death_datetime"},
+    **dict.fromkeys(
+        (
+            "observation_period", "visit_occurrence", "visit_detail", "drug_exposure", "device_exposure", "measurement",
+            "observation", "note", "note_nlp", "specimen", "payer_plan_period", "drug_era", "dose_era", "condition_era",
+            "episode", "episode_event",
+        ),
+        _OMOP_VISIT,
+    ),
+}  # fmt: skip
 
 
 @dataclass
@@ -212,6 +295,16 @@ def collect_text(layout: Layout, files: dict[str, Path], delimiter: str = ",") -
     return raw
 
 
+def collect_omop(files: dict[str, Path], delimiter: str = ",") -> Raw:
+    """Collect from the tables of OMOP CDM; days of birth stand in three columns."""
+    raw = collect_text(OMOP, files, delimiter)
+    for row in rows_of(files["person"], delimiter):
+        if row["year_of_birth"] and row["month_of_birth"] and row["day_of_birth"]:
+            born = f"{row['year_of_birth']}-{int(row['month_of_birth']):02}-{int(row['day_of_birth']):02}"
+            raw.add("birth_date", born)
+    return raw
+
+
 def _columns(classes: dict[str, str], header: list[str]) -> list[tuple[str, str, set[str]]]:
     found = {
         column: kind
@@ -228,19 +321,61 @@ _BY_TYPE = {"MR": "mrn", "SS": "ssn", "SB": "ssn", "DL": "license", "PPN": "lice
 _OWN_ID = {"Patient": "patient", "Encounter": "encounter", "Claim": "claim", "ExplanationOfBenefit": "claim"}
 _PROVIDERS = frozenset({"Practitioner", "Organization", "Location", "PractitionerRole"})
 _TELECOM = {"email": "email", "url": "url"}
+# Which table has a row for each resource of a type, and which one for each element of a list in it.
+_TABLES = {
+    "Patient": "patients", "Encounter": "encounters", "Condition": "conditions", "Procedure": "procedures",
+    "Claim": "claims", "ExplanationOfBenefit": "explanations", "MedicationRequest": "medications",
+    "Immunization": "immunizations", "Observation": "observations", "DiagnosticReport": "diagnostic_reports",
+    "AllergyIntolerance": "allergies", "CarePlan": "care_plans", "Coverage": "coverages", "Device": "devices",
+}  # fmt: skip
+_ELEMENTS = {
+    "Claim": {"diagnosis": "claim_diagnoses", "item": "claim_items"},
+    "ExplanationOfBenefit": {
+        "diagnosis": "explanation_diagnoses",
+        "procedure": "explanation_procedures",
+        "item": "explanation_items",
+        "careTeam": "explanation_care_team",
+    },
+    "Observation": {"component": "observation_components"},
+    "CarePlan": {"activity": "care_plan_activities"},
+    "ImagingStudy": {"series": "imaging_studies"},
+    "DocumentReference": {"content": "documents"},
+}
 
 
-def collect_fhir(folder: Path) -> Raw:
-    """Collect from every NDJSON file of a bulk export, whatever the product reads of it."""
+def collect_fhir(place: Path) -> Raw:
+    """Collect from a file, or every NDJSON and JSON file of a folder, whatever the product reads of it."""
     raw = Raw()
-    for path in sorted(folder.glob("*.ndjson")):
-        count = 0
-        for line in path.read_text(encoding="utf-8").splitlines():
-            resource = json.loads(line)
-            count += 1
-            _resource(raw, resource)
-        raw.rows[path.name.split(".")[0]] = count
+    rows: dict[str, int] = defaultdict(int)
+    for resource in resources_of(place):
+        kind = resource["resourceType"]
+        rows[_TABLES.get(kind, kind)] += 1
+        for member, table in _ELEMENTS.get(kind, {}).items():
+            rows[table] += len(resource.get(member, []))
+        _resource(raw, resource)
+    rows["beneficiaries"] = rows["explanations"]
+    raw.rows = dict(rows)
     return raw
+
+
+def resources_of(place: Path) -> Iterator[dict[str, Any]]:
+    """Yield every resource of a file, or of every NDJSON and JSON file of a folder."""
+    for path in [place] if place.is_file() else sorted([*place.glob("*.ndjson"), *place.glob("*.json")]):
+        text = path.read_text(encoding="utf-8-sig")
+        yield from _resources(json.loads(part) for part in ([text] if path.suffix == ".json" else text.splitlines()))
+
+
+def _resources(documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield resources, those of a Bundle one by one; a UUID by which an entry is called is an identifier of it."""
+    for document in documents:
+        if document["resourceType"] != "Bundle":
+            yield document
+            continue
+        for entry in document["entry"]:
+            url = entry.get("fullUrl", "")
+            if url.startswith("urn:uuid:"):
+                entry["resource"].setdefault("id", url.removeprefix("urn:uuid:"))
+            yield entry["resource"]
 
 
 def _resource(raw: Raw, resource: dict[str, Any]) -> None:
@@ -257,7 +392,26 @@ def _resource(raw: Raw, resource: dict[str, Any]) -> None:
         raw.add(named or _OWN_ID.get(kind, "other_id"), identifier.get("value"))
     if kind == "Patient":
         _patient(raw, resource)
+    if kind == "ExplanationOfBenefit":
+        _explanation(raw, resource)
+    raw.add("member", resource.get("subscriberId"))
     _walk(raw, resource, "")
+
+
+def _explanation(raw: Raw, claim: dict[str, Any]) -> None:
+    """Take the numbers and names of who treated and billed, also of those who stand within the claim."""
+    for inner in claim.get("contained", []):
+        if inner["resourceType"] in _PROVIDERS:
+            raw.add("provider_name", inner.get("name"))
+            for identifier in inner.get("identifier", []):
+                raw.add("provider", identifier.get("value"))
+    treated = [member.get("provider", {}) for member in claim.get("careTeam", [])]
+    for about in (*treated, claim.get("provider", {}), claim.get("facility", {}), claim.get("referral", {})):
+        raw.add("provider", about.get("identifier", {}).get("value"))
+        raw.add("provider_name", about.get("display"))
+    for extension in claim.get("extension", []):
+        if extension["url"].endswith("clm_cntl_num"):
+            raw.add("claim", extension["valueIdentifier"]["value"])
 
 
 def _patient(raw: Raw, patient: dict[str, Any]) -> None:
@@ -300,7 +454,9 @@ def _walk(raw: Raw, node: Any, name: str) -> None:
         for value in node:
             _walk(raw, value, name)
     elif isinstance(node, str):
-        if name == "reference":
+        if name == "reference" and node.startswith("urn:uuid:"):
+            raw.add("other_id", node.removeprefix("urn:uuid:"))
+        elif name == "reference":
             target, _, tail = node.partition("/") if "?" not in node else node.partition("?")
             raw.add("provider" if target in _PROVIDERS else _OWN_ID.get(target, "other_id"), tail.rsplit("|", 1)[-1])
         elif name not in ("birthDate", "deceasedDateTime", "lastUpdated") and _STAMP.fullmatch(node):

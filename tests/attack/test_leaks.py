@@ -12,15 +12,30 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import yaml
-from attack.inputs import SAMPLE_INPUTS, SAMPLES, Input, Run, converted, run, smallest_class, spans_of, texts_of
+from attack.inputs import (
+    SAMPLE_INPUTS,
+    SAMPLES,
+    Input,
+    Run,
+    converted,
+    lenient,
+    run,
+    smallest_class,
+    spans_of,
+    texts_of,
+)
 from attack.leaks import EXPERT, LIMITED, SAFE_HARBOR, Basis, Known, known_of, note_words, scan, scan_bytes
+from attack.page import line_of, lines_in
 from attack.raw_sources import Raw, rows_of
 from sites import TestSite, make_site
 
 from deid.synthetic import generate, samples
 
 Release = Callable[[Input, Basis], Run]
-CLAIMS_SAMPLE, SYNTHEA_SAMPLE, RIF_SAMPLE, FHIR_SAMPLE = SAMPLE_INPUTS
+NAMED = {source.name.removeprefix("sample-"): source for source in SAMPLE_INPUTS}
+CLAIMS_SAMPLE, SYNTHEA_SAMPLE, RIF_SAMPLE = NAMED["claims"], NAMED["synthea"], NAMED["rif"]
+FHIR_SAMPLE, BUNDLES_SAMPLE, OMOP_SAMPLE = NAMED["fhir"], NAMED["bundles"], NAMED["omop"]
+HL7V2_SAMPLE, X12_SAMPLE, CCDA_SAMPLE = NAMED["hl7v2"], NAMED["x12"], NAMED["ccda"]
 # What each sample must hold, so that finding nothing of it says something.
 HELD = {
     CLAIMS_SAMPLE.name: "name relative address house_street city county zip5 ssn mrn member account encounter patient "
@@ -31,6 +46,16 @@ HELD = {
     "service_date provider",
     FHIR_SAMPLE.name: "name relative address house_street city county zip5 ssn mrn member phone email encounter claim "
     "patient other_id birth_date service_date timestamp provider provider_name",
+    BUNDLES_SAMPLE.name: "name relative address house_street city county zip5 ssn mrn member phone encounter claim "
+    "patient other_id birth_date service_date timestamp provider provider_name",
+    HL7V2_SAMPLE.name: "name relative address house_street city county zip5 ssn mrn member account encounter claim "
+    "patient other_id phone email birth_date service_date timestamp provider",
+    X12_SAMPLE.name: "name relative address house_street city zip5 ssn mrn member account claim birth_date service_date "
+    "provider provider_name",
+    CCDA_SAMPLE.name: "name relative address house_street city county zip5 ssn mrn member encounter other_id phone email "
+    "birth_date service_date timestamp provider provider_name",
+    OMOP_SAMPLE.name: "address house_street city county zip5 mrn account encounter patient other_id birth_date "
+    "death_date service_date timestamp provider",
 }
 CASES = [(source, basis) for source in SAMPLE_INPUTS for basis in (SAFE_HARBOR, LIMITED)]
 # A text column of each population table, for canaries.
@@ -39,6 +64,11 @@ HARMLESS = {
     SYNTHEA_SAMPLE.name: ("patients", "MARITAL"),
     RIF_SAMPLE.name: ("beneficiaries", "BENE_ESRD_IND"),
     FHIR_SAMPLE.name: ("patients", "language"),
+    BUNDLES_SAMPLE.name: ("patients", "language"),
+    HL7V2_SAMPLE.name: ("patients", "language"),
+    X12_SAMPLE.name: ("patients", "relationship"),
+    CCDA_SAMPLE.name: ("patients", "language"),
+    OMOP_SAMPLE.name: ("person", "ethnicity_source_value"),
 }
 # Classes of which one value may be both: it is reported as the first.
 ALIKE = ({"name", "relative"}, {"birth_date", "death_date", "service_date"}, {"city", "county", "birth_place"})
@@ -72,7 +102,8 @@ def test_a_release_of_a_sample_holds_no_identifier(
     """Every sample, every described column: nothing in any cell of any form it opens to, nor in any byte."""
     done = released(source, basis)
     known = known_of(done.raw)
-    assert not scan(done.tables, known, basis)
+    found = scan(done.tables, known, basis)
+    assert not found
     forms = converted(done.opened, tmp_path)
     for table, content in done.tables.items():
         texts = texts_of(content)
@@ -83,6 +114,13 @@ def test_a_release_of_a_sample_holds_no_identifier(
     for part in done.exported.folder.rglob("*.parquet"):
         data = part.read_bytes()
         assert data[:4] == data[-4:] == b"PARE", "a file stands in clear"
+    assert line_of(source, basis.name, done, found) in lines_in("samples")
+
+
+def test_the_page_tells_of_every_sample() -> None:
+    """docs/reference/real-inputs.md has a line for each release of a sample, and no other."""
+    named = [f"| {source.title} | {basis.name} |" for source, basis in CASES]
+    assert [line[: len(name)] for line, name in zip(lines_in("samples"), named, strict=True)] == named
 
 
 @pytest.mark.parametrize("source", SAMPLE_INPUTS, ids=lambda source: source.name)
@@ -270,7 +308,7 @@ def test_a_wrong_description_is_found_out(site: TestSite) -> None:
     content["tables"]["patients"]["columns"] |= dict.fromkeys(LEAKY, "local_code")
     content["tables"]["encounters"]["columns"] |= dict.fromkeys(("account_number", "admit_date"), "local_code")
     path = site.write("datasets/leaky.yaml", content)
-    done = run(site, Input("leaky", lambda _: path, CLAIMS_SAMPLE.collect), LIMITED)
+    done = run(site, Input("leaky", lambda _: path, CLAIMS_SAMPLE.collect), Basis(lenient(site), LIMITED.may))
     found = scan(done.tables, known_of(done.raw), LIMITED)
     expected = {("account", "encounters.account_number"), ("service_date", "encounters.admit_date")}
     expected |= {(kind, f"patients.{column}") for column, kind in LEAKY.items()}
@@ -323,6 +361,16 @@ def test_identifiers_in_the_bytes_of_a_folder_are_found(
 
 def _size(path: Path) -> int:
     return path.stat().st_size
+
+
+def test_the_days_of_code_lists_are_public_and_others_are_not(tmp_path: Path) -> None:
+    """A report may say since when a list knows its codes, though a patient was seen on that day; it may not say the day."""
+    known = Known(days={date(2015, 10, 1): "service_date"})
+    report = tmp_path / "quality.md"
+    report.write_text("- ICD-10-CM: all codes billable from 2015-10-01 to 2027-03-31; headings of release 2026-04\n")
+    assert not scan_bytes(tmp_path, known)
+    report.write_text(report.read_text() + "seen on 2015-10-01\n")
+    assert set(scan_bytes(tmp_path, known)) == {("service_date", "quality.md")}
 
 
 def test_a_name_left_in_a_note_is_found() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -14,14 +14,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from attack.inputs import SAMPLE_INPUTS, SAMPLES, Run, generated, run, smallest_class, spans_of
+from attack.kept import Lists, lists, of_release, read_as
+from attack.kept_codes import SAMPLE_CODES, Case, different
 from attack.leaks import EXPERT, LIMITED, SAFE_HARBOR, Basis, tokens
 from attack.raw_sources import rows_of
 from sites import TODAY, TestSite, make_site
 
 from deid.synthetic import generate, write_claims_csv
 
-CLAIMS, SYNTHEA, RIF, FHIR = SAMPLE_INPUTS
-Lists = Counter[tuple[str, ...]]
+NAMED = {source.name.removeprefix("sample-"): source for source in SAMPLE_INPUTS}
+CLAIMS, SYNTHEA, RIF, FHIR, OMOP = (NAMED[name] for name in ("claims", "synthea", "rif", "fhir", "omop"))
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +43,6 @@ def released(site: TestSite) -> Callable[[Any, Basis], Run]:
         return made[source.name, basis.name]
 
     return release
-
-
-def lists(pairs: Iterable[tuple[str, str | None]]) -> Lists:
-    """Return how many patients have each sorted list of values; a patient without any counts too."""
-    held: dict[str, list[str]] = defaultdict(list)
-    for patient, value in pairs:
-        held[patient] += [value] if value else []
-    return Counter(tuple(sorted(values)) for values in held.values())
-
-
-def of_release(table: pa.Table, patient: str, column: str) -> Lists:
-    """Return the lists of a released column; numbers in one spelling."""
-    return lists(zip(table[patient].to_pylist(), map(_spelled, table[column].to_pylist()), strict=True))
-
-
-def _spelled(value: Any) -> str | None:
-    return None if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @functools.cache
@@ -80,9 +65,7 @@ def of_source(rows: list[dict[str, str]], patient: str, column: str, like: pa.Da
             return None
         if is_date and (day := _day(text)) is not None:
             return str(day if basis is LIMITED else day.year)
-        if pa.types.is_floating(like):
-            return _spelled(float(text))
-        return str(int(float(text))) if pa.types.is_integer(like) else text
+        return read_as(text, like)
 
     return lists((row[patient], read(row[column])) for row in rows)
 
@@ -163,9 +146,45 @@ KEPT: dict[str, tuple[Part, ...]] = {
             day="CLM_FROM_DT",
         ),
     ),
+    OMOP.name: (
+        Part("person", "person.csv", "person_id", "gender_concept_id race_concept_id ethnicity_source_value"),
+        Part(
+            "visit_occurrence",
+            "visit_occurrence.csv",
+            "person_id",
+            "visit_concept_id discharged_to_source_value visit_start_date",
+            "visit_occurrence_id",
+            "visit_start_date",
+        ),
+        Part(
+            "condition_occurrence",
+            "condition_occurrence.csv",
+            "person_id",
+            "condition_source_value condition_concept_id condition_start_date",
+            "visit_occurrence_id",
+            "condition_start_date",
+        ),
+        Part(
+            "procedure_occurrence",
+            "procedure_occurrence.csv",
+            "person_id",
+            "procedure_source_value modifier_source_value quantity",
+            "visit_occurrence_id",
+            "procedure_date",
+        ),
+        Part(
+            "drug_exposure",
+            "drug_exposure.csv",
+            "person_id",
+            "drug_source_value drug_exposure_start_date",
+            "visit_occurrence_id",
+            "drug_exposure_start_date",
+        ),
+    ),
 }
-CASES = [(source, basis) for source in SAMPLE_INPUTS[:3] for basis in (SAFE_HARBOR, LIMITED)]
-FOLDERS = {CLAIMS.name: "claims", SYNTHEA.name: "synthea", RIF.name: "cms_rif"}
+CASES = [(source, basis) for source in (CLAIMS, SYNTHEA, RIF, OMOP) for basis in (SAFE_HARBOR, LIMITED)]
+FOLDERS = {CLAIMS.name: "claims", SYNTHEA.name: "synthea", RIF.name: "cms_rif", OMOP.name: "omop"}
+VISITS = frozenset({"encounters", "visit_occurrence"})
 LAST_WHOLE_YEAR = TODAY.year - 1
 
 
@@ -180,7 +199,7 @@ def expected(source: Any, basis: Basis) -> dict[str, list[dict[str, str]]]:
     rows = {part.table: list(rows_of(SAMPLES / FOLDERS[source.name] / part.file, delimiter)) for part in parts}
     if basis is LIMITED:
         return rows
-    late = {row[p.encounter] for p in parts if p.table == "encounters" for row in rows[p.table] if _late(row, p)}
+    late = {row[p.encounter] for p in parts if p.table in VISITS for row in rows[p.table] if _late(row, p)}
     left: set[str] = set()
     for part in parts[1:]:
         rows[part.table] = [r for r in rows[part.table] if not _late(r, part) and r.get(part.encounter) not in late]
@@ -214,6 +233,14 @@ def test_every_code_and_amount_stays_with_its_patient(
             where = f"{part.table}.{column}"
             # Patients without any visit may be there or not; every other table is exactly what the source holds.
             assert not wanted - kept if part.table == population else kept == wanted, where
+
+
+@pytest.mark.parametrize("case", SAMPLE_CODES, ids=lambda case: case.source.name)
+def test_codes_of_messages_and_documents_stay_with_their_patient(
+    released: Callable[[Any, Basis], Run], site: TestSite, case: Case
+) -> None:
+    """Every code and amount that the raw files hold, patient by patient, is in the release, and no other."""
+    assert different(case, released(case.source, LIMITED), site, LIMITED) == []
 
 
 def test_kept_codes_are_many(released: Callable[[Any, Basis], Run]) -> None:
@@ -292,6 +319,29 @@ EXPERT_TABLES = {
 }
 
 
+# The sections of CPT by their numbers, told by how their released names begin; all of surgery is one here.
+_AREAS = {"Evaluati": "99", "Patholog": "8", "Medicine": "9", "Radiolog": "7", "Surgery:": "1-6"}
+
+
+def category(code: str) -> str:
+    """Return the category of an ICD-10-CM code."""
+    return code.replace(".", "")[:3]
+
+
+def product(code: str) -> str:
+    """Return labeler and product of an NDC of eleven digits."""
+    return f"{code[:5]}-{code[5:9]}"
+
+
+def area(code: str) -> str:
+    """Return the letter of a HCPCS code, or what tells the section of a CPT code."""
+    if code[0].isalpha():
+        return f"HCPCS {code[0]}"
+    if code >= "99202":
+        return "99"
+    return code[0] if code[0] in "789" else "1-6"
+
+
 def test_under_k_anonymity_the_codes_of_all_others_stay(site: TestSite) -> None:
     """Who is not withheld keeps every code at the policy's level; who is withheld is gone whole, and few are."""
     done = run(site, CLAIMS, EXPERT, tables=EXPERT_TABLES)
@@ -300,10 +350,16 @@ def test_under_k_anonymity_the_codes_of_all_others_stay(site: TestSite) -> None:
     assert done.tables["patients"].num_rows == patients - withheld
     assert 0 < withheld <= 0.05 * patients
     assert smallest_class(done.tables["patients"], ["birth_date", "sex", "race"]) >= 11
-    for file, column, digits in (("diagnoses", "icd10cm", 3), ("procedures", "cpt", 3), ("drugs", "ndc", 9)):
+    for file, column, level in (
+        ("diagnoses", "icd10cm", category),
+        ("procedures", "cpt", area),
+        ("drugs", "ndc", product),
+    ):
         rows = rows_of(SAMPLES / "claims" / f"{file}.csv.gz")
-        source = lists((row["patient_id"], row[column].replace(".", "")[:digits]) for row in rows)
-        kept = of_release(done.tables[file], "patient_id", column)
+        source = lists((row["patient_id"], level(row[column])) for row in rows)
+        held = done.tables[file]
+        cells = [_AREAS.get(cell[:8], cell) if file == "procedures" else cell for cell in held[column].to_pylist()]
+        kept = lists(zip(held["patient_id"].to_pylist(), cells, strict=True))
         assert not kept - source
         assert sum((source - kept).values()) <= withheld
         assert sum(kept.values()) > 1_000

@@ -24,6 +24,22 @@ PEOPLE = [
 ]
 KINDS_OF = {"id": "patient_id", "sex": "sex", "zip": "zip_code", "born": "birth_date"}
 PATHS_OF = {"id": "id", "sex": "gender", "zip": "address.postalCode", "born": "birthDate"}
+X12_PATHS = {"id": "%patient", "sex": "%patient/DMG03", "zip": "%patient/N403", "born": "%patient/DMG02"}
+HL7_PATHS = {"id": "PID-3.1|patient", "sex": "PID-8", "zip": "PID-11.5", "born": "PID-7"}
+CCDA_PATHS = {
+    "id": "id@extension",
+    "sex": "code[codeSystem=sex]@code",
+    "zip": "addr/postalCode",
+    "born": "assignedPerson/sdtc:birthTime@value",
+}
+# How a format's tables are described beside their columns.
+TREES = {
+    "fhir_bulk": (PATHS_OF, {"resource": "Patient"}),
+    "fhir_json": (PATHS_OF, {"resource": "Patient"}),
+    "hl7v2": (HL7_PATHS, {"resource": "ADT", "each": "PID", "date_format": "hl7"}),
+    "x12": (X12_PATHS, {"resource": "837", "each": "claim"}),
+    "ccda": (CCDA_PATHS, {"resource": "ClinicalDocument", "each": "author/assignedAuthor", "date_format": "hl7"}),
+}
 
 
 def _csv(folder: Path) -> None:
@@ -45,10 +61,64 @@ def _fhir(folder: Path) -> None:
     (folder / "Patient.000.ndjson").write_text("\n".join(lines) + "\n")
 
 
+def _fhir_json(folder: Path) -> None:
+    _fhir(folder)
+    lines = (folder / "Patient.000.ndjson").read_text().splitlines()
+    (folder / "Patient.000.ndjson").unlink()
+    entries = [{"fullUrl": f"urn:uuid:{at}", "resource": json.loads(line)} for at, line in enumerate(lines)]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    (folder / "people.json").write_text(json.dumps(bundle, indent=2))
+
+
+def _x12(folder: Path) -> None:
+    body = ["BHT*0019*00*1*20250102*1200*CH", "HL*1**20*1", "NM1*85*2*A CLINIC*****XX*1234567893"]
+    for at, person in enumerate(PEOPLE, start=2):
+        born = (person["born"] or "").replace("-", "")
+        body += [f"HL*{at}*1*22*0", "SBR*P*18", f"NM1*IL*1*ROE*****MI*{person['id']}"]
+        body += [f"N4*HERE*MA*{person['zip']}"] if person["zip"] else []
+        body += [
+            f"DMG*D8*{born}*{person['sex'] or ''}",
+            f"CLM*A{at}*10***11:B:1",
+            "HI*ABK:I10",
+            "LX*1",
+            "SV1*HC:99213*10*UN*1",
+        ]
+    head = [f"ISA*00*{'':10}*00*{'':10}*ZZ*{'S':15}*ZZ*{'R':15}*250102*1200*^*00501*000000001*0*T*:"]
+    head += ["GS*HC*S*R*20250102*1200*1*X*005010X222A1", "ST*837*0001*005010X222A1"]
+    tail = [f"SE*{len(body) + 2}*0001", "GE*1*1", "IEA*1*000000001"]
+    (folder / "claims.837").write_text("".join(f"{segment}~\n" for segment in (*head, *body, *tail)))
+
+
+def _hl7v2(folder: Path) -> None:
+    segments = ["FHS|^~\\&", "BHS|^~\\&"]
+    for at, person in enumerate(PEOPLE):
+        born = (person["born"] or "").replace("-", "")
+        segments += [f"MSH|^~\\&|A|B|||20250102||ADT^A08|{at}|P|2.5", f"ZID|{person['id']}"]
+        segments += [f"PID|1||{person['id']}||Roe^Jo||{born}|{person['sex'] or ''}|||^^Here^MA^{person['zip'] or ''}"]
+    (folder / "people.hl7").write_text(
+        "".join(f"{segment}\r" for segment in [*segments, f"BTS|{len(PEOPLE)}", "FTS|1"])
+    )
+
+
+def _ccda(folder: Path) -> None:
+    people = []
+    for person in PEOPLE:
+        sex = f'<code code="{person["sex"]}" codeSystem="2.16.840.1.113883.5.1"/>' if person["sex"] else ""
+        where = f"<addr><city>Here</city><postalCode>{person['zip']}</postalCode></addr>" if person["zip"] else ""
+        parts = f'<id root="1.2" extension="{person["id"]}"/>{sex}{where}<telecom value="x"/>'
+        people.append(f"<author><assignedAuthor>{parts}</assignedAuthor></author>")
+    text = f'<ClinicalDocument xmlns="urn:hl7-org:v3"><recordTarget/>{"".join(people)}</ClinicalDocument>'
+    (folder / "people.xml").write_text(text)
+
+
 WRITERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "csv": (_csv, "people.csv"),
     "parquet": (_parquet, "people.parquet"),
     "fhir_bulk": (_fhir, "Patient.000.ndjson"),
+    "fhir_json": (_fhir_json, "people.json"),
+    "hl7v2": (_hl7v2, "people.hl7"),
+    "x12": (_x12, "claims.837"),
+    "ccda": (_ccda, "people.xml"),
 }
 BASES = sorted({BUILT_IN.get(name, name) for name in SOURCES})
 
@@ -56,10 +126,19 @@ BASES = sorted({BUILT_IN.get(name, name) for name in SOURCES})
 def _dataset(folder: Path, base: str) -> DatasetDescription:
     write, file = WRITERS[base]
     write(folder)
-    tree = base == "fhir_bulk"
-    columns = {n: {"kind": k, "path": PATHS_OF[n]} if tree else k for n, k in KINDS_OF.items()}
-    table = {"path": file, "patient": "id", "columns": columns} | ({"resource": "Patient"} if tree else {})
+    paths, said = TREES.get(base, ({}, {}))
+    columns = {n: {"kind": k, "path": paths[n]} if paths else k for n, k in KINDS_OF.items()}
+    table = {"path": file, "patient": "id", "columns": columns} | said
     (folder / "dataset.yaml").write_text(json.dumps({"dataset": "d", "format": base, "tables": {"patients": table}}))
+    return load_dataset(folder / "dataset.yaml")
+
+
+def _twice_described(folder: Path, base: str) -> DatasetDescription:
+    """Return a dataset with a second table in the same file."""
+    _dataset(folder, base)
+    text = json.loads((folder / "dataset.yaml").read_text())
+    text["tables"]["others"] = text["tables"]["patients"]
+    (folder / "dataset.yaml").write_text(json.dumps(text | {"population": "patients"}))
     return load_dataset(folder / "dataset.yaml")
 
 
@@ -91,6 +170,42 @@ def test_the_digest_appears_after_a_whole_read_and_a_change_refuses_the_second(t
         PEOPLE[0]["zip"] = "02138"
     with pytest.raises(SourceError, match="changed"):
         list(source.read("patients", ["id"]))
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_tables_read_together_give_what_each_gives_alone(tmp_path: Path, base: str) -> None:
+    """One pass gives each of two tables its own columns and rows, and the same digests and counts as two readings."""
+    dataset = _twice_described(tmp_path, base)
+    asked = {"others": ["zip", "born"], "patients": ["id", "sex"]}
+    alone, together = open_source(dataset), open_source(dataset)
+    expected = {name: pa.Table.from_batches(alone.read(name, columns)) for name, columns in asked.items()}
+    batches: dict[str, list[pa.RecordBatch]] = {}
+    for name, batch in together.read_together(asked):
+        batches.setdefault(name, []).append(batch)
+    assert {name: pa.Table.from_batches(parts).to_pydict() for name, parts in batches.items()} == {
+        name: table.to_pydict() for name, table in expected.items()
+    }
+    assert (together.digests, together.unread, together.withheld) == (alone.digests, alone.unread, alone.withheld)
+    with pytest.raises(SourceError):
+        list(together.read_together({"patients": ["id"], "others": ["name"]}))
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_table_without_rows_gives_one_empty_batch(tmp_path: Path, base: str) -> None:
+    """Whoever reads a table learns its columns, also where no row stands in the files."""
+    if base in ("csv", "parquet"):
+        pytest.skip("a file with a header alone is another matter")
+    _twice_described(tmp_path, base)
+    nothing = {
+        "fhir_bulk": {"each": "contact"}, "fhir_json": {"resource": "Claim"}, "hl7v2": {"each": "AL1"},
+        "x12": {"each": "2300/NTE"}, "ccda": {"each": "legalAuthenticator/assignedEntity"},
+    }[base]  # fmt: skip
+    text = json.loads((tmp_path / "dataset.yaml").read_text())
+    text["tables"]["others"] |= nothing
+    (tmp_path / "dataset.yaml").write_text(json.dumps(text))
+    source = open_source(load_dataset(tmp_path / "dataset.yaml"))
+    found = [batch for name, batch in source.read_together({"patients": ["id"], "others": ["id"]}) if name == "others"]
+    assert [(batch.num_rows, batch.schema.names) for batch in found] == [(0, ["id"])]
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -144,7 +259,9 @@ def test_several_files_are_one_table(tmp_path: Path, base: str) -> None:
     """A pattern in the file name reads all parts, in the order of their names."""
     dataset = _dataset(tmp_path, base)
     file = tmp_path / WRITERS[base][1]
-    (tmp_path / f"{file.stem}.2{file.suffix}").write_bytes(file.read_bytes())
+    (tmp_path / f"{file.stem}.2{file.suffix}").write_bytes(
+        file.read_bytes().replace(b"000000001", b"000000002")  # an interchange is numbered, and counts once
+    )
     text = (tmp_path / "dataset.yaml").read_text().replace(file.name, f"{file.stem}*{file.suffix}")
     (tmp_path / "dataset.yaml").write_text(text)
     source = open_source(load_dataset(tmp_path / "dataset.yaml"))
@@ -164,8 +281,17 @@ SYNTHEA_ROWS = {
     "allergies": 14, "careplans": 37, "immunizations": 129, "devices": 11, "supplies": 47, "imaging_studies": 11,
     "claims": 561, "claims_transactions": 1500, "payer_transitions": 128,
 }  # fmt: skip
-RIF_ROWS = {"beneficiaries": 3, "inpatient_claims": 16, "outpatient_claims": 19, "carrier_claims": 221}
-FHIR_ROWS = {"patients": 13, "encounters": 300, "conditions": 555, "procedures": 300, "documents": 150}
+RIF_ROWS = {
+    "beneficiaries": 3, "inpatient_claims": 16, "outpatient_claims": 19, "carrier_claims": 221, "snf_claims": 67,
+    "hha_claims": 15, "hospice_claims": 8, "dme_claims": 1, "part_d_events": 18, "beneficiary_history": 3,
+}  # fmt: skip
+IDR_ROWS = {"beneficiaries": 29, "claims": 150, "claim_lines": 1039, "prescription_lines": 19, "claim_codes": 1340}
+IDR_FILES = {name: {"path": f"synthetic_{file}.csv"} for name, file in zip(
+    IDR_ROWS, ("bene_hstry", "clm", "clm_line", "clm_line_rx", "clm_prod"), strict=True,
+)}  # fmt: skip
+PUF_ROWS = {"beneficiaries": 500, "inpatient": 500}
+PUF_FILES = {"beneficiaries": {"path": "beneficiary_2008.csv"}, "inpatient": {"path": "inpatient.csv"}}
+FHIR_ROWS = {"patients": 13, "encounters": 300, "conditions": 555, "procedures": 300, "documents": 150, "medications": 200, "immunizations": 161, "allergies": 11}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -176,6 +302,8 @@ FHIR_ROWS = {"patients": 13, "encounters": 300, "conditions": 555, "procedures":
             f"dataset: r\nformat: cms_rif\nroot: {INPUTS}/cms_rif\ntables: {{beneficiaries: {{path: beneficiary_2015.csv}}}}\n",
             RIF_ROWS,
         ),
+        (f"dataset: i\nformat: cms_idr\nroot: {INPUTS}/cms_idr\ntables: {json.dumps(IDR_FILES)}\n", IDR_ROWS),
+        (f"dataset: p\nformat: desynpuf\nroot: {INPUTS}/desynpuf\ntables: {json.dumps(PUF_FILES)}\n", PUF_ROWS),
         (f"dataset: f\nformat: us_core_bulk\nroot: {INPUTS}/fhir_bulk\n", FHIR_ROWS),
     ],
 )

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid.errors import StorageError
-from deid.sealed import SealedMap, SealedRows
+from deid.sealed import RECORD, SealedMap, SealedRows
 from deid.spill import SpillFile
 
 SCHEMA = pa.schema([("number", pa.int32()), ("flag", pa.bool_()), ("digest", pa.binary(3)), ("name", pa.string())])
@@ -44,6 +44,32 @@ def tags_of(rows: list[tuple]) -> np.ndarray:
 def wide(tags: np.ndarray) -> np.ndarray:
     """128-bit tags of which the first halves often agree."""
     return np.stack([tags >> np.uint64(1), tags], axis=1)
+
+
+@given(
+    batches=st.lists(st.lists(st.tuples(TAGS, st.sampled_from(["", "a", "b", "ab", "ä"])), max_size=30), max_size=6),
+    budget=BUDGETS,
+    bits=st.sampled_from([64, 128]),
+)
+@settings(max_examples=60, deadline=None)
+def test_gathered_texts_are_all_there_once(
+    batches: list[list[tuple[int, str]]], budget: int, bits: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Of the texts of each tag every different one is found, in the order in which they were added."""
+    model: dict[int, dict[str, None]] = {}
+    shape = wide if bits == 128 else np.asarray
+    schema = pa.schema([("text", pa.string())])
+    with SealedMap(schema, folder=tmp_path_factory.mktemp("spill"), budget=budget, bits=bits) as sealed:
+        for batch in batches:
+            texts = pa.record_batch([pa.array([text for _, text in batch], pa.string())], schema=schema)
+            sealed.add(shape(tags_of(batch)), texts)
+            for tag, text in batch:
+                model.setdefault(tag, {})[text] = None
+        sealed.freeze("gathered")
+        asked = np.array([*model, 12345], dtype=np.uint64)
+        found = sealed.find(shape(asked))[1].column(0).to_pylist()
+    absent = [None] if 12345 not in model else [RECORD.join(model[12345])]
+    assert found == [RECORD.join(texts) for texts in model.values()] + absent
 
 
 @given(batches=BATCHES, budget=BUDGETS, bits=st.sampled_from([64, 128]))

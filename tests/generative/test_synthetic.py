@@ -30,6 +30,7 @@ from deid.synthetic import (
     write_cms_rif,
     write_fhir_bulk,
     write_synthea_csv,
+    write_x12_837,
 )
 from deid.synthetic.faults import Fault, break_folder
 from deid.synthetic.hazards import with_hazards
@@ -342,7 +343,7 @@ def test_every_fault_breaks_its_file(fault: Fault, tmp_path: Path) -> None:
 def test_foreign_layouts_repeat_byte_for_byte(tmp_path: Path) -> None:
     """Every writer is deterministic, byte for byte."""
     small = generate(9, 40, notes=0.3)
-    for writer in (write_synthea_csv, write_cms_rif, write_fhir_bulk):
+    for writer in (write_synthea_csv, write_cms_rif, write_fhir_bulk, write_x12_837):
         writer(small, tmp_path / "one")
         writer(generate(9, 40, notes=0.3), tmp_path / "two")
     for file in sorted((tmp_path / "one").iterdir()):

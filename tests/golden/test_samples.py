@@ -16,7 +16,7 @@ from deid.synthetic import reference
 from deid.synthetic.samples import write_samples
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-FORMATS = ("claims", "cms_rif", "fhir_bulk", "synthea")
+FORMATS = ("ccda", "claims", "cms_rif", "fhir_bulk", "fhir_json", "hl7v2", "omop", "synthea", "x12_837")
 
 
 def test_samples_are_what_the_generator_makes(tmp_path: Path) -> None:
@@ -88,6 +88,30 @@ def test_synthea_sample_holds_together() -> None:
         assert {row["PATIENT"] for row in files[name]} <= people
         assert name == "encounters" or {row["ENCOUNTER"] for row in files[name]} <= stays
     assert {row["APPOINTMENTID"] for row in files["claims"]} == stays
+
+
+def test_omop_sample_holds_together() -> None:
+    """Rows of every table name a person and a visit that are there, and people live where a location is."""
+    tables = {path.stem: list(_rows(path)) for path in (SAMPLES / "omop").glob("*.csv")}
+    people = {row["person_id"] for row in tables["person"]}
+    visits = {row["visit_occurrence_id"]: row["person_id"] for row in tables["visit_occurrence"]}
+    assert len(people) == len(tables["person"])
+    assert len(visits) == len(tables["visit_occurrence"])
+    for name in ("condition_occurrence", "procedure_occurrence", "drug_exposure", "note"):
+        assert all(visits[row["visit_occurrence_id"]] == row["person_id"] for row in tables[name]), name
+    assert {row["person_id"] for row in tables["death"]} < people
+    places = {row["location_id"] for row in tables["location"]}
+    assert {row["location_id"] for row in (*tables["person"], *tables["care_site"])} <= places
+    assert {row["provider_id"] for row in tables["visit_occurrence"]} == {r["provider_id"] for r in tables["provider"]}
+    assert {row["care_site_id"] for row in tables["visit_occurrence"]} == {
+        r["care_site_id"] for r in tables["care_site"]
+    }
+    assert {row["birth_datetime"] == "" for row in tables["person"]} == {True, False}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_fhir_sample_holds_together() -> None:

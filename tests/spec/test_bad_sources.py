@@ -49,7 +49,7 @@ def _refused(error: pytest.ExceptionInfo[DeidError], *words: str) -> None:
 
 BAD = {
     "ragged": (GOOD.encode() + f"p3,{SENTINEL}\np4,{SENTINEL},x,y,z\n".encode(), ("2 rows", "4 columns")),
-    "not utf-8": (GOOD.encode() + f"p3,{SENTINEL}\xff,c,n\n".encode("latin-1"), ("utf-8", "column name")),
+    "not utf-8": (GOOD.encode() + f"p3,{SENTINEL}\xff,c,n\n".encode("latin-1"), ("utf-8", "t.csv, line 4")),
     "not utf-8 in the header": (b"id,na\xffme\n", ("utf-8",)),
     "cut gzip": (gzip.compress(GOOD.encode() * 99)[:-5], ("cut or damaged",)),
     "damaged gzip": (gzip.compress(GOOD.encode() * 99)[:40] + b"\0" * 40, ("cut or damaged",)),

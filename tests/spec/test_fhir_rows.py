@@ -11,7 +11,7 @@ import pytest
 from deid.errors import SourceError
 from deid.schema import DatasetDescription
 from deid.sources import load_dataset, open_source
-from deid.sources.fhir_bulk import BATCH_ROWS
+from deid.sources.fhir_rows import BATCH_ROWS
 from deid.sources.records import LEARNED
 
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -138,9 +138,9 @@ EXPECTED: dict[str, list[dict[str, str]]] = {
         }
     ],
     "claim_diagnoses": [
-        {"claim_id": "c1", "patient_id": "p1", "sequence": "1", "icd10cm": "E11.9"},
-        {"claim_id": "c1", "patient_id": "p1", "sequence": "2"},
-        {"claim_id": "c1", "patient_id": "p1", "sequence": "3", "condition": "d3"},
+        {"claim_id": "c1", "patient_id": "p1", "sequence": "1", "billed_start": "2025-01-02", "icd10cm": "E11.9"},
+        {"claim_id": "c1", "patient_id": "p1", "sequence": "2", "billed_start": "2025-01-02"},
+        {"claim_id": "c1", "patient_id": "p1", "sequence": "3", "billed_start": "2025-01-02", "condition": "d3"},
     ],
     "claim_items": [
         {
@@ -149,12 +149,20 @@ EXPECTED: dict[str, list[dict[str, str]]] = {
             "encounter_id": "e1",
             "sequence": "1",
             "date": "2025-01-02",
+            "billed_start": "2025-01-02",
             "cpt": "99213",
             "modifier": "25",
             "quantity": "2",
             "net": "120.5",
         },
-        {"claim_id": "c1", "patient_id": "p1", "sequence": "2", "start": "2025-01-03", "hcpcs": "J1100"},
+        {
+            "claim_id": "c1",
+            "patient_id": "p1",
+            "sequence": "2",
+            "start": "2025-01-03",
+            "billed_start": "2025-01-02",
+            "hcpcs": "J1100",
+        },
     ],
     "explanations": [
         {

@@ -60,6 +60,16 @@ def test_what_belongs_to_the_patient_is_written_in_the_population_alone(kind: st
     assert "visits.asked" not in refused(replace(ruled(LIMITED, **{kind: build("drop", {})}), limits=EXPERT.limits))
 
 
+def test_a_table_of_the_dead_is_refused_by_its_rows() -> None:
+    """Who has a row among deaths is dead, though no column of it is written; a visit that ends in death is a visit."""
+    deaths = {"pid": "patient_id", "died": "death_date", "cause": "icd10cm"}
+    dropping = ruled(EXPERT, death_date=build("drop", {}), icd10cm=build("drop", {}))
+    assert refused(dropping, visits=deaths) == ["request.tables.visits"]
+    assert refused(dropping, visits=VISITS | {"died": "death_date"}) == []
+    free = replace(dropping, limits=Limits(None, (), 0.0))
+    assert refused(free, visits=deaths) == []
+
+
 def test_the_list_of_what_belongs_to_the_patient_is_whole() -> None:
     """Every demographic and every place of the patient is in it."""
     groups = {kind.name for kind in KINDS.values() if kind.group in (Group.PERSON, Group.PLACE)}

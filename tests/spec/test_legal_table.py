@@ -44,6 +44,8 @@ FORMS: dict[str, Transform] = {
     "zip3": build("generalize_zip", {"to": "zip3"}),
     "prefix1": build("generalize_code", {"prefix": 1}),
     "prefix3": build("generalize_code", {"prefix": 3}),
+    "rolled": build("roll_up", {"level": "code"}),
+    "rolled3": build("roll_up", {"level": "category"}),
     "top": build("top_code", {"at": 89}),
     "bottom": build("bottom_code", {"at": 1990}),
     "round": build("round", {"to": 10}),

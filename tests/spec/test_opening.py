@@ -277,7 +277,7 @@ def test_what_is_opened_is_for_its_owner_alone(tmp_path: Path, form: str, mask: 
     with umask(mask):
         CONVERTERS[form](Watched(made.folder, made.manifest, made.keys), tmp_path / "out" / "target")
     paths = [tmp_path / "out" / "target", *(tmp_path / "out" / "target").rglob("*")]
-    assert len(paths) == {"csv": 3, "duckdb": 1, "parquet": 6}[form]
+    assert len(paths) == {"csv": 4, "duckdb": 1, "meds": 8, "omop": 22, "parquet": 8}[form]
     for path in paths:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path.name
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["target"]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from frictionless import Package
 from tiny_sources import SAFE, World
 
+from deid.empties import EmptyCells
 from deid.export import Exported
-from deid.manifest import from_bytes, shown, shown_part
+from deid.manifest import from_bytes, shown
 
 REQUESTED = {
     "patients": ["ID", "BIRTH", "SEX", "ZIP"],
@@ -87,12 +91,36 @@ def test_no_small_cell_is_told(released: Exported) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "whole", "told"),
-    [(0, 500, 0), (500, 500, 500), (11, 500, 11), (10, 500, None), (490, 500, None), (1, 2, None)],
+    ("filled", "malformed", "empty", "nulls", "told"),
+    [
+        (range(50), range(0), range(0), 0, {}),
+        (range(50), range(0), range(11), 11, {}),
+        (range(50), range(0), range(10), None, {}),
+        (range(10), range(0), range(50), None, {}),
+        (range(50), range(11), range(11), 22, {"c": 11}),
+        (range(50), [0] * 40, range(11), None, {"c": "1-10"}),
+        (range(50), range(11), [0] * 40, None, {"c": None}),
+        ([0] * 40, range(11), range(0), None, {"c": None}),
+        (range(0), range(30), range(0), 30, {"c": 30}),
+    ],
 )
-def test_a_part_is_told_only_beside_a_large_rest(part: int, whole: int, told: int | None) -> None:
-    """Nulls are not shown where they, or the rows that remain, are one to ten."""
-    assert shown_part(part, whole) == told
+def test_empty_cells_are_counted_by_patients(
+    filled: Sequence[int],
+    malformed: Sequence[int],
+    empty: Sequence[int],
+    nulls: int | None,
+    told: dict[str, int | str | None],
+) -> None:
+    """Nulls and malformed cells are told only where they, the other and the rest belong to eleven patients or nobody."""
+    cells = EmptyCells()
+    patient = np.array([*filled, *malformed, *empty], np.int32)
+    flags = np.arange(len(patient)) >= len(filled)
+    batch = pa.record_batch([pa.array(["x"] * len(patient), mask=flags)], names=["c"])
+    wrong = flags & (np.arange(len(patient)) < len(filled) + len(malformed))
+    for half in (slice(0, 20), slice(20, None)):
+        cells.see(batch[half], patient[half], {"c": wrong[half]} if wrong[half].any() else {})
+    assert cells.nulls() == {"c": nulls}
+    assert cells.malformed() == told
 
 
 def test_zero_is_told() -> None:

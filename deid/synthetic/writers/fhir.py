@@ -37,8 +37,17 @@ def write_fhir_bulk(population: Population, folder: Path) -> None:
     """Write a population as one NDJSON file for each resource type, with its `dataset.yaml`, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder = msgspec.json.Encoder()
+    for name, found in resources_of(population).items():
+        with (folder / f"{name}.000.ndjson").open("wb") as file:
+            for resource in found:
+                file.write(encoder.encode(resource) + b"\n")
+    (folder / "dataset.yaml").write_text(_DESCRIPTION, encoding="utf-8")
+
+
+def resources_of(population: Population) -> dict[str, Iterable[Resource]]:
+    """Return the resources of a population by their type."""
     cases = list(cases_of(population))
-    resources: dict[str, Iterable[Resource]] = {
+    return {
         "Patient": patients(population),
         "Encounter": _encounters(cases),
         "Condition": _conditions(cases),
@@ -47,11 +56,6 @@ def write_fhir_bulk(population: Population, folder: Path) -> None:
         "ExplanationOfBenefit": explanations(cases),
         "DocumentReference": _documents(population, cases),
     }
-    for name, found in resources.items():
-        with (folder / f"{name}.000.ndjson").open("wb") as file:
-            for resource in found:
-                file.write(encoder.encode(resource) + b"\n")
-    (folder / "dataset.yaml").write_text(_DESCRIPTION, encoding="utf-8")
 
 
 def _encounters(cases: list[Case]) -> Iterator[Resource]:
