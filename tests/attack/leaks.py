@@ -47,6 +47,7 @@ _RACES = "white black asian native other hawaiian unknown"
 CLOSED: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     (re.compile("race", re.IGNORECASE), frozenset(_RACES.split())),
     (re.compile("state", re.IGNORECASE), frozenset(_STATES.split())),
+    (re.compile("cpt"), frozenset({"surgerygeneralandintegumentary"})),  # a section of CPT, and nobody called General
 )
 
 
