@@ -118,7 +118,7 @@ _BY_FOLDER: dict[str, dict[str, Fate]] = {
     "x12": _read("x12", " ".join(f"sample_837_{number}.txt" for number in range(11)))
     | {
         f"sample_837_{number}.txt": Fate(
-            refused="a service line (SV1) has no LX before it, and SE01 counts one segment more than there are",
+            refused="a service (SV1) stands outside of any line, for its LX is missing; and SE01 says 24 where 25 segments stand",
             says=_LOST,
         )
         for number in (11, 12)
