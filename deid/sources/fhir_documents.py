@@ -45,17 +45,24 @@ class DocumentFaultError(ValueError):
 _NOTHING = msgspec.Raw()
 
 
-class _Head(msgspec.Struct, gc=False):
+class _Silent(msgspec.Struct, gc=False):
+    """What holds cells and prints none."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class _Head(_Silent, gc=False):
     resource_type: Any = msgspec.field(default=None, name="resourceType")
     id: Any = None
 
 
-class _Entry(msgspec.Struct, gc=False):
+class _Entry(_Silent, gc=False):
     full_url: Any = msgspec.field(default=None, name="fullUrl")
     resource: msgspec.Raw = _NOTHING
 
 
-class _Bundle(msgspec.Struct, gc=False):
+class _Bundle(_Silent, gc=False):
     entry: list[_Entry] | None = None
 
 

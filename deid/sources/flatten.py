@@ -29,7 +29,7 @@ class Want:
 
     slot: int
     path: Path
-    known: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict, repr=False)  # cells: links of a file to its people
 
 
 def add_to(shape: Shape, path: Path) -> None:

@@ -87,4 +87,6 @@ def struct_of(members: dict[str, Any], *, closed: bool = False) -> type[msgspec.
     names = {f"m{at}": name for at, name in enumerate(members)}
     fields = [(f"m{at}", kind, None) for at, kind in enumerate(members.values())]
     # Without gc: these trees have no cycles, and millions of them would be visited by the collector for nothing.
-    return msgspec.defstruct("Part", fields, rename=names, forbid_unknown_fields=closed, gc=False)
+    # A record is cells: what prints it prints how it is called.
+    silent = {"__repr__": lambda _: "Part()"}
+    return msgspec.defstruct("Part", fields, rename=names, forbid_unknown_fields=closed, gc=False, namespace=silent)

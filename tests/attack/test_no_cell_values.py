@@ -19,6 +19,7 @@ from sites import PASSPHRASE, REPOSITORY
 from tiny_sources import EXPERT, LIMITED, REQUESTED, SAFE, SENTINELS, World
 
 from deid.export import export
+from deid.sources import load_dataset, open_source
 
 NEXT_YEAR = str((datetime.now(UTC) + timedelta(days=365)).date())
 CLEAR = ("manifest.json", "codebook.md", "datapackage.json", "manifest.mac", "envelope.age")
@@ -92,6 +93,22 @@ def test_no_object_prints_a_cell_at_any_moment_of_a_run(world: World, policy: st
 
     export(plan, world.site.site, world.site.provider, progress=look)
     assert {"TypedRows", "Patients", "Decision", "Plan", "TableWriter"} <= seen
+
+
+@pytest.mark.parametrize("form", ["ccda", "claims", "cms_rif", "fhir_bulk", "fhir_json", "hl7v2", "omop", "x12_837"])
+def test_no_object_of_a_reader_prints_a_patient_key_while_it_reads(form: str) -> None:
+    """Paths, tables of references, parts of records: what a reader holds of a file says how it is called, and no more."""
+    dataset = load_dataset(REPOSITORY / "samples" / form / "dataset.yaml")
+    people = dataset.table(dataset.population)
+    key = next(column.name for column in people.columns if column.kind.name == "patient_id")
+    keys = {cell.as_py() for batch in open_source(dataset).read(people.name, [key]) for cell in batch.column(0)}
+    keys = {str(cell) for cell in keys if cell is not None and len(str(cell)) > 5}
+    assert keys, "keys of five characters or fewer may stand anywhere"
+    wanted = {table.name: [column.name for column in table.columns] for table in dataset.tables}
+    for table, _ in open_source(dataset).read_together(wanted):
+        for thing in deid_objects():
+            text = repr(thing)
+            assert not any(cell in text for cell in keys), f"{table}: {type(thing).__module__}.{type(thing).__name__}"
 
 
 WATCH = """
