@@ -81,7 +81,7 @@ class CodedVisits:
         chosen = np.flatnonzero(counts)
         if not len(chosen):
             return
-        tags = self.into.tags(ids.take(pa.array(chosen)), rows.patient[chosen])
+        tags = self.into.tagger.visit_tags(ids.take(pa.array(chosen)), rows.patient[chosen])
         starts = np.flatnonzero(np.append(True, tags[1:] != tags[:-1]))
         joined = [pa.array(np.bitwise_or.reduceat(some[chosen], starts)) for some in bits.values()]
         self.into.bits.add(tags[starts], pa.record_batch(joined, names=list(bits)))

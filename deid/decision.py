@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import plain, runs, scattered, spans
+from deid.buffers import plain, runs, spans
 from deid.cohort import Combine, Predicate
 from deid.crosswalk import FrozenCrosswalk
 from deid.days import NO_DAY, years_before
@@ -92,7 +92,7 @@ class RowSelection:
             return own
         ids = values[key.name]
         named = ids.is_valid().to_numpy(zero_copy_only=False)
-        tags = self.encounter_tags(ids, patient)
+        tags = self.tagger.visit_tags(ids, patient)
         starts = np.flatnonzero(np.append(True, tags[1:] != tags[:-1])[: len(tags)])  # rows of a visit stand together
         lengths = np.diff(starts, append=len(tags))
         found, noted = self.encounters.find(tags[starts])
@@ -103,11 +103,6 @@ class RowSelection:
         undated = np.logical_and.reduce(nulls) if nulls else np.zeros(len(own), bool)
         may_be_alone = bool(nulls) and not self.predicates
         return np.asarray(np.where(named & held, kept & (own | undated), own & may_be_alone), bool)
-
-    def encounter_tags(self, ids: pa.Array, patient: Positions) -> npt.NDArray[np.uint64]:
-        """Return a tag for each (patient, encounter key): a source may number the encounters of each patient anew."""
-        distinct, numbers = runs(ids)
-        return self.tagger.tags(distinct)[numbers] ^ scattered(patient)
 
 
 def matched(
@@ -129,14 +124,9 @@ class VisitBits:
     tagger: Tagger
     bits: SealedMap
 
-    def tags(self, ids: pa.Array, patient: Positions) -> npt.NDArray[np.uint64]:
-        """Return a tag for each (patient, number of a visit): a source may number the visits of each patient anew."""
-        distinct, numbers = runs(ids)
-        return self.tagger.tags(distinct)[numbers] ^ scattered(patient)
-
     def find(self, ids: pa.Array, patient: Positions) -> dict[str, npt.NDArray[np.uint64]]:
         """Return the bits of the rows' visits by family, uint64 of shape (n,), 0 where nothing is told of one."""
-        _, found = self.bits.find(self.tags(ids, patient))
+        _, found = self.bits.find(self.tagger.visit_tags(ids, patient))
         named = ids.is_valid().to_numpy(zero_copy_only=False)  # a row without a number stands for no other's visit
         return {
             name: np.where(named, cells.fill_null(0).to_numpy(zero_copy_only=False), np.uint64(0))

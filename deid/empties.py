@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.manifest import SMALL, Count
+from deid.manifest import ENOUGH, SMALL, Count
 from deid.patients import Positions
 
-_ENOUGH = 11  # patients from which on a count may be shown
 _FIRST = 4_096  # rows that mostly know enough patients
 
 Flags = npt.NDArray[np.bool_]
@@ -31,17 +30,17 @@ class _Cells:
 
     @property
     def knows_enough(self) -> bool:
-        return len(self._known) >= _ENOUGH
+        return len(self._known) >= ENOUGH
 
     @property
     def is_small(self) -> bool:
-        return 0 < len(self._known) < _ENOUGH
+        return 0 < len(self._known) < ENOUGH
 
     def add(self, patient: Positions) -> None:
         self.rows += len(patient)
         for part in (patient[:_FIRST], patient[_FIRST:]):
             if len(part) and not self.knows_enough:
-                self._known.update(np.unique(part)[:_ENOUGH].tolist())
+                self._known.update(np.unique(part)[:ENOUGH].tolist())
 
 
 class EmptyCells:

@@ -28,6 +28,7 @@ RECALL = "RECALLED.json"
 UNLISTED = frozenset({MANIFEST, MAC, ENVELOPE, KEYS, SIGNATURE, RECALL})
 
 SMALL: Literal["1-10"] = "1-10"
+ENOUGH = 11  # patients from which on a count may be shown (CMS cell suppression policy: no cell of 1 to 10)
 MAX_BYTES = 64 * 1024 * 1024
 RELEASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")

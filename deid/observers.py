@@ -159,7 +159,7 @@ class CohortRows:
             ids = rows.values[encounter_key(rows.table)[0].name]
             # A cohort's encounters are few; without one all are noted, to tell those left out from those unknown here.
             chosen = np.flatnonzero((kept if self.selection.predicates else rows.patient >= 0) & _known(ids))
-            tags = self.selection.encounter_tags(ids.take(pa.array(chosen)), rows.patient[chosen])
+            tags = self.selection.tagger.visit_tags(ids.take(pa.array(chosen)), rows.patient[chosen])
             self.selection.encounters.add(tags, pa.record_batch([pa.array(kept[chosen])], names=["kept"]))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import runs
+from deid.buffers import runs, scattered
 from deid.days import NO_DAY
 from deid.prf import PSEUDONYM_LENGTH, BatchCmac
 from deid.tags import TagIndex, first_words
@@ -38,6 +38,11 @@ class Tagger:
     def tags(self, ids: pa.Array) -> npt.NDArray[np.uint64]:
         """Return one uint64 for each identifier, shape (n,); a null has the tag of the empty string."""
         return first_words(self.cmac.digest(ids))
+
+    def visit_tags(self, ids: pa.Array, patient: Positions) -> npt.NDArray[np.uint64]:
+        """Return one uint64 for each (patient, number of a visit): a source may number each patient's visits anew."""
+        distinct, numbers = runs(ids)
+        return self.tags(distinct)[numbers] ^ scattered(patient)
 
 
 class Patients:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from deid.manifest import ENOUGH
+
 Periods = npt.NDArray[np.int32]
 Positions = npt.NDArray[np.int32]
 Marks = npt.NDArray[np.uint32]  # of each row, one bit for each thing that is said of it
@@ -19,7 +21,6 @@ Flags = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 Numbered = tuple[Places, Places]  # see numbered()
 
-ENOUGH = 11  # patients from which on a cell may be shown (CMS cell suppression policy: no cell of 1 to 10)
 _FIRST = 4_096  # rows from which most cells learn enough patients, so that the others need not be looked at
 
 

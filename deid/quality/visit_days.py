@@ -6,10 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import runs, scattered
 from deid.days import NO_DAY
 from deid.observers import encounter_key
-from deid.patients import Positions, Tagger
+from deid.patients import Tagger
 from deid.rows import TypedRows
 from deid.schema import Column, Table
 from deid.sealed import SealedMap
@@ -40,7 +39,7 @@ class VisitDays:
             return
         good = np.flatnonzero((rows.patient >= 0) & ~rows.bad)
         days = days_of(rows.values[self._day.name])[good]
-        tags = self._tags(rows.values[self._key.name].take(pa.array(good)), rows.patient[good])
+        tags = self._tagger.visit_tags(rows.values[self._key.name].take(pa.array(good)), rows.patient[good])
         self._days.add(tags, pa.record_batch([pa.array(days)], names=["day"]))
 
     def freeze(self) -> None:
@@ -53,7 +52,7 @@ class VisitDays:
         key = self._key_in(rows.table)
         if key is None or not self._is_frozen:  # encounters themselves may be linked through this table
             return None
-        _, found = self._days.find(self._tags(rows.values[key.name], rows.patient))
+        _, found = self._days.find(self._tagger.visit_tags(rows.values[key.name], rows.patient))
         days = found.column(0).fill_null(NO_DAY).to_numpy(zero_copy_only=False)
         return np.asarray(np.where(rows.values[key.name].is_valid(), days, NO_DAY), np.int32)
 
@@ -64,8 +63,3 @@ class VisitDays:
         if table.name == self._population:  # a person is no part of one visit
             return None
         return next(iter(encounter_key(table, self._key.kind.name)), None)
-
-    def _tags(self, ids: pa.Array, patient: Positions) -> npt.NDArray[np.uint64]:
-        # A source may number the visits of each patient anew.
-        distinct, numbers = runs(ids)
-        return self._tagger.tags(distinct)[numbers] ^ scattered(patient)

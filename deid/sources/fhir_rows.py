@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from deid.errors import SourceError
 from deid.schema import DatasetDescription, Table
@@ -23,6 +22,7 @@ from deid.sources.modifiers import may_modify, not_understood, understood
 from deid.sources.paths import NotScalarError, compile_path
 from deid.sources.records import BAD_JSON, Record, RecordReader, WrongTypeError
 from deid.sources.shapes import Shape
+from deid.sources.spelled_cells import nulled
 
 MAX_RECORD_BYTES = 64 << 20
 MAX_VALUES = 1_000_000  # of one record: the longest claims have a few thousand lines
@@ -127,7 +127,7 @@ class Flattener:
         """Return the rows so far as a batch, and begin anew."""
         cells, width = self._cells, len(self.columns)
         self._cells, self._pending_bytes = [], 0
-        arrays = [_array(cells[slot::width], self._nulls) for slot in range(width)]
+        arrays = [nulled(pa.array(cells[slot::width], pa.string()), self._nulls) for slot in range(width)]
         return pa.RecordBatch.from_arrays(arrays, names=list(self.columns))
 
 
@@ -258,14 +258,6 @@ def fault(table: Table, file: Path, place: Place, what: str) -> SourceError:
         f"{table.name}: {', '.join(where)}: {what}",
         hint="export the file again, or correct the table's `path`, `resource` or column paths",
     )
-
-
-def _array(values: list[str | None], nulls: pa.Array) -> pa.Array:
-    array = pa.array(values, pa.string())
-    if array.null_count == len(array):
-        return array
-    found = pc.is_in(array, value_set=nulls)
-    return pc.if_else(found, None, array) if pc.any(found).as_py() else array
 
 
 def _chain(top: Shape, names: Sequence[str]) -> list[tuple[str, Shape]]:

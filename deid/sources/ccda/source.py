@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path as File
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from deid.errors import SourceError
-from deid.kinds import Group, Value
+from deid.kinds import Group
 from deid.schema import Column, DatasetDescription, Table
 from deid.sources.base import SharedFileSource, Together, Wanted
 from deid.sources.ccda.cells import cell_of, is_file
@@ -23,12 +22,11 @@ from deid.sources.ccda.parsing import Element, read_document
 from deid.sources.ccda.paths import Path, compile_each, compile_path
 from deid.sources.ccda.rows import children, rows_of, turned
 from deid.sources.ccda.unread import Unread
+from deid.sources.spelled_cells import null_words, nulled, with_days
 from deid.sources.streams import TextFile, chunks_of
 
 BATCH_ROWS = 16_384
 BATCH_CHARACTERS = 16 << 20
-# Dates of less than a day are lawful (data type TS) and say no day.
-_WITHOUT_DAY = r"^\s*[0-9]{4}(?:[0-9]{2})?(?:[+-][0-9]{4})?\s*$"
 
 
 class CcdaSource(SharedFileSource):
@@ -92,7 +90,7 @@ class _Reader:
         self._paths = [compile_path(column.path or "") for column in self._columns]
         self._each = compile_each(table.each) if table.each else ()
         self._in_body = any(not place.from_root for place in self._each)
-        self._nulls = pa.array([null for null in table.text.nulls if null], pa.string())
+        self._nulls = null_words(table)
         self._cells: list[list[str | None]] = [[] for _ in columns]
         self._rows = 0
         self._characters = 0
@@ -139,16 +137,7 @@ class _Reader:
         return pa.RecordBatch.from_arrays(arrays, names=self._names)
 
     def _array(self, column: Column, values: pa.Array) -> pa.Array:
-        if len(self._nulls):
-            values = pc.if_else(pc.is_in(values, value_set=self._nulls), pa.scalar(None, pa.string()), values)
-        if column.kind.value is not Value.DATE or column.date_format != "hl7":
-            return values
-        partial = pc.match_substring_regex(values, _WITHOUT_DAY)
-        count = pc.sum(partial).as_py() or 0
-        if not count:
-            return values
-        self.passed[f"{column.name} of a year or month only"] += count
-        return pc.if_else(partial, pa.scalar(None, pa.string()), values)
+        return with_days(column, nulled(values, self._nulls), self.passed)
 
 
 def _document(table: Table, file: File, stream: TextFile) -> Element:

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deid.errors import SourceError
-from deid.kinds import Value
 from deid.schema import Column, DatasetDescription, Table
 from deid.sources.base import SharedFileSource, Together, Wanted
 from deid.sources.hl7v2.block import Block
@@ -30,12 +29,11 @@ from deid.sources.hl7v2.scope import Rows, at_segments, rows_of
 from deid.sources.hl7v2.senders import SENDER, Senders, bare, wants_authority
 from deid.sources.hl7v2.survey import MERGING, Codes, Survey, count_parts, described, kinds_of, note_merges
 from deid.sources.hl7v2.vocabulary import CHARACTER_SETS
+from deid.sources.spelled_cells import null_words, nulled, with_days
 from deid.sources.streams import TextFile
 
 BATCH_ROWS = 16_384
 _CHARACTER_SET = compile_path("MSH-18")
-# Dates of less than a day are lawful in HL7 (chapter 2.A.22) and say no day.
-_WITHOUT_DAY = r"^\s*[0-9]{4}(?:[0-9]{2})?(?:[+-][0-9]{4})?\s*$"
 
 
 class Hl7v2Source(SharedFileSource):
@@ -168,7 +166,7 @@ class _Reader:
         self._resources = compile_resource(table.resource or "")
         self._systems = systems
         self._merges = merges
-        self._nulls = pa.array([null for null in table.text.nulls if null], pa.string())
+        self._nulls = null_words(table)
         self._has_begun = False
         self._senders = senders
         self.passed: Counter[str] = Counter()
@@ -209,16 +207,4 @@ class _Reader:
     def _cells(self, column: Column, values: pa.StringArray) -> pa.Array:
         if (merges := self._merges.get(column.path or "")) is not None:
             values = merges.resolve(values)
-        if len(self._nulls):
-            values = pc.if_else(pc.is_in(values, value_set=self._nulls), pa.scalar(None, pa.string()), values)
-        if column.kind.value is Value.DATE and column.date_format == "hl7":
-            values = self._days(column, values)
-        return values
-
-    def _days(self, column: Column, values: pa.Array) -> pa.Array:
-        partial = pc.match_substring_regex(values, _WITHOUT_DAY)
-        count = pc.sum(partial).as_py() or 0
-        if not count:
-            return values
-        self.passed[f"{column.name} of a year or month only"] += count
-        return pc.if_else(partial, pa.scalar(None, pa.string()), values)
+        return with_days(column, nulled(values, self._nulls), self.passed)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from deid.buffers import plain
 from deid.errors import SourceError
 from deid.schema import DatasetDescription, Table
 from deid.sources.base import SharedFileSource, Together, Wanted
+from deid.sources.spelled_cells import null_words, nulled
 from deid.sources.streams import TextFile
 from deid.sources.x12.cells import rows_of
 from deid.sources.x12.keys import column
@@ -73,14 +72,14 @@ class _Reader:
 
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         self.name = table.name
-        self._table = table
+        self._nulls = null_words(table)
         self._columns = list(columns)
         self._each, self._paths = _compiled(table, columns)
 
     def batch(self, window: Window) -> pa.RecordBatch:
         """Return the rows of one stretch."""
         rows = rows_of(window, self._each)
-        cells = [_nulled(column(window, rows, path), self._table) for path in self._paths]
+        cells = [nulled(column(window, rows, path), self._nulls) for path in self._paths]
         return pa.RecordBatch.from_arrays(cells, names=self._columns)
 
 
@@ -97,14 +96,6 @@ def _compiled(table: Table, columns: Sequence[str]) -> tuple[Each, list[ValuePat
         if wrong := unfit(path, each):
             raise SourceError(f"{table.name}.{name}: {wrong}", hint="docs/formats/dataset.md, X12 837 tables and paths")
     return each, [paths[name] for name in columns]
-
-
-def _nulled(values: pa.Array, table: Table) -> pa.Array:
-    spelled = [text for text in table.text.nulls if text]  # an empty element is null already
-    if not spelled:
-        return values
-    values = plain(values)
-    return pc.if_else(pc.is_in(values, value_set=pa.array(spelled)), pa.scalar(None, pa.string()), values)
 
 
 def _sums(counts: Iterable[dict[str, int]]) -> dict[str, int]:
