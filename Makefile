@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 
-.PHONY: demo test test-all lint bench samples clean
+.PHONY: demo test test-all lint bench samples extras clean
 
 demo: $(STAMP)
 	rm -rf demo
@@ -28,6 +28,10 @@ bench: $(STAMP)
 
 samples: $(STAMP)
 	$(BIN)/python -m deid.synthetic --seed 7 --out samples
+
+# The extras that take much room: torch and what loads other people's models. `make test-all` then runs their tests.
+extras: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,train,hub]'
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

@@ -76,3 +76,9 @@ class StorageError(DeidError):
     """A disk, folder or lock that stood in the way; nothing was published."""
 
     exit_code = 19
+
+
+class NotesError(DeidError):
+    """Notes cannot be searched: the detector's data, or what it was given, is not what it must be."""
+
+    exit_code = 20

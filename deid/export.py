@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
@@ -29,6 +30,7 @@ from deid.keys.recipients import Recipient, count_stanzas, load_recipient, seal_
 from deid.legal import Judgment
 from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, Count, to_bytes
 from deid.needs import columns_needed, columns_written
+from deid.note_owners import replacement_of
 from deid.observe import (
     Progress,
     Workshop,
@@ -39,8 +41,9 @@ from deid.observe import (
 )
 from deid.observers import identifiers_of
 from deid.patients import SELECTED, Patients, Positions
-from deid.pipeline import output_schema, transform
+from deid.pipeline import Redact, output_schema, transform
 from deid.plan import Plan, TablePlan
+from deid.prf import BatchCmac
 from deid.private import make_folder, sync_folder, write_new
 from deid.quality.judge import Judge
 from deid.quality.report import JSON, MARKDOWN, Report, to_json, to_markdown
@@ -55,6 +58,7 @@ from deid.site import Site
 from deid.sources import Source, open_source
 from deid.sources.once import ReadOnce
 from deid.staging import staged
+from deid.transforms.redact_note import RedactNote
 from deid.trust import TrustRoot, load_trust
 from deid.verification import check_envelope, verify_staged
 
@@ -63,7 +67,7 @@ _SHARED = 24 * 2**20  # bytes of batches of shared files that stay in memory; do
 _CROSSWALK = 32 * 2**20  # bytes of opened crosswalk that are kept; docs/reference/memory.md
 
 if TYPE_CHECKING:
-    from deid.notes import Redactor
+    from deid.notes import Detector, Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +121,18 @@ def authorize(plan: Plan, trust: TrustRoot, recipients: Sequence[Recipient], *, 
 
 
 def export(
-    plan: Plan, site: Site, provider: KeyProvider, *, progress: Progress, now: datetime | None = None
+    plan: Plan,
+    site: Site,
+    provider: KeyProvider,
+    *,
+    progress: Progress,
+    now: datetime | None = None,
+    processes: int = 1,
 ) -> Exported:
-    """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise."""
+    """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise.
+
+    `processes`: how many search notes at once.
+    """
     now = now or datetime.now(UTC)
     name = plan.release
     if not RELEASE_ID.fullmatch(name) or not RELEASE_ID.fullmatch(quarantine_id(plan.request.name, name)):
@@ -139,7 +152,8 @@ def export(
         quarantine = stack.enter_context(Quarantine(plan.request, name, site.state, provider))
         folder = stack.enter_context(staged(target))
         workshop = _workshop(site, provider, stack)
-        run = _Run(plan, source, workshop, quarantine, progress, systems_with(site.codes))
+        notes = stack.enter_context(_Notes(processes))
+        run = _Run(plan, source, workshop, quarantine, progress, systems_with(site.codes), notes)
         keys = _fresh_keys(plan, f"{plan.request.name}.{name}", provider)
         written, decision = run.write(folder, keys)
         verify_staged(plan, decision, folder, written, keys, progress)
@@ -199,6 +213,31 @@ def _workshop(site: Site, provider: KeyProvider, stack: ExitStack) -> Workshop:
     return Workshop(subkey=provider.subkey, crosswalk=crosswalk, spill=spill, open=stack)
 
 
+class _Notes:
+    """What takes identifiers out of notes: made when the first notes come, ended with the run."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._detector: Detector | None = None
+        self._redactor: Redactor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._detector is not None:
+            self._detector.close()
+
+    def redactor(self) -> Redactor:
+        """Return the one redactor of the run."""
+        from deid.notes import Detector, Redactor  # noqa: PLC0415 - heavy, and only where notes are read
+
+        if self._redactor is None:
+            self._detector = Detector(processes=self._processes)
+            self._redactor = Redactor(detector=self._detector)
+        return self._redactor
+
+
 class _Run:
     """One run's way from source to staged files; counts what the manifest will tell."""
 
@@ -210,13 +249,14 @@ class _Run:
         quarantine: Quarantine,
         progress: Progress,
         systems: Mapping[str, CodeSystem],
+        notes: _Notes,
     ) -> None:
         self._plan, self._workshop, self._progress = plan, workshop, progress
         self._quarantine = quarantine
         self._patients = Patients(keeps=patient_arrays(plan))
         self._rows = Rows(source, plan.dataset, self._patients)
         self._empties: dict[str, EmptyCells] = {}
-        self._redactor: Redactor | None = None
+        self._notes = notes
         self.withheld_notes = 0
         self.judge: Judge | None = None
         self._systems = systems
@@ -252,7 +292,7 @@ class _Run:
         # Where nothing had to be observed, the population is met here for the first time.
         is_first = table.name == self._plan.dataset.population and not observed_first(self._plan)
         first_sight = registrars(self._plan, decision, self._workshop) if is_first else []
-        redact = self._redact(decision)
+        redact = self._redact(decision, keys)
         empties = self._empties[table.name] = EmptyCells()
         columns = [*columns_written(planned, decision.rows), *(n for r in first_sight for n in r.columns(table))]
         self._progress(f"writing {table.name}", 0)
@@ -282,19 +322,21 @@ class _Run:
             read[planned.table.name] = [*released, *([day.name] if day is not None and is_read else [])]
         return read
 
-    def _redact(self, decision: Decision) -> Callable[[pa.Array, Positions], pa.Array]:
+    def _redact(self, decision: Decision, keys: ReleaseKeys) -> Redact:
         """Return what takes identifiers out of notes, made when the first notes come."""
 
-        def redact(notes: pa.Array, patient: Positions) -> pa.Array:
-            from deid.notes import KnownIdentifiers, Redactor  # noqa: PLC0415 - heavy, and only where notes are read
-
-            self._redactor = self._redactor or Redactor()
-            known = [KnownIdentifiers(pairs) for pairs in identifiers_of(decision, patient)]
-            result = self._redactor.redact(notes, known)
+        def redact(notes: pa.Array, patient: Positions, rule: RedactNote) -> pa.Array:
+            known = identifiers_of(decision, patient)
+            replacement = replacement_of(self._plan, decision, patient, rule, self._surrogate_key(keys))
+            result = self._notes.redactor().redact(notes, known, replacement)
             self.withheld_notes += result.withheld
             return result.texts
 
         return redact
+
+    def _surrogate_key(self, keys: ReleaseKeys) -> BatchCmac:
+        """Return the PRF of surrogates: another one for each release, so that no two can be joined by them."""
+        return BatchCmac(self._workshop.subkey("note-surrogate", self._plan.request.party, keys.release))
 
 
 def _documents(

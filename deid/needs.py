@@ -56,7 +56,7 @@ def _observed(plan: Plan, table: Table, selection: RowSelection | None) -> list[
     if is_population and uses_birth_days(plan):
         columns += [column.name for column in list(table.of_kind("birth_date"))[:1]]
     if plan.steps_of(RedactNote):
-        columns += identifying_columns(table, is_population=is_population)
+        columns += identifying_columns(plan.dataset, table)
     columns += _of_cohort(plan, table)
     if selection is not None and (table.name == selection.carrier or selection.stands_alone(table)):
         columns += [c.name for predicate in selection.evaluated(table) for c in carriers(table, predicate)]

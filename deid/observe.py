@@ -48,7 +48,6 @@ from deid.selection import VISIT, carriers
 from deid.transforms.generalize_age import GeneralizeAge
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote
-from deid.transforms.shift_date import ShiftDate
 
 Progress = Callable[[str, int], None]
 MAX_PREDICATES = 31
@@ -152,6 +151,7 @@ def uses_birth_days(plan: Plan) -> bool:
         bool(kinds & {"birth_date", "age"})
         or any(p.kind == "age" for p in predicates)
         or bool(plan.steps_of(GeneralizeAge))
+        or plan.cuts_dates_in_notes
     )
 
 
@@ -160,7 +160,7 @@ def patient_arrays(plan: Plan) -> frozenset[str]:
     keeps = {"birth_day"} if uses_birth_days(plan) else set()
     keeps |= {"met"} if plan.request.cohort or selects_rows(plan) else set()
     keeps |= {"klass"} if plan.policy.limits.k is not None else set()
-    keeps |= {"offset"} if plan.steps_of(ShiftDate) else set()
+    keeps |= {"offset"} if plan.shift is not None else set()
     keeps |= {"pseudonym"} if any(kind == "patient_id" for kind, _ in _pseudonymized(plan)) else set()
     return frozenset(keeps)
 
@@ -283,9 +283,9 @@ def registrars(plan: Plan, decision: Decision, workshop: Workshop) -> list[Obser
     population = plan.dataset.table(plan.dataset.population)
     if uses_birth_days(plan) and population is not None and births.columns(population):
         found.append(births)
-    for _, step in plan.steps_of(ShiftDate)[:1]:
+    if plan.shift is not None:
         key = workshop.subkey("date-offset", plan.request.name, plan.request.party)
-        found.append(Offsets(plan, decision, BatchCmac(key), step.transform))  # type: ignore[arg-type]
+        found.append(Offsets(plan, decision, BatchCmac(key), plan.shift))
     return found
 
 

@@ -20,12 +20,13 @@ from deid.cohort import Predicate
 from deid.crosswalk import Crosswalk
 from deid.days import NO_DAY
 from deid.decision import Decision, Pseudonyms, RowSelection, matched
-from deid.notes.known import SEARCHED_KINDS
+from deid.kinds import Value
+from deid.notes.known import SEARCHED_KINDS, KnownIdentifiers
 from deid.patients import Patients, Tagger
 from deid.plan import Plan
 from deid.prf import BatchCmac, offsets
 from deid.rows import LEFT_OUT, LinkMap, TypedRows
-from deid.schema import Column, Table
+from deid.schema import Column, DatasetDescription, Table
 from deid.sealed import RECORD, SealedMap, SealedRows
 from deid.selection import carriers, days_of, end_of_visit, start_of_visit
 from deid.transforms.pseudonymize import Pseudonymize
@@ -38,10 +39,12 @@ UNIT = "\x1f"
 ROW_MET = np.uint32(1 << 31)
 _SEARCHED_ANYWHERE = frozenset(
     {
-        "person_name", "relative_name", "employer_name", "street_address", "city", "zip_code", "birth_place", "phone",
-        "fax", "email", "url", "ssn", "mrn", "member_id", "account_number", "license_number", "vehicle_id", "device_id",
+        "person_name", "relative_name", "provider_name", "employer_name", "facility_name", "street_address", "city",
+        "county", "zip_code", "birth_place", "phone", "fax", "email", "url", "ssn", "mrn", "member_id",
+        "account_number", "license_number", "vehicle_id", "device_id", "death_date", "facility_place", "facility_phone",
     }
 )  # fmt: skip
+_OF_VISITS = frozenset({"admit_date", "discharge_date", "service_date", "record_date", "encounter_id", "claim_id"})
 
 
 class Observer(Protocol):
@@ -219,8 +222,8 @@ class Offsets:
 class Identifiers:
     """Keeps each patient's own identifiers, sealed, for the redaction of notes and the check of what was released.
 
-    The population tells most of them. Other tables tell who the relatives are, and what the patient was called before
-    or after the record that counts as the population's.
+    The population tells most of them. Other tables tell who the relatives, the guarantor and those who treat the
+    patient are, and what the patient was called before or after the record that counts as the population's.
     """
 
     plan: Plan
@@ -228,21 +231,23 @@ class Identifiers:
 
     def columns(self, table: Table) -> Sequence[str]:
         """Every column whose kind is searched for in the notes of its patient."""
-        return identifying_columns(table, is_population=table.name == self.plan.dataset.population)
+        return identifying_columns(self.plan.dataset, table)
 
     def see(self, rows: TypedRows) -> None:
-        """Pack the identifiers of each patient into one text: kind, value, kind, value."""
-        good = pa.array(np.flatnonzero(rows.patient >= 0))
-        parts: list[pa.Array] = []
+        """Keep each identifier of each patient as one text, kind and value; what the row before told is passed over."""
+        good = np.flatnonzero(rows.patient >= 0)
+        patient = rows.patient[good]
         for name in self.columns(rows.table):
             column = rows.table.column(name)
-            if column is not None:
-                text = rows.values[name].take(good).cast(pa.string())
-                text = pc.replace_substring(pc.fill_null(text, ""), RECORD, " ")  # no cell may cut the packing
-                parts.append(pc.binary_join_element_wise(column.kind.name, text, UNIT))
-        packed = pc.binary_join_element_wise(*parts, RECORD) if parts else pa.array([""] * len(good), pa.string())
-        tags = scattered(rows.patient[good.to_numpy()])
-        self.into.add(tags, pa.record_batch([packed], names=["identifiers"]))
+            if column is None:
+                continue
+            text = rows.values[name].take(pa.array(good)).cast(pa.string())
+            text = pc.replace_substring(pc.fill_null(text, ""), RECORD, " ")  # no cell may cut the packing
+            told = pc.not_equal(text, "").to_numpy(zero_copy_only=False)
+            same = pc.equal(text[1:], text[:-1]).to_numpy(zero_copy_only=False) & (patient[1:] == patient[:-1])
+            chosen = np.flatnonzero(told & ~np.append(False, same)[: len(told)])
+            packed = pc.binary_join_element_wise(column.kind.name, text.take(pa.array(chosen)), UNIT)
+            self.into.add(scattered(patient[chosen]), pa.record_batch([packed], names=["identifiers"]))
 
 
 def unpack_identifiers(packed: str | None) -> list[tuple[str, str]]:
@@ -251,24 +256,31 @@ def unpack_identifiers(packed: str | None) -> list[tuple[str, str]]:
     return [(kind, value) for kind, value in pairs if value]
 
 
-def identifiers_of(decision: Decision, patient: Numbers) -> list[list[tuple[str, str]]]:
-    """Return, for each position, the (kind, value) pairs of the patient's own identifiers that were observed."""
+def identifiers_of(decision: Decision, patient: Numbers) -> list[KnownIdentifiers]:
+    """Return, for each position, the patient's own identifiers that were observed; one object for all rows of one."""
     if decision.identifiers is None:
         raise AssertionError("the patients' identifiers were asked for, but not observed")
-    _, packed = decision.identifiers.find(scattered(patient))
-    return [unpack_identifiers(text) for text in packed.column(0).to_pylist()]
+    distinct, numbers = np.unique(patient, return_inverse=True)
+    _, packed = decision.identifiers.find(scattered(distinct))
+    on = decision.reference_date  # whoever is 90 while the release is in use, as in the tables
+    known = [KnownIdentifiers(unpack_identifiers(text), on=on) for text in packed.column(0).to_pylist()]
+    return [known[number] for number in numbers.tolist()]
 
 
-def identifying_columns(table: Table, *, is_population: bool) -> list[str]:
+def identifying_columns(dataset: DatasetDescription, table: Table) -> list[str]:
     """Return the columns whose values are searched for in the notes of their patient.
 
-    Of other tables than the population only what names people or numbers them: days, codes and numbers of rows stand in
-    every row, and would be searched for in vain. Not where columns may be absent from the file: none is asked for then
+    Of other tables than the population what names people and places or numbers people; of encounters, deaths and notes
+    the days and numbers of visits too. Days and codes of lines and orders stand in every row of the largest tables,
+    and in notes hardly ever without the visit's. Not where columns may be absent from the file: none is asked for then
     that the request does not need.
     """
-    if table.optional_columns and not is_population:
+    if table.name == dataset.population:
+        return [column.name for column in table.columns if column.kind.name in SEARCHED_KINDS]
+    if table.optional_columns:
         return []
-    kinds = SEARCHED_KINDS if is_population else _SEARCHED_ANYWHERE
+    holds_notes = any(column.kind.value is Value.NOTE for column in table.columns)
+    kinds = _SEARCHED_ANYWHERE | (_OF_VISITS if table.name == dataset.encounters or holds_notes else frozenset())
     return [column.name for column in table.columns if column.kind.name in kinds]
 
 

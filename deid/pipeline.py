@@ -7,7 +7,7 @@ machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,10 @@ from deid.transforms import Context
 from deid.transforms.generalize_age import GeneralizeAge
 from deid.transforms.generalize_code import GeneralizeCode
 from deid.transforms.keep import Keep
+from deid.transforms.redact_note import RedactNote
 from deid.transforms.roll_up import RollUp
 
-Redact = Callable[[pa.Array, Positions], pa.Array]
+Redact = Callable[[pa.Array, Positions, RedactNote], pa.Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,13 @@ def transform(plan: Plan, table: TablePlan, decision: Decision, rows: TypedRows,
     """Return the release rows of one batch.
 
     Rows that are bad, that belong to a patient who is not selected or was suppressed, or that the cohort leaves out
-    are not in it. `redact` gets notes (string array) and the positions of their patients.
+    are not in it. `redact` gets notes (string array), the positions of their patients, and the rule for them.
     """
     kept = np.flatnonzero(_kept(table, decision, rows))
     index = None if len(kept) == len(rows) else pa.array(kept)
     patient = rows.patient[kept]
     values = {name: array if index is None else array.take(index) for name, array in rows.values.items()}
-    context = context_for(plan, decision, patient, redact)
+    context = context_for(plan, decision, patient, _no_notes)
     coded = coded_measures(table, decision, values, patient)
     columns = []
     malformed: dict[str, npt.NDArray[np.bool_]] = {}
@@ -92,12 +93,21 @@ def transform(plan: Plan, table: TablePlan, decision: Decision, rows: TypedRows,
             cells = coded[step.column.name]
         if isinstance(step.transform, GeneralizeAge) and step.measure is None:
             cells = _closable(cells, decision, patient)
-        columns.append(_checked(step, step.transform.apply(step.column, cells, context), len(kept)))
+        own = _with_notes(context, step.transform, redact) if isinstance(step.transform, RedactNote) else context
+        columns.append(_checked(step, step.transform.apply(step.column, cells, own), len(kept)))
         lost = columns[-1].null_count - cells.null_count
         if lost and isinstance(step.transform, (Keep, GeneralizeCode, RollUp)):
             malformed[step.column.name] = ~validity(columns[-1]) & validity(cells)
     names = [step.column.name for step in table.written]
     return Transformed(pa.RecordBatch.from_arrays(columns, names=names), kept, malformed)
+
+
+def _with_notes(context: Context, rule: RedactNote, redact: Redact) -> Context:
+    return replace(context, redact=lambda notes: redact(notes, context.patient, rule))
+
+
+def _no_notes(_notes: pa.Array, _patient: Positions) -> pa.Array:
+    raise AssertionError("a step that is no redaction asked for redacted notes")
 
 
 def _closable(ages: pa.Array, decision: Decision, patient: Positions) -> pa.Array:
@@ -108,7 +118,9 @@ def _closable(ages: pa.Array, decision: Decision, patient: Positions) -> pa.Arra
     return pc.if_else(pa.array(births[patient] != NO_DAY), ages, pa.scalar(None, ages.type))
 
 
-def context_for(plan: Plan, decision: Decision, patient: Positions, redact: Redact) -> Context:
+def context_for(
+    plan: Plan, decision: Decision, patient: Positions, redact: Callable[[pa.Array, Positions], pa.Array]
+) -> Context:
     """Return what the transforms may know about the rows beside their cells."""
     patients = decision.patients
     offsets = patients.offset[patient].astype(np.int32) if len(patients.offset) else np.zeros(len(patient), np.int32)

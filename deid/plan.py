@@ -17,6 +17,7 @@ from deid.policy import Basis, Policy
 from deid.request import Request, Schedule
 from deid.schema import Column, DatasetDescription, Table
 from deid.selection import end_of_visit, start_of_visit
+from deid.text_rules import dates_in_text, shifts_of
 from deid.transforms import Output, Transform
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.shift_date import ShiftDate
@@ -77,6 +78,17 @@ class Plan:
         derived = (step.measure for table in self.tables for step in table.written)
         return tuple(dict.fromkeys(m.family for m in derived if m is not None and m.family is not None))
 
+    @property
+    def shift(self) -> ShiftDate | None:
+        """The one rule by which dates are shifted, in columns or in notes, or None."""
+        return next(iter(_shifts_in_columns(self.tables) | _shifts_in_notes(self.policy, self.tables)), None)
+
+    @property
+    def cuts_dates_in_notes(self) -> bool:
+        """Whether notes tell units of time, which need to know who is 90 or older."""
+        rules = (step.transform for _, step in self.steps_of(RedactNote))
+        return any(isinstance(rule, RedactNote) and rule.dates not in ("tag", "shift") for rule in rules)
+
     def steps_of(self, transform: type) -> list[tuple[TablePlan, Step]]:
         """Return every step that uses a transform of the given class."""
         return [(t, s) for t in self.tables for s in t.steps if isinstance(s.transform, transform)]
@@ -108,7 +120,7 @@ def compile_plan(
     population = dataset.table(dataset.population)
     if "age_at_visit" in request.derive and population and not next(population.of_kind("birth_date"), None):
         problems.append(f"derive: age_at_visit needs a column of kind birth_date in {population.name}")
-    problems += _needs(request, tables, period)
+    problems += _needs(request, policy, tables, period)
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise PlanError(
@@ -140,10 +152,11 @@ def _timely(request: Request, period: Period | None, today: date) -> None:
         )
 
 
-def _needs(request: Request, tables: tuple[TablePlan, ...], period: Period | None) -> list[str]:
+def _needs(request: Request, policy: Policy, tables: tuple[TablePlan, ...], period: Period | None) -> list[str]:
     """Return what steps need of the request and of each other."""
-    shifts = {step.transform for table in tables for step in table.steps if isinstance(step.transform, ShiftDate)}
-    problems = _shifted(request, shifts, period)
+    shifts = _shifts_in_columns(tables) | _shifts_in_notes(policy, tables)
+    problems = _unsaid(policy, tables)
+    problems += _shifted(request, shifts, period)
     if shifts:
         problems += [
             f"{table.table.name}.{step.column.name}: beside shifted dates, one that tells its true unit of time bounds "
@@ -160,6 +173,34 @@ def _needs(request: Request, tables: tuple[TablePlan, ...], period: Period | Non
                 "released can be checked against that patient's own identifiers"
             )
     return problems
+
+
+def _shifts_in_columns(tables: tuple[TablePlan, ...]) -> set[ShiftDate]:
+    """Return the rules by which dates in columns are shifted."""
+    return {step.transform for table in tables for step in table.steps if isinstance(step.transform, ShiftDate)}
+
+
+def _redactions(tables: tuple[TablePlan, ...]) -> Iterator[tuple[str, RedactNote]]:
+    """Yield table and column of every redacted note, with its rule."""
+    for table in tables:
+        for step in table.written:
+            if isinstance(step.transform, RedactNote):
+                yield f"{table.table.name}.{step.column.name}", step.transform
+
+
+def _shifts_in_notes(policy: Policy, tables: tuple[TablePlan, ...]) -> set[ShiftDate]:
+    """Return the rules by which dates in notes are shifted."""
+    return shifts_of(policy) if any(rule.dates == "shift" for _, rule in _redactions(tables)) else set()
+
+
+def _unsaid(policy: Policy, tables: tuple[TablePlan, ...]) -> list[str]:
+    """Return the notes whose dates the policy's rules for dates cannot bear out."""
+    return [
+        f"{where}: redact_note writes {rule.dates} for dates, and no date of the policy may be written so; give dates "
+        "a rule that agrees, or write `dates: tag`"
+        for where, rule in _redactions(tables)
+        if rule.dates != "tag" and not dates_in_text(policy, rule)
+    ]
 
 
 def _shifted(request: Request, shifts: set[ShiftDate], period: Period | None) -> list[str]:
@@ -192,6 +233,8 @@ def _shifted(request: Request, shifts: set[ShiftDate], period: Period | None) ->
 def _tells_a_true_date(step: Step) -> bool:
     """Whether a column tells when something truly was; a birth lies too far from visits to bound their offset."""
     kind = step.column.kind
+    if isinstance(step.transform, RedactNote):
+        return step.transform.dates not in ("tag", "shift")
     is_date = (kind.value is Value.DATE and kind.name != "birth_date") or kind.name in ("year", "part_of_year")
     return is_date and not isinstance(step.transform, ShiftDate)
 

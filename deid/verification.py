@@ -19,6 +19,7 @@ from deid.decision import Decision
 from deid.disclosure.k_anonymity import quasi_identifier_steps, vector_texts
 from deid.domains import Between
 from deid.errors import VerificationError
+from deid.note_owners import checks_of
 from deid.observers import identifiers_of
 from deid.patients import Tagger
 from deid.plan import Plan, Step, TablePlan
@@ -165,7 +166,7 @@ class _Check:
         self._counts = grown
 
     def _text(self, planned: TablePlan, batch: pa.RecordBatch, key: Step | None) -> None:
-        from deid.notes import KnownIdentifiers, leaks  # noqa: PLC0415 - heavy, and only where notes are released
+        from deid.notes import leaks  # noqa: PLC0415 - heavy, and only where notes are released
 
         steps = [step for step in planned.written if isinstance(step.transform, RedactNote)]
         if not steps:
@@ -176,10 +177,11 @@ class _Check:
                 hint="release the patient's pseudonym beside the notes",
             )
         position = self._position_of(batch.column(key.column.name))
-        known = [KnownIdentifiers(pairs) for pairs in identifiers_of(self._decision, position)]
+        known = identifiers_of(self._decision, position)
         for step in steps:
             notes = batch.column(step.column.name).to_pylist()
-            held = sum(1 for note, own in zip(notes, known, strict=True) if note and leaks(note, own))
+            allowed = checks_of(self._plan, step.transform, known)  # type: ignore[arg-type]
+            held = sum(1 for note, own in zip(notes, allowed, strict=True) if note and leaks(note, own))
             if held:
                 raise VerificationError(
                     f"{held:,} texts of {planned.table.name}.{step.column.name} hold identifiers of their own patient",

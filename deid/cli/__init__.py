@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("export", "export", "Run a request and publish an encrypted release."),
     "open": ("opening", "open_", "Open a release with a recipient's private key."),
     "verify": ("opening", "verify", "Check a release: digests, structure and, with a private key, every value."),
+    "redact": ("redact", "redact", "Remove identifiers from text on standard input, or from notes in JSON lines."),
     "codes": ("codes", "codes", "Show the code systems and lists of codes at hand, and add lists to the site."),
     "keys": ("keys", "keys", "Generate keys for a site, an officer or a recipient."),
 }

@@ -22,8 +22,13 @@ from deid.site import load_site
 @site_option
 @click.option("--period", help="The period of this release: 2026, 2026-Q3 or 2026-10.")
 @click.option("--release", "name", help="The name of this release.  [default: the period, or `all`]")
+@click.option(
+    "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="How many search notes at once."
+)
 @json_option
-def export(request_path: Path, site_path: Path, period: str | None, name: str | None, as_json: bool) -> None:
+def export(
+    request_path: Path, site_path: Path, period: str | None, name: str | None, processes: int, as_json: bool
+) -> None:
     """Run a REQUEST and publish an encrypted release; nothing is left behind if anything fails."""
     if name is not None and not RELEASE_ID.fullmatch(name):
         raise DocumentError(
@@ -34,7 +39,7 @@ def export(request_path: Path, site_path: Path, period: str | None, name: str | 
     site = load_site(site_path)
     provider = open_provider(site.keys, passphrase("the site's keys"))
     with progress_bar() as progress:
-        done = run_export(plan, site, provider, progress=progress)
+        done = run_export(plan, site, provider, progress=progress, processes=processes)
     if as_json:
         print_json(
             {

@@ -1,6 +1,6 @@
-"""Notes: finding identifiers in free text, and putting tags in their place.
+"""Notes: finding identifiers in free text, and putting tags or surrogates in their place.
 
-Presidio and spaCy take a second to import, so nothing here is loaded before it is named.
+Word lists and weights take a moment to read, so nothing here is loaded before it is named.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deid.notes.detector import Detector
-    from deid.notes.known import KnownIdentifiers, Span
+    from deid.notes.known import KnownIdentifiers
     from deid.notes.leak_check import leaks
     from deid.notes.redactor import RedactionResult, Redactor
+    from deid.notes.span import Span
 
 __all__ = ["Detector", "KnownIdentifiers", "RedactionResult", "Redactor", "Span", "leaks"]
 
@@ -21,7 +22,7 @@ _HOME = {
     "KnownIdentifiers": "known",
     "RedactionResult": "redactor",
     "Redactor": "redactor",
-    "Span": "known",
+    "Span": "span",
     "leaks": "leak_check",
 }
 

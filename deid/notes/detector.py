@@ -1,120 +1,232 @@
-"""Where the identifiers of a note are: known ones of the patient first, then patterns, then the language model.
+"""Where the identifiers of a note are: the patient's own first, then patterns, then the network; one list of spans.
 
-Overlapping finds are merged over their whole extent, so that no part of a find is left; kind and rule are those of the
-surest one.
+Notes are searched in batches: patterns and network run over several notes as over one text, with marks between them
+that no find crosses, so that the spans of a note are the same alone and among others.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from itertools import accumulate
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
 
-from deid.notes.clinical_words import EPONYMS, STOP_WORDS
-from deid.notes.folding import Folded, fold
-from deid.notes.known import NAME_KINDS, KnownIdentifiers, Span
-from deid.notes.recognizers import NoteNlpEngine, artifacts_of, build_registry
-from deid.notes.words import COMMON_NAMES, PARTICLES, TITLES
+from threadpoolctl import ThreadpoolController
 
-_LINE = re.compile(r"[^\n]+")
-_WORD = re.compile(r"[^\W\d_]+")
-_CAPITAL_RUN = re.compile(r"\b[A-Z][A-Z'\-]{2,}(?:,?[ \t]+[A-Z][A-Z'\-]{2,})+\b")
-_RANKS = {"known": 0, "pattern": 1, "ner": 2, "repeat": 3}
-_UNSURE = COMMON_NAMES | PARTICLES | TITLES | EPONYMS | STOP_WORDS
+from deid.errors import NotesError
+from deid.notes.collapsing import windows
+from deid.notes.folding import fold
+from deid.notes.hub_folder import checked
+from deid.notes.merging import merged
+from deid.notes.patterns import find
+from deid.notes.span import Find, Span
+from deid.notes.tagger import Tagger
+
+if TYPE_CHECKING:
+    from deid.notes.hub import HubTagger
+    from deid.notes.pool import Pool
+
+__all__ = ["Detector", "Known", "Note", "merged"]
+
+BATCH_CHARACTERS = 30_000
+# What a note costs beside its characters, so that a batch of many short ones is bounded too.
+_NOTE_CHARACTERS = 60
+_PLAIN = "The patient is well."
+_BETWEEN = "\n\x00\n"  # the mark in it stands in no folded text
+
+
+class Known(Protocol):
+    """What is asked of a patient's identifiers: where they stand in a text, and what they are."""
+
+    @property
+    def values(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of kind name and text."""
+        ...
+
+    @property
+    def on(self) -> date | None:
+        """The day that tells who is over 89, None for today."""
+        ...
+
+    def find(self, text: str) -> list[Span]:
+        """Return where they stand in `text`."""
+        ...
+
+
+Note = tuple[str, Known | None]
 
 
 class Detector:
-    """Known identifiers, patterns and spaCy's names and places; building one loads the language model (a second)."""
+    """Known identifiers, patterns and the network; the network is loaded with the first note.
 
-    def __init__(self) -> None:
-        self._engine = NoteNlpEngine()
-        self._engine.load()
-        self._recognizers: list[Any] = list(build_registry().recognizers)
+    `strict` asks less of a word before it is removed. `hub` is a folder with a model of other people's making, whose
+    finds join the others (deid.notes.hub); NotesError where it cannot be used. `processes` above 1 starts as many
+    workers at the first search; `close` ends them, and so does leaving a `with` block.
+    """
 
-    def detect(self, texts: Sequence[str], known: Sequence[KnownIdentifiers | None]) -> list[list[Span]]:
+    def __init__(self, *, strict: bool = False, processes: int = 1, hub: Path | None = None) -> None:
+        if processes < 1:
+            raise ValueError("there is no search without a process: processes must be 1 or more")
+        if hub is not None:
+            checked(hub)
+        self.strict, self.processes, self.hub = strict, processes, hub
+        self._second: HubTagger | None = None
+        self._tagger: Tagger | None = None
+        self._blas: ThreadpoolController | None = None
+        self._pool: Pool | None = None
+        self._is_sound = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def load(self) -> None:
+        """Load the network and search one plain sentence; NotesError when that does not work.
+
+        A fault of the installation is told at once, and not as so many notes that could not be searched.
+        """
+        if self._is_sound:
+            return
+        try:
+            self.search([(_PLAIN, None)])
+        except NotesError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is no search; its text could quote a note
+            raise NotesError(
+                f"the search of notes does not work: {type(error).__name__}", hint="install deid again"
+            ) from None
+        self._is_sound = True
+
+    def _loaded(self) -> tuple[Tagger, ThreadpoolController]:
+        if self._tagger is None or self._blas is None:
+            self._tagger, self._blas = Tagger(strict=self.strict), ThreadpoolController()
+        return self._tagger, self._blas
+
+    def _second_opinion(self, texts: Sequence[str]) -> list[list[Span]]:
+        if self.hub is None:
+            return [[] for _ in texts]
+        if self._second is None:
+            from deid.notes.hub import HubTagger  # noqa: PLC0415 - only where it is asked for
+
+            self._second = HubTagger(self.hub)
+        return self._second.tag(texts)
+
+    def close(self) -> None:
+        """End the workers, if there are any; a later search starts new ones."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def detect(self, texts: Sequence[str], known: Sequence[Known | None]) -> list[list[Span]]:
         """Return the spans of each text, in order and without overlaps; `known` has one entry for each text.
 
-        Raises whatever a part raises: a text that could not be searched has no answer.
+        Offsets count code points of the text as it came. Raises NotesError when one of them could not be searched.
         """
-        folded = [fold(text) for text in texts]
-        artifacts = artifacts_of(self._engine, [_readable(f.text) for f in folded])
+        found = list(self.each(zip(texts, known, strict=True)))
+        failed = sum(spans is None for spans in found)
+        if failed:
+            raise NotesError(
+                f"{failed:,} of {len(found):,} notes could not be searched",
+                hint="search them one by one with `Detector.each`, and withhold those without an answer",
+            )
+        return [spans for spans in found if spans is not None]
+
+    def each(self, notes: Iterable[Note]) -> Iterator[list[Span] | None]:
+        """Yield the spans of each note as `detect` does, None where its search failed; a few batches are held at once.
+
+        A note that fails takes no other with it. What went wrong is dropped: its text, and its locals, quote the note.
+        """
+        if self.processes == 1:
+            self.load()
+            for batch in batches(notes):
+                yield from self.searched(batch)
+            return
+        if self._pool is None:
+            from deid.notes.pool import Pool  # noqa: PLC0415 - only where there are workers
+
+            self._pool = Pool(self.processes, strict=self.strict, hub=self.hub)
+        yield from self._pool.each(batches(notes))
+
+    def searched(self, batch: Sequence[Note]) -> list[list[Span] | None]:
+        """Return the spans of each note of a batch, None for one that failed, alone, after the batch failed."""
+        try:
+            return list(self.search(batch))
+        except Exception:  # noqa: BLE001 - any fault at all means that the note has no answer
+            if len(batch) == 1:
+                return [None]
+        return [self.searched([note])[0] for note in batch]
+
+    def search(self, batch: Sequence[Note]) -> list[list[Span]]:
+        """Return the spans of each note of one batch, in this process; raise whatever a part raises."""
+        folded = [fold(text) for text, _ in batch]
+        views = [windows(one.text) for one in folded]
+        # Windows are read like notes of their own: one run of patterns and network serves all.
+        found = iter(self._recognized([*(one.text for one in folded), *(w.text for own in views for w in own)]))
+        plain = [next(found) for _ in folded]
+        others = self._second_opinion([one.text for one in folded])
+        out = []
+        for (text, own), one, seen, other, view in zip(batch, folded, plain, others, views, strict=True):
+            spans = [*seen, *other]
+            for window in view:
+                disguised = next(found) + (own.find(window.text) if own is not None else [])
+                spans += window.back(disguised)
+            known = own.find(text) if own is not None else []
+            out.append(merged([*known, *(_placed(span, *one.back(span.start, span.end)) for span in spans)]))
+        return out
+
+    def _recognized(self, texts: Sequence[str]) -> list[list[Span]]:
+        """Return what patterns and network find in each folded text."""
+        finds = found_by_patterns(texts)
+        tagger, blas = self._loaded()
+        # The matrices are small: with several threads each waits for the others longer than it multiplies.
+        with blas.limit(limits=1, user_api="blas"):
+            tagged = tagger.tag(texts, finds)
         return [
-            merged((own.find(text) if own is not None else []) + repeated(text, self._recognize(plain, output)))
-            for text, own, plain, output in zip(texts, known, folded, artifacts, strict=True)
+            [*(Span(f.start, f.end, f.kind, f.rule) for f in own if f.sure), *spans]
+            for own, spans in zip(finds, tagged, strict=True)
         ]
 
-    def _recognize(self, plain: Folded, artifacts: Any) -> list[Span]:
-        spans = []
-        for recognizer in self._recognizers:
-            for result in recognizer.analyze(plain.text, recognizer.supported_entities, artifacts):
-                start, end = plain.back(result.start, result.end)
-                spans.append(Span(start, end, result.entity_type, recognizer.name))
-        return spans
+
+def found_by_patterns(texts: Sequence[str]) -> list[list[Find]]:
+    """Return what patterns find in each folded text, searched as one; offsets are those of each text."""
+    starts = list(accumulate((len(text) + len(_BETWEEN) for text in texts), initial=len(_BETWEEN)))[:-1]
+    out: list[list[Find]] = [[] for _ in texts]
+    for one in find(_BETWEEN + _BETWEEN.join(texts) + _BETWEEN):
+        at = max(bisect_right(starts, one.start) - 1, 0)
+        start, end = one.start - starts[at], one.end - starts[at]
+        if start < 0 or end > len(texts[at]):
+            # It reaches over a mark: what it hides is found when each text is searched by itself.
+            return [_clipped(find(_BETWEEN + text + _BETWEEN), len(text)) for text in texts]
+        out[at].append(replace(one, start=start, end=end))
+    return out
 
 
-def repeated(text: str, spans: list[Span]) -> list[Span]:
-    """Return `spans`, and every other place in `text` where a surely found name stands again, capitalized.
-
-    Sure is a name of two words or one that a pattern found; words that are also English or medicine are left out.
-    """
-    names = {
-        word.group()
-        for span in spans
-        if span.kind in NAME_KINDS and (span.rule.startswith("pattern") or " " in text[span.start : span.end].strip())
-        for word in _WORD.finditer(text, span.start, span.end)
-    }
-    sure = {n for n in names if len(n) >= 3 and n[0].isupper() and n.lower() not in _UNSURE}
-    sure |= {n.upper() for n in sure} | {n.capitalize() for n in sure if n.isupper()}
-    if not sure:
-        return spans
-    again = (Span(m.start(), m.end(), "person_name", "repeat:name") for m in _WORD.finditer(text) if m.group() in sure)
-    return spans + list(again)
+def _clipped(finds: Iterable[Find], length: int) -> list[Find]:
+    before = len(_BETWEEN)
+    moved = (replace(f, start=max(f.start - before, 0), end=min(f.end - before, length)) for f in finds)
+    return [f for f in moved if f.start < f.end]
 
 
-def merged(spans: list[Span]) -> list[Span]:
-    """Return spans without overlaps that cover exactly what `spans` cover.
-
-    A group of overlapping spans becomes one, with the kind and rule of its surest member: known before pattern before
-    language model, then the longest, then the first of the rules.
-    """
-    groups: list[list[Span]] = []
-    end = -1
-    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
-        if groups and span.start < end:
-            groups[-1].append(span)
-        else:
-            groups.append([span])
-        end = max(end, span.end)
-    return [_one(group) for group in groups]
+def _placed(span: Span, start: int, end: int) -> Span:
+    return span if (start, end) == (span.start, span.end) else Span(start, end, span.kind, span.rule)
 
 
-def _one(group: list[Span]) -> Span:
-    best = min(group, key=lambda s: (_RANKS[s.rule.split(":")[0]], s.start - s.end))
-    return Span(min(s.start for s in group), max(s.end for s in group), best.kind, best.rule)
-
-
-def _readable(text: str) -> str:
-    """Return `text`, of the same length, with capitals taken out of ALL-CAPS lines and runs of ALL-CAPS words.
-
-    The language model knows "Maria Lopez" and not "MARIA LOPEZ".
-    """
-
-    def soften(match: re.Match[str]) -> str:
-        piece = match.group()
-        letters = sum(c.isalpha() for c in piece)
-        return _titled(piece) if letters >= 4 and piece.isupper() else piece
-
-    text = _LINE.sub(soften, text)
-    return _CAPITAL_RUN.sub(lambda match: _titled(match.group()), text)
-
-
-def _titled(piece: str) -> str:
-    def word(match: re.Match[str]) -> str:
-        plain = match.group()
-        lower = plain.lower()
-        if len(lower) != len(plain):
-            return plain
-        # Clinical words go to lower case, so that "DENIES CHEST PAIN" does not read like a name.
-        return lower if lower in STOP_WORDS else plain[0] + lower[1:]
-
-    return _WORD.sub(word, piece)
+def batches(notes: Iterable[Note]) -> Iterator[list[Note]]:
+    """Yield notes in batches of about BATCH_CHARACTERS; a longer note is a batch of its own."""
+    batch: list[Note] = []
+    size = 0
+    for note in notes:
+        cost = len(note[0]) + _NOTE_CHARACTERS
+        if batch and size + cost > BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+        batch.append(note)
+        size += cost
+    if batch:
+        yield batch

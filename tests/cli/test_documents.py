@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+from math import comb
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
+from deid.annotated.carriers import parse
 from deid.cli import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parents[2]
+HOW = "docs/reference/notes-how-it-works.md"
 PAGES = sorted(p for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "samples" / "README.md"])
 
 
@@ -60,3 +65,51 @@ def test_links_lead_somewhere(page: Path) -> None:
     prose = re.sub(r"`[^`\n]*`", "", page.read_text())
     for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", prose):
         assert (page.parent / target).exists(), target
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the blocks of one language of a page."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+
+
+def test_the_note_of_the_readme_is_redacted_as_shown() -> None:
+    """`deid redact` prints the line under it in the README for the note that the README gives."""
+    text = (ROOT / "README.md").read_text()
+    note, shown = re.search(r"That note was `(.+?)`", text), re.search(r"\$ deid redact < note\.txt\n(.+)\n", text)
+    assert note is not None
+    assert shown is not None
+    run = CliRunner().invoke(cli, ["redact"], input=note[1])
+    assert run.exit_code == 0
+    assert run.stdout == shown[1]
+
+
+def test_the_example_for_presidio_prints_what_is_shown() -> None:
+    """The Python block of the page on Presidio runs, and prints the block that follows it."""
+    (code,), (shown,) = blocks("docs/reference/presidio.md", "python"), blocks("docs/reference/presidio.md", "text")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "presidio.md", "exec"), {})  # noqa: S102 - a page of this repository
+    assert printed.getvalue() == shown
+
+
+def test_the_carriers_of_the_page_on_training_are_carriers() -> None:
+    """The file shown there is read as one: three sentences with the weight that it says."""
+    (shown,) = blocks("docs/reference/training.md", "text")
+    family = parse(shown, file="shown.txt")
+    assert (family.use, family.weight, len(family.carriers)) == ("sentence", 1.5, 3)
+
+
+def test_the_limits_for_samples_are_exact() -> None:
+    """Each limit of the table is the share at which so few faulty notes, or fewer, come in one sample of twenty."""
+    rows = re.findall(r"^\| ([\d,]+)((?: \| [\d.]+ %)+) \|$", (ROOT / HOW).read_text(), flags=re.MULTILINE)
+    assert len(rows) == 5
+    for read, cells in rows:
+        notes, limits = int(read.replace(",", "")), [float(cell) / 100 for cell in re.findall(r"[\d.]+", cells)]
+        for left, limit in zip((0, 1, 2, 5), limits, strict=True):
+            half = 0.000_051  # of the last digit shown
+            assert at_most(left, notes, limit + half) < 0.05 < at_most(left, notes, limit - half)
+
+
+def at_most(count: int, notes: int, share: float) -> float:
+    """Return the chance of `count` faulty notes or fewer among `notes`, where `share` of all are faulty."""
+    return sum(comb(notes, k) * share**k * (1 - share) ** (notes - k) for k in range(count + 1))
