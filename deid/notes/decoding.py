@@ -60,9 +60,9 @@ class Settings:
     its other places in the document are removed.
     """
 
-    sure: float = 0.5
-    unlisted: float = 0.2
-    touching: float = 0.05
+    sure: float = 0.3
+    unlisted: float = 0.1
+    touching: float = 0.04
     common: float = 0.9
     mark: float = 0.6
     repeated: float = 0.85
