@@ -365,6 +365,9 @@ _SHORTEST = 6
 # Since when a public list of codes knows its codes: the same in every release.
 _LISTS = re.compile(rb"all codes (?:billable|valid) from \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d")
 
+# Sizes of encrypted files differ from run to run, and may be any number: one of five digits is now and then a county.
+_FILE_SIZES = re.compile(rb'"(?:bytes|contentSize)": ?"?\d+(?: B)?"?')
+
 
 def scan_bytes(folder: Path, known: Known) -> Found:
     """Return what stands in the names and raw bytes of every file below a folder, by class and file name.
@@ -378,7 +381,7 @@ def scan_bytes(folder: Path, known: Known) -> Found:
         data = path.read_bytes()
         is_text = path.suffix in (".json", ".md", ".txt")
         if is_text:
-            data = _LISTS.sub(b"", data)
+            data = _FILE_SIZES.sub(b"", _LISTS.sub(b"", data))
         for kind, times in _in_bytes(data, needles).items():
             if not (is_text and kind in (*WORDS, *PHRASES)):  # those are looked for as whole words, below
                 found[kind, name] += times
