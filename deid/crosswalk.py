@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -22,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.closing import Closing
 from deid.errors import StorageError
 from deid.generations import Generations, Index, lock
 from deid.partitions import EMPTY, SURROGATE_BYTES, DomainEntry, DomainLookup, DomainWriter, Entries
@@ -37,7 +37,7 @@ _MOST_DIGITS = 5
 _RECENT = 1 << 16  # tags remembered for each domain, so that rows of one patient do not all go into the spill
 
 
-class Crosswalk:
+class Crosswalk(Closing):
     """A crosswalk to which identifiers are shown; `freeze` gives the one from which pseudonyms are read.
 
     The folder is locked while it is opened and while a freeze commits, not in between: exports may overlap, and the
@@ -82,14 +82,6 @@ class Crosswalk:
         with lock(folder, wait=wait):
             crosswalk._current()
         return crosswalk
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Removes the spill and closes the frozen crosswalk that was given out."""

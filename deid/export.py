@@ -13,8 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
@@ -31,6 +29,7 @@ from deid.legal import Judgment
 from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, Count, to_bytes
 from deid.needs import columns_needed, columns_written
 from deid.note_owners import replacement_of
+from deid.notes.redactor import Redactor
 from deid.observe import (
     Progress,
     Workshop,
@@ -65,9 +64,6 @@ from deid.verification import check_envelope, verify_staged
 SPILL = "spill"  # the folder of sealed temporary files, below the site's state
 _SHARED = 24 * 2**20  # bytes of batches of shared files that stay in memory; docs/reference/memory.md
 _CROSSWALK = 32 * 2**20  # bytes of opened crosswalk that are kept; docs/reference/memory.md
-
-if TYPE_CHECKING:
-    from deid.notes import Detector, Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +148,8 @@ def export(
         quarantine = stack.enter_context(Quarantine(plan.request, name, site.state, provider))
         folder = stack.enter_context(staged(target))
         workshop = _workshop(site, provider, stack)
-        notes = stack.enter_context(_Notes(processes))
-        run = _Run(plan, source, workshop, quarantine, progress, systems_with(site.codes), notes)
+        redactor = stack.enter_context(Redactor(processes=processes))
+        run = _Run(plan, source, workshop, quarantine, progress, systems_with(site.codes), redactor)
         keys = _fresh_keys(plan, f"{plan.request.name}.{name}", provider)
         written, decision = run.write(folder, keys)
         verify_staged(plan, decision, folder, written, keys, progress)
@@ -213,31 +209,6 @@ def _workshop(site: Site, provider: KeyProvider, stack: ExitStack) -> Workshop:
     return Workshop(subkey=provider.subkey, crosswalk=crosswalk, spill=spill, open=stack)
 
 
-class _Notes:
-    """What takes identifiers out of notes: made when the first notes come, ended with the run."""
-
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
-        self._detector: Detector | None = None
-        self._redactor: Redactor | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._detector is not None:
-            self._detector.close()
-
-    def redactor(self) -> Redactor:
-        """Return the one redactor of the run."""
-        from deid.notes import Detector, Redactor  # noqa: PLC0415 - heavy, and only where notes are read
-
-        if self._redactor is None:
-            self._detector = Detector(processes=self._processes)
-            self._redactor = Redactor(detector=self._detector)
-        return self._redactor
-
-
 class _Run:
     """One run's way from source to staged files; counts what the manifest will tell."""
 
@@ -249,14 +220,14 @@ class _Run:
         quarantine: Quarantine,
         progress: Progress,
         systems: Mapping[str, CodeSystem],
-        notes: _Notes,
+        redactor: Redactor,
     ) -> None:
         self._plan, self._workshop, self._progress = plan, workshop, progress
         self._quarantine = quarantine
         self._patients = Patients(keeps=patient_arrays(plan))
         self._rows = Rows(source, plan.dataset, self._patients)
         self._empties: dict[str, EmptyCells] = {}
-        self._notes = notes
+        self._redactor = redactor
         self.withheld_notes = 0
         self.judge: Judge | None = None
         self._systems = systems
@@ -323,20 +294,18 @@ class _Run:
         return read
 
     def _redact(self, decision: Decision, keys: ReleaseKeys) -> Redact:
-        """Return what takes identifiers out of notes, made when the first notes come."""
+        """Return what takes identifiers out of notes."""
+        # Another one for each release, so that no two can be joined by their surrogates.
+        surrogates = BatchCmac(self._workshop.subkey("note-surrogate", self._plan.request.party, keys.release))
 
         def redact(notes: pa.Array, patient: Positions, rule: RedactNote) -> pa.Array:
             known = identifiers_of(decision, patient)
-            replacement = replacement_of(self._plan, decision, patient, rule, self._surrogate_key(keys))
-            result = self._notes.redactor().redact(notes, known, replacement)
+            replacement = replacement_of(self._plan, decision, patient, rule, surrogates)
+            result = self._redactor.redact(notes, known, replacement)
             self.withheld_notes += result.withheld
             return result.texts
 
         return redact
-
-    def _surrogate_key(self, keys: ReleaseKeys) -> BatchCmac:
-        """Return the PRF of surrogates: another one for each release, so that no two can be joined by them."""
-        return BatchCmac(self._workshop.subkey("note-surrogate", self._plan.request.party, keys.release))
 
 
 def _documents(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from deid.kinds import KINDS, Role, Value
+from deid.notes.check_digits import is_npi
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +246,4 @@ def _is_number(cell: str) -> bool:
 
 def _is_npi(cell: str) -> bool:
     """Whether ten digits pass the Luhn check over 80840 and the number (45 CFR 162.406)."""
-    if not (len(cell) == 10 and cell.isascii() and cell.isdigit() and cell[0] in "12"):
-        return False
-    total = 24  # what the prefix 80840 adds
-    for at, digit in enumerate(cell):
-        value = int(digit) * (2 if at % 2 == 0 else 1)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+    return len(cell) == 10 and cell.isascii() and cell.isdigit() and is_npi(cell)

@@ -18,13 +18,13 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deid.closing import Closing
 from deid.runs import compact, distinct, gathered, in_order, joined, repeated_tags, search, take, united
 from deid.spill import SpillFile
 from deid.tags import I64, U64, Bits, Bools, words
@@ -47,7 +47,7 @@ class _Partition:
     nbytes: int = 0
 
 
-class _SealedStore:
+class _SealedStore(Closing):
     """What `SealedMap` and `SealedRows` share: buffering, sealing, cutting and loading of partitions."""
 
     def __init__(self, schema: pa.Schema, *, folder: Path, budget: int = DEFAULT_BUDGET, bits: Bits = 64) -> None:
@@ -70,14 +70,6 @@ class _SealedStore:
         self._partitions = [_Partition(p << (64 - first_bits), first_bits) for p in range(1 << first_bits)]
         self._starts = _starts(self._partitions)
         self._frozen = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __len__(self) -> int:
         """The number of rows added, before duplicates are looked at."""

@@ -10,17 +10,16 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
+from deid.closing import Closing
 from deid.spill import SpillFile
 
 FRAME = 4 << 20  # bytes of batches in one frame: each is opened whole
 
 
-class SealedBatches:
+class SealedBatches(Closing):
     """Takes batches table by table, and gives those of a table back as often as asked; a context manager.
 
     All batches of a table have one schema. Memory is the budget, and for a moment a frame and its copy.
@@ -32,14 +31,6 @@ class SealedBatches:
         self._held: dict[str, list[pa.RecordBatch]] = {}
         self._bytes = 0
         self._frames: dict[str, array[int]] = {}  # of each table the numbers of its frames, in order
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def spilled_bytes(self) -> int:

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from deid.annotated.dice import Dice
+from deid.notes.check_digits import NPI_PREFIX, luhn_digit, vin_digit
 
 _MBI_LETTERS = "ACDEFGHJKMNPQRTUVWXY"
-_VIN_VALUES = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ0123456789", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))  # fmt: skip # noqa: E501
-_VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _IBAN_LENGTHS = (("DE", 18), ("GB", 18), ("FR", 23), ("ES", 20), ("NL", 14), ("IT", 23), ("CH", 17), ("PL", 24))
-
-
-def luhn_digit(digits: str) -> str:
-    """The digit that makes `digits` pass ISO/IEC 7812."""
-    total = 0
-    for at, mark in enumerate(reversed(digits)):
-        value = int(mark) * (2 if at % 2 == 0 else 1)
-        total += value - 9 if value > 9 else value
-    return str(-total % 10)
 
 
 def _maybe_wrong(dice: Dice, digit: str) -> str:
@@ -26,7 +16,7 @@ def _maybe_wrong(dice: Dice, digit: str) -> str:
 def npi(dice: Dice) -> str:
     """A National Provider Identifier: ten digits, checked behind the prefix 80840 (45 CFR 162.406)."""
     body = dice.pick(("1", "1", "1", "2")) + dice.digits(8)
-    return body + _maybe_wrong(dice, luhn_digit(f"80840{body}"))
+    return body + _maybe_wrong(dice, luhn_digit(NPI_PREFIX + body))
 
 
 def dea(dice: Dice) -> str:
@@ -63,9 +53,7 @@ def mbi(dice: Dice) -> str:
 def vin(dice: Dice) -> str:
     """A vehicle's number: seventeen places, the ninth of them checked (49 CFR 565)."""
     marks = dice.mixed(17, "ABCDEFGHJKLMNPRSTUVWXYZ0123456789")
-    total = sum(_VIN_VALUES[mark] * weight for mark, weight in zip(marks, _VIN_WEIGHTS, strict=True))
-    digit = "X" if total % 11 == 10 else str(total % 11)
-    return marks[:8] + _maybe_wrong(dice, digit) + marks[9:]
+    return marks[:8] + _maybe_wrong(dice, vin_digit(marks)) + marks[9:]
 
 
 def iban(dice: Dice) -> str:

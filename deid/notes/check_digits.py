@@ -7,7 +7,7 @@ from __future__ import annotations
 
 _VIN_VALUES = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", map(int, "12345678123457923456789"), strict=True))
 _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
-_NPI_PREFIX = "80840"  # issuer of health cards in the United States, ISO/IEC 7812; 45 CFR 162.406
+NPI_PREFIX = "80840"  # issuer of health cards in the United States, ISO/IEC 7812; 45 CFR 162.406
 
 
 def digits_of(text: str) -> str:
@@ -17,15 +17,20 @@ def digits_of(text: str) -> str:
 
 def is_luhn(text: str) -> bool:
     """Whether the digits of `text` pass the test of ISO/IEC 7812-1, annex B (cards)."""
-    digits = [int(c) for c in reversed(digits_of(text))]
-    doubled = sum(2 * d - 9 * (d > 4) for d in digits[1::2])
-    return len(digits) > 1 and (sum(digits[::2]) + doubled) % 10 == 0
+    digits = digits_of(text)
+    return len(digits) > 1 and luhn_digit(digits[:-1]) == digits[-1]
+
+
+def luhn_digit(digits: str) -> str:
+    """Return the digit that makes ASCII `digits` pass the test of ISO/IEC 7812-1, annex B."""
+    numbers = [int(c) for c in reversed(digits)]
+    return str(-(sum(2 * n - 9 * (n > 4) for n in numbers[::2]) + sum(numbers[1::2])) % 10)
 
 
 def is_npi(text: str) -> bool:
     """Whether `text` is ten digits with the check digit of a National Provider Identifier (45 CFR 162.406)."""
     digits = digits_of(text)
-    return len(digits) == 10 and digits[0] in "12" and is_luhn(_NPI_PREFIX + digits)
+    return len(digits) == 10 and digits[0] in "12" and is_luhn(NPI_PREFIX + digits)
 
 
 def is_dea(text: str) -> bool:
@@ -41,10 +46,14 @@ def is_vin(text: str) -> bool:
     """Whether `text` is a vehicle identification number with its check digit (49 CFR 565.15(c))."""
     characters = text.upper()
     values = [int(c) if c in "0123456789" else _VIN_VALUES.get(c, -1) for c in characters]
-    if len(values) != 17 or min(values) < 0:
-        return False
+    return len(values) == 17 and min(values) >= 0 and characters[8] == vin_digit(characters)
+
+
+def vin_digit(characters: str) -> str:
+    """Return what the ninth of a vehicle's 17 characters, in capitals and without I, O, Q, must be."""
+    values = (int(c) if c in "0123456789" else _VIN_VALUES[c] for c in characters)
     rest = sum(value * weight for value, weight in zip(values, _VIN_WEIGHTS, strict=True)) % 11
-    return characters[8] == ("X" if rest == 10 else str(rest))
+    return "X" if rest == 10 else str(rest)
 
 
 def is_iban(text: str) -> bool:

@@ -119,20 +119,6 @@ CLINICAL = _words(
     """
 )
 
-# States and countries may stay: 164.514(b)(2)(i)(B) names subdivisions smaller than a state.
-LARGE_PLACES = _words(
-    """
-    alabama alaska arizona arkansas california colorado connecticut delaware florida georgia hawaii idaho illinois
-    indiana iowa kansas kentucky louisiana maine maryland massachusetts michigan minnesota mississippi missouri
-    montana nebraska nevada new hampshire jersey mexico york north carolina dakota ohio oklahoma oregon pennsylvania
-    rhode island south tennessee texas utah vermont virginia washington west wisconsin wyoming united states of
-    america usa u.s. u.s us uk u.k. england canada mexico china india japan germany france italy spain brazil
-    vietnam philippines korea cuba haiti puerto rico guatemala honduras salvador russia ukraine poland ireland
-    scotland pakistan bangladesh iran iraq syria egypt nigeria ethiopia somalia kenya ghana africa asia europe
-    australia
-    """
-)
-
 # What follows an eponym: "Graves disease" is no person, "Graves" alone may be one.
 EPONYM_NOUNS = _words(
     """
@@ -143,16 +129,6 @@ EPONYM_NOUNS = _words(
     contractions encephalopathy psychosis malformation anomaly tetralogy gangrene ataxia neuroma ulcer point
     breathing respirations respiration repair bypass osteodystrophy nephropathy neuropathy granulomatosis purpura
     tremor law position pulse triad tendon tendinitis canal esophagogastroduodenoscopy hallpike gram
-    """
-)
-# Eponyms that stand for the thing itself when they stand alone.
-SURE_EPONYMS = _words(
-    """
-    alzheimer apgar babinski barrett behcet brudzinski burkitt chiari chvostek coombs crohn cushing doppler
-    dupuytren ewing foley glasgow guillain hashimoto heimlich hirschsprung hodgkin holter homans kaposi kawasaki
-    kernig koplik korsakoff kussmaul lewy lyme marfan mcburney mcmurray meckel meniere moro pap parkinson peyronie
-    phalen purkinje raynaud rinne romberg rovsing sjogren tinel tourette trendelenburg trousseau valsalva virchow
-    waldenstrom weber wernicke whipple wilms zenker
     """
 )
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import date
 from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from threadpoolctl import ThreadpoolController
 
+from deid.closing import Closing
 from deid.errors import NotesError
 from deid.notes.collapsing import windows
 from deid.notes.folding import fold
@@ -60,7 +60,7 @@ class Known(Protocol):
 Note = tuple[str, Known | None]
 
 
-class Detector:
+class Detector(Closing):
     """Known identifiers, patterns and the network; the network is loaded with the first note.
 
     `strict` asks less of a word before it is removed. `hub` is a folder with a model of other people's making, whose
@@ -79,12 +79,6 @@ class Detector:
         self._blas: ThreadpoolController | None = None
         self._pool: Pool | None = None
         self._is_sound = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def load(self) -> None:
         """Load the network and search one plain sentence; NotesError when that does not work.

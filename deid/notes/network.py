@@ -64,7 +64,6 @@ class Network:
     out_weights: Floats
     out_bias: Floats
     words: tuple[str, ...]
-    thresholds: tuple[tuple[str, float], ...]
 
     @property
     def reach(self) -> int:
@@ -104,7 +103,7 @@ def save(path: Path, network: Network) -> None:
     arrays = {"vectors": network.vectors, "marks": network.marks, "out": network.out_weights, "bias": network.out_bias}
     for at, layer in enumerate(network.layers):
         arrays |= {f"layer{at}": layer.weights, f"bias{at}": layer.bias}
-    about = {"layers": shape, "words": list(network.words), "thresholds": dict(network.thresholds), "classes": CLASSES}
+    about = {"layers": shape, "words": list(network.words), "classes": CLASSES}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as container:
         for name, array in arrays.items():
             with container.open(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), "w") as stream:
@@ -133,7 +132,6 @@ def load(path: Path) -> Network:
             arrays["out"],
             arrays["bias"],
             tuple(about["words"]),
-            tuple(about["thresholds"].items()),
         )
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
         raise NotesError(

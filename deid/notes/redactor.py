@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from deid.closing import Closing
 from deid.notes.known import KnownIdentifiers
 from deid.notes.replacer import Replacer, leaks_left
 from deid.notes.span import Span
 from deid.notes.surrogates.draws import check_keys
 from deid.notes.writing import TAGS, Owner, Replacement, Writing, tag
+
+if TYPE_CHECKING:
+    from deid.notes.detector import Detector
 
 __all__ = ["Detects", "RedactionResult", "Redactor", "tag"]
 
@@ -64,16 +68,22 @@ class _Note:
     owner: Owner
 
 
-class Redactor:
+class Redactor(Closing):
     """Redacts notes of up to `max_chars` characters; the detector is made with the first note, unless one is given.
 
-    `processes`: how many a detector that is made here uses.
+    `processes`: how many a detector that is made here uses; `close` ends them, and leaves a given detector alone.
     """
 
     def __init__(self, max_chars: int = 200_000, *, detector: Detects | None = None, processes: int = 1) -> None:
         self.max_chars = max_chars
         self._detector = detector
+        self._made: Detector | None = None
         self._processes = processes
+
+    def close(self) -> None:
+        """End the detector that was made here; a later note is searched by a new one."""
+        if self._made is not None:
+            self._made.close()
 
     def redact(
         self, texts: pa.Array, known: Sequence[KnownIdentifiers], replacement: Replacement | None = None
@@ -141,8 +151,7 @@ class Redactor:
         if self._detector is None:
             from deid.notes.detector import Detector  # noqa: PLC0415 - heavy, and only where notes are read
 
-            detector: Detects = Detector(processes=self._processes)
-            self._detector = detector
+            self._detector = self._made = Detector(processes=self._processes)
         return self._detector
 
 

@@ -71,7 +71,6 @@ class Tagger:
         if len({network.words for network in self.networks}) != 1:
             raise NotesError("the networks for notes number their words differently", hint="install deid again")
         self._known = self._fresh()
-        self.settings = self.settings or (STRICT if self.strict else Settings())
 
     def tag(self, texts: Sequence[str], finds: Sequence[Sequence[Find]]) -> list[list[Span]]:
         """Return the spans of each folded text, in order and without overlaps; `finds` are the patterns' of each."""
@@ -106,14 +105,14 @@ class Tagger:
 
     def decode(self, batch: Batch, probabilities: Floats) -> list[list[Span]]:
         """Return the spans that follow from the probabilities."""
-        assert self.settings is not None
+        settings = self.settings or (STRICT if self.strict else Settings())
         roles = self._known.roles[batch.numbers]
         best = probabilities[:, 1:].argmax(axis=1) + 1
-        chosen = chosen_tokens(1 - probabilities[:, 0], roles, self.settings)
+        chosen = chosen_tokens(1 - probabilities[:, 0], roles, settings)
         complete(chosen, best, roles)
         certain = (
             chosen
-            & (probabilities[:, _NAME] > self.settings.repeated)
+            & (probabilities[:, _NAME] > settings.repeated)
             & ((roles == Role.NAME_SHAPED) | (roles == Role.UNLISTED))
         )
         repeated = self._repeated(batch, certain, chosen)

@@ -81,6 +81,28 @@ class Source(Protocol):
         ...
 
 
+class SourceAround:
+    """A source that changes how another one is read, and tells of its files what that one tells."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """See Source."""
+        return self._source.digests
+
+    @property
+    def unread(self) -> Mapping[str, int]:
+        """See Source."""
+        return self._source.unread
+
+    @property
+    def withheld(self) -> Mapping[str, int]:
+        """See Source."""
+        return self._source.withheld
+
+
 class FileSource(ABC):
     """What sources made of files share: where the files of a table lie, and the ledger of digests and counts."""
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from deid.kinds import KINDS, Value
 from deid.schema import Column, DatasetDescription, Table
-from deid.sources.base import Source, Together
+from deid.sources.base import Source, SourceAround, Together
 from deid.values import parse
 
 _SEPARATOR, _ESCAPE = "|", "\\"
@@ -23,12 +23,12 @@ _NUMBER = Column("part", KINDS["year"])  # any whole number is read as one of th
 _NO_DATE = "not a date"  # whatever it is that stands in the parts, a reader of dates must call it a bad cell
 
 
-class ComposedSource:
+class ComposedSource(SourceAround):
     """A source whose composed columns are joined of what another source reads; see deid/sources/base.py."""
 
     def __init__(self, dataset: DatasetDescription, source: Source) -> None:
+        super().__init__(source)
         self._dataset = dataset
-        self._source = source
 
     def check(self, tables: Mapping[str, Sequence[str]]) -> None:
         """See Source."""
@@ -44,21 +44,6 @@ class ComposedSource:
         stored = {table: self._stored(table, columns) for table, columns in tables.items()}
         for table, batch in self._source.read_together(stored):
             yield table, self._joined(table, tables[table], batch)
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """See Source."""
-        return self._source.digests
-
-    @property
-    def unread(self) -> Mapping[str, int]:
-        """See Source."""
-        return self._source.unread
-
-    @property
-    def withheld(self) -> Mapping[str, int]:
-        """See Source."""
-        return self._source.withheld
 
     def _joined(self, table: str, columns: Sequence[str], batch: pa.RecordBatch) -> pa.RecordBatch:
         described = self._dataset.table(table)

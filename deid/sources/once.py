@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
+from deid.closing import Closing
 from deid.schema import DatasetDescription
 from deid.sealed_batches import SealedBatches
-from deid.sources.base import Source, Together
+from deid.sources.base import Source, SourceAround, Together
 
 
 @dataclass(slots=True)
@@ -29,25 +28,17 @@ class _Pass:
     is_done: bool = False
 
 
-class ReadOnce:
+class ReadOnce(SourceAround, Closing):
     """A source that passes once over files which hold several announced tables; a context manager.
 
     `folder` is where sealed batches lie, made when it is needed; `budget` the bytes of batches that stay in memory.
     """
 
     def __init__(self, dataset: DatasetDescription, source: Source, *, folder: Path, budget: int) -> None:
+        super().__init__(source)
         self._dataset = dataset
-        self._source = source
         self._kept = SealedBatches(folder=folder, budget=budget)
         self._passes: dict[str, _Pass] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Forget what was kept and give its space back; the object is of no use afterwards."""
@@ -88,21 +79,6 @@ class ReadOnce:
     def read_together(self, tables: Mapping[str, Sequence[str]]) -> Together:
         """See Source."""
         return ((table, batch) for table, columns in tables.items() for batch in self.read(table, columns))
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """See Source."""
-        return self._source.digests
-
-    @property
-    def unread(self) -> Mapping[str, int]:
-        """See Source."""
-        return self._source.unread
-
-    @property
-    def withheld(self) -> Mapping[str, int]:
-        """See Source."""
-        return self._source.withheld
 
     def _first(self, shared: _Pass, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Pass over the files of all tables, hand the batches of this one on as they come, and keep everything."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.annotated.document import Document
-from deid.notes.features import NAMES, SEPARATOR, UNKNOWN_WORDS, Features
+from deid.notes.features import NAMES, UNKNOWN_WORDS, Features
 from deid.notes.folding import fold
 from deid.notes.network import CLASSES
 from deid.notes.patterns import find
@@ -151,6 +151,3 @@ def batches(rows: Iterator[Example], size: int) -> Iterator[Example]:
             np.stack([r.classes for r in some]),
             np.stack([r.weights for r in some]),
         )
-
-
-__all__ = ["IGNORED", "SEPARATOR", "Example", "TokenNumbers", "batches", "example", "numbered", "packed", "vocabulary"]

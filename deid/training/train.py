@@ -46,7 +46,6 @@ class Settings:
     decay: float = 0.999
     warm: int = 200
     vocabulary: int = 12_000  # documents whose commonest words are features of their own
-    families: frozenset[str] | None = None
 
 
 class TokenNetwork(nn.Module):  # type: ignore[misc]  # torch is an extra, and checked as if absent
@@ -81,9 +80,9 @@ def train(settings: Settings, *, report: Report | None = None, every: int = 100)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
     lists = load()
-    words = vocabulary(generate(VOCABULARY_SEED, settings.vocabulary, families=settings.families))
+    words = vocabulary(generate(VOCABULARY_SEED, settings.vocabulary))
     numbers = TokenNumbers(Features(lists, numbered(words)))
-    source = generate(settings.seed, families=settings.families)
+    source = generate(settings.seed)
     model = TokenNetwork()
     averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=0.01)
@@ -163,7 +162,6 @@ def network_of(state: dict[str, torch.Tensor], words: tuple[str, ...]) -> Networ
         np.ascontiguousarray(arrays["out.weight"].T),
         arrays["out.bias"],
         words,
-        (),
     )
 
 

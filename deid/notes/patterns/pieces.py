@@ -57,16 +57,6 @@ def no_code(match: re.Match[str]) -> bool | None:
     return None if follows_code(match) else True
 
 
-def hint_without_code(match: re.Match[str]) -> bool | None:
-    """A hint, unless the word before says that a public code follows."""
-    return None if follows_code(match) else False
-
-
-def value_of(match: re.Match[str]) -> str:
-    """Return what a match would remove."""
-    return match["v"] if "v" in match.re.groupindex else match[0]
-
-
 MONTH_WORDS = (
     "january jan february feb march mar april apr may june jun july jul august aug september sept sep october oct november nov "
     "december dec"

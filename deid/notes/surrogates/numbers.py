@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from deid.notes.check_digits import NPI_PREFIX, is_dea, is_luhn, is_vin
 from deid.notes.surrogates.draws import Draws
 
 _UPPER, _LOWER = "ABCDEFGHJKLMNPQRSTUVWXYZ", "abcdefghjkmnpqrstuvwxyz"
@@ -17,8 +18,6 @@ _EXTENSION = re.compile(r"[ ,;]*(?:x|ext\.?|extension|\#)[ .:]*[0-9]+\s*$", re.I
 _SCHEME = re.compile(r"(?:[a-z]+://)?(?:www\.)?", re.IGNORECASE)
 _MBI = re.compile(r"[1-9][A-Z][A-Z0-9][0-9][A-Z][A-Z0-9][0-9][A-Z]{2}[0-9]{2}")
 _TRIES = 64
-_VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
-_VIN_VALUES = {c: int(v) for c, v in zip("ABCDEFGHJKLMNPRSTUVWXYZ", "12345678123457923456789", strict=True)}
 _TEST_NETS = ("192.0.2", "198.51.100", "203.0.113")
 
 
@@ -162,17 +161,7 @@ def _unchecked(text: str) -> str:
 def _is_valid(plain: str) -> bool:
     """Whether a number has the check digit of an NPI, a payment card, a DEA registration or a vehicle."""
     if plain.isdigit():
-        return (len(plain) == 10 and _luhn("80840" + plain)) or (len(plain) >= 12 and _luhn(plain))
+        return (len(plain) == 10 and is_luhn(NPI_PREFIX + plain)) or (len(plain) >= 12 and is_luhn(plain))
     if len(plain) == 9 and plain[:2].isalnum() and plain[0].isalpha() and plain[2:].isdigit():
-        d = [int(c) for c in plain[2:]]
-        return (d[0] + d[2] + d[4] + 2 * (d[1] + d[3] + d[5])) % 10 == d[6]
-    if len(plain) == 17 and any(c.isdigit() for c in plain) and not set(plain) & set("IOQ"):
-        values = [int(c) if c.isdigit() else _VIN_VALUES[c] for c in plain]
-        check = sum(v * w for v, w in zip(values, _VIN_WEIGHTS, strict=True)) % 11
-        return plain[8] == ("X" if check == 10 else str(check))
-    return False
-
-
-def _luhn(digits: str) -> bool:
-    doubled = "".join(str(2 * int(d)) if at % 2 else d for at, d in enumerate(reversed(digits)))
-    return sum(int(d) for d in doubled) % 10 == 0
+        return is_dea(plain)
+    return any(c.isdigit() for c in plain) and is_vin(plain)
