@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+from functools import cache
 from pathlib import Path
 
-from sites import REPOSITORY, TestSite
+from sites import REPOSITORY, TestSite, make_site
 
-from deid.opening import OpenedRelease
+from deid.opening import CONVERTERS, OpenedRelease
 from deid.sources.description import load_dataset
 
 SAMPLES = REPOSITORY / "samples"
@@ -59,3 +60,21 @@ def _claims(site: TestSite, policy: str, tables: dict[str, list[str]], *, derive
 def _header(path: Path) -> list[str]:
     with path.open(encoding="utf-8", newline="") as file:
         return next(csv.reader(file))
+
+
+CASES = ("claims", "synthea", "cms_rif", "fhir_bulk", "safe-harbor", "expert")
+
+
+class Converted:
+    """Each case's release, and the folder it was opened to in one format, made when first asked for."""
+
+    def __init__(self, folder: Path, form: str) -> None:
+        self.folder, self.form = folder, form
+        self.site = make_site(folder / "site")
+        self.get = cache(self._get)
+
+    def _get(self, case: str) -> tuple[OpenedRelease, Path]:
+        made = {"safe-harbor": safe_harbor, "expert": expert}
+        release = made[case](self.site) if case in made else limited(self.site, case)
+        CONVERTERS[self.form](release, self.folder / case)
+        return release, self.folder / case

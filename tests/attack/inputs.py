@@ -114,6 +114,22 @@ def run(site: TestSite, source: Input, basis: Basis, **fields: Any) -> Run:
     return Run(exported, opened, read, source.collect(site), asked, population)
 
 
+Release = Callable[[Input, Basis], Run]
+
+
+def made_once(site: TestSite) -> Release:
+    """Return what runs an input under a basis, each once."""
+    made: dict[tuple[str, str], Run] = {}
+
+    def release(source: Input, basis: Basis) -> Run:
+        key = (source.name, basis.name)
+        if key not in made:
+            made[key] = run(site, source, basis)
+        return made[key]
+
+    return release
+
+
 def searched(done: Run, basis: Basis, site: TestSite, notes: Iterable[str] = ()) -> Found:
     """Return what identifies a person of the source in the cells of a release, in its bytes and in the site's state."""
     known = known_of(done.raw)

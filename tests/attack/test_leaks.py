@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 import shutil
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from attack.inputs import (
     SAMPLE_INPUTS,
     SAMPLES,
     Input,
-    Run,
+    Release,
     converted,
     lenient,
+    made_once,
     run,
     smallest_class,
     spans_of,
@@ -31,7 +31,6 @@ from sites import TestSite, make_site
 
 from deid.synthetic import generate, samples
 
-Release = Callable[[Input, Basis], Run]
 NAMED = {source.name.removeprefix("sample-"): source for source in SAMPLE_INPUTS}
 CLAIMS_SAMPLE, SYNTHEA_SAMPLE, RIF_SAMPLE = NAMED["claims"], NAMED["synthea"], NAMED["rif"]
 FHIR_SAMPLE, BUNDLES_SAMPLE, OMOP_SAMPLE = NAMED["fhir"], NAMED["bundles"], NAMED["omop"]
@@ -84,15 +83,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> TestSite:
 @pytest.fixture(scope="module")
 def released(site: TestSite) -> Release:
     """Releases of the samples, each made once."""
-    made: dict[tuple[str, str], Run] = {}
-
-    def release(source: Input, basis: Basis) -> Run:
-        key = (source.name, basis.name)
-        if key not in made:
-            made[key] = run(site, source, basis)
-        return made[key]
-
-    return release
+    return made_once(site)
 
 
 @pytest.mark.parametrize(("source", "basis"), CASES, ids=[f"{s.name}-{b.name}" for s, b in CASES])

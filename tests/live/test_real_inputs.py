@@ -16,7 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attack.inputs import INPUTS, REFERENCE, Input, Run, converted, run, searched, spans_of, texts_of
+from attack.inputs import (
+    INPUTS,
+    REFERENCE,
+    Input,
+    Release,
+    Run,
+    converted,
+    made_once,
+    run,
+    searched,
+    spans_of,
+    texts_of,
+)
 from attack.kept_codes import REAL_CODES, Case, different
 from attack.leaks import EXPERT, LIMITED, SAFE_HARBOR, Basis, known_of, note_words, scan
 from attack.page import class_line, file_line, line_of, lines_in, nobody_lines, refused_lines
@@ -45,7 +57,6 @@ from sites import TestSite, make_site
 from deid.errors import ReleaseError, SourceError
 from deid.sources import load_dataset, open_source
 
-Release = Callable[[Input, Basis], Run]
 needs_inputs = pytest.mark.skipif(not INPUTS.is_dir(), reason="the real inputs are not beside the repository")
 needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference data are not beside the repository")
 BASES = (SAFE_HARBOR, LIMITED)
@@ -76,15 +87,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> TestSite:
 @pytest.fixture(scope="module")
 def released(site: TestSite) -> Release:
     """Releases of the inputs, each made once."""
-    made: dict[tuple[str, str], Run] = {}
-
-    def release(source: Input, basis: Basis) -> Run:
-        key = (source.name, basis.name)
-        if key not in made:
-            made[key] = run(site, source, basis)
-        return made[key]
-
-    return release
+    return made_once(site)
 
 
 @needs_inputs

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from full_releases import expert, limited, safe_harbor
+from full_releases import CASES, Converted
 from hypothesis import given
 from hypothesis import strategies as st
 from made_releases import Made, make
 from meds import CodeMetadataSchema, DataSchema, DatasetMetadataSchema, SubjectSplitSchema
-from sites import make_site
 
 from deid.errors import ReleaseError, StorageError
 from deid.kinds import KINDS as VOCABULARY
 from deid.manifest import RECALL
-from deid.opening import CONVERTERS, OpenedRelease, open_with, to_meds, workbench
+from deid.opening import CONVERTERS, open_with, to_meds, workbench
 from deid.opening.instants import instant
 from deid.opening.names import Col, nearest
 from deid.schema import Column
@@ -37,30 +35,14 @@ from deid.sinks.release_keys import ReleaseKeys
 from deid.transforms.base import Context
 from deid.transforms.generalize_date import GeneralizeDate
 
-CASES = ("claims", "synthea", "cms_rif", "fhir_bulk", "safe-harbor", "expert")
 IDENTIFIERS = {"patient_id", "encounter_id", "claim_id", "mrn", "member_id", "account_number", "unique_id", "npi",
                "provider_id", "facility_id"}  # fmt: skip
 
 
-class Opened:
-    """Each case's release, and the folder it was opened to, made when first asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.site = make_site(folder / "site")
-        self.get = cache(self._get)
-
-    def _get(self, case: str) -> tuple[OpenedRelease, Path]:
-        made = {"safe-harbor": safe_harbor, "expert": expert}
-        release = made[case](self.site) if case in made else limited(self.site, case)
-        CONVERTERS["meds"](release, self.folder / case)
-        return release, self.folder / case
-
-
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Converted:
     """Return the cases' releases, opened."""
-    return Opened(tmp_path_factory.mktemp("meds"))
+    return Converted(tmp_path_factory.mktemp("meds"), "meds")
 
 
 def events(folder: Path) -> pa.Table:
@@ -81,7 +63,7 @@ def codes(table: pa.Table) -> list[str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_file_follows_the_standard(opened: Opened, case: str) -> None:
+def test_every_file_follows_the_standard(opened: Converted, case: str) -> None:
     """The package of the standard accepts events, codes, splits and the description of the dataset."""
     _, folder = opened.get(case)
     for path in (folder / "data").iterdir():
@@ -97,7 +79,7 @@ def test_every_file_follows_the_standard(opened: Opened, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_patients_are_numbered_by_pseudonym_and_sorted(opened: Opened, case: str) -> None:
+def test_patients_are_numbered_by_pseudonym_and_sorted(opened: Converted, case: str) -> None:
     """Numbers follow the sorted pseudonyms; events are sorted by patient and time; codes are all described."""
     release, folder = opened.get(case)
     subjects = pq.read_table(folder / "metadata" / "subjects.parquet").to_pydict()
@@ -120,7 +102,7 @@ def test_patients_are_numbered_by_pseudonym_and_sorted(opened: Opened, case: str
 
 
 @pytest.mark.parametrize("case", ["claims", "synthea", "safe-harbor", "expert"])
-def test_every_cell_becomes_one_event(opened: Opened, case: str) -> None:
+def test_every_cell_becomes_one_event(opened: Converted, case: str) -> None:
     """Columns that are told have as many events as cells; what is left out is named; visits and days aside."""
     release, folder = opened.get(case)
     found = events(folder)
@@ -143,7 +125,7 @@ def test_every_cell_becomes_one_event(opened: Opened, case: str) -> None:
     assert compared >= 8
 
 
-def test_a_visit_begins_and_ends(opened: Opened) -> None:
+def test_a_visit_begins_and_ends(opened: Converted) -> None:
     """Each encounter has its begin, with its class, and its end; the patient's birth and death stand once."""
     release, folder = opened.get("claims")
     found = Counter(code.partition("//")[0] for code in events(folder).column("code").to_pylist())
@@ -156,7 +138,7 @@ def test_a_visit_begins_and_ends(opened: Opened) -> None:
     assert classes == Counter(code for code in events(folder).column("code").to_pylist() if code.startswith("VISIT//"))
 
 
-def test_a_row_without_a_day_has_that_of_its_visit(opened: Opened) -> None:
+def test_a_row_without_a_day_has_that_of_its_visit(opened: Converted) -> None:
     """Diagnoses carry no day in this source: each has the day on which its encounter began, and its pseudonym."""
     release, folder = opened.get("claims")
     visits = release.read("encounters", ["encounter_id", "admit_date"]).to_pydict()
@@ -167,7 +149,7 @@ def test_a_row_without_a_day_has_that_of_its_visit(opened: Opened) -> None:
     assert set(found["time_precision"]) == {"day"}
 
 
-def test_a_year_is_not_taken_for_a_day(opened: Opened) -> None:
+def test_a_year_is_not_taken_for_a_day(opened: Converted) -> None:
     """Under Safe Harbor every time is a first of January that says it is a year, the earliest one "or earlier"."""
     release, folder = opened.get("safe-harbor")
     found = events(folder).to_pydict()
@@ -179,7 +161,7 @@ def test_a_year_is_not_taken_for_a_day(opened: Opened) -> None:
     assert {p for m, p in zip(found["time"], found["time_precision"], strict=True) if m is None} <= {None}
 
 
-def test_quarters_bands_and_categories_say_what_they_are(opened: Opened) -> None:
+def test_quarters_bands_and_categories_say_what_they_are(opened: Converted) -> None:
     """Under expert-k11 days are quarters, births bands of twenty years, and diagnoses categories."""
     release, folder = opened.get("expert")
     found = events(folder).to_pydict()
@@ -195,7 +177,7 @@ def test_quarters_bands_and_categories_say_what_they_are(opened: Opened) -> None
     assert all(code.split("//")[1] == "CATEGORY" and len(code.split("//")) == 3 for code in diagnoses)
 
 
-def test_lines_of_a_claim_tell_its_diagnoses_once(opened: Opened) -> None:
+def test_lines_of_a_claim_tell_its_diagnoses_once(opened: Converted) -> None:
     """In a file of claim lines, what all lines of each claim repeat is told once for the claim, and lines line by line."""
     release, folder = opened.get("cms_rif")
     found = events(folder).to_pydict()
@@ -211,7 +193,7 @@ def test_lines_of_a_claim_tell_its_diagnoses_once(opened: Opened) -> None:
     assert counted["REV_CNTR"] == len(claims) - claims.column("REV_CNTR").null_count
 
 
-def test_the_same_release_gives_the_same_bytes(opened: Opened, tmp_path: Path) -> None:
+def test_the_same_release_gives_the_same_bytes(opened: Converted, tmp_path: Path) -> None:
     """Threads of the database do not show: a second conversion is equal, byte for byte."""
     release, folder = opened.get("fhir_bulk")
     CONVERTERS["meds"](release, tmp_path / "again")
@@ -224,7 +206,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_a_patient_is_in_one_file(opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_patient_is_in_one_file(opened: Converted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small files are, they part patients from patients, and together hold the same events."""
     release, folder = opened.get("synthea")
     monkeypatch.setattr(to_meds, "SHARD_ROWS", 100)

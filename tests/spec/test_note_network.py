@@ -59,7 +59,6 @@ def small(seed: int = 3) -> Network:
         draw(size=(6, len(CLASSES))).astype(np.float32),
         draw(size=len(CLASSES)).astype(np.float32),
         ("seen", "note"),
-        (),
     )
 
 

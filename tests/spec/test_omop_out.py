@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections import Counter
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +13,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from full_releases import expert, limited, safe_harbor
+from full_releases import CASES, Converted
 from made_releases import make
 from omop_schema.schema.v5_4 import OMOPSchemaV54
-from sites import make_site
 
 from deid.cli import cli
 from deid.errors import ReleaseError
-from deid.opening import CONVERTERS, OpenedRelease, open_with, to_omop
+from deid.opening import CONVERTERS, open_with, to_omop
 from deid.opening.omop_fields import CDM, schema_of
 from deid.sinks.release_keys import ReleaseKeys
 
-CASES = ("claims", "synthea", "cms_rif", "fhir_bulk", "safe-harbor", "expert")
 Tables = dict[str, list[dict[str, Any]]]
 
 
-class Opened:
-    """Each case's release, and the folder it was opened to, made when first asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.site = make_site(folder / "site")
-        self.get = cache(self._get)
-
-    def _get(self, case: str) -> tuple[OpenedRelease, Path]:
-        made = {"safe-harbor": safe_harbor, "expert": expert}
-        release = made[case](self.site) if case in made else limited(self.site, case)
-        CONVERTERS["omop"](release, self.folder / case)
-        return release, self.folder / case
+class Opened(Converted):
+    """Each case's release, opened to the CDM."""
 
     def tables(self, case: str) -> dict[str, pa.Table]:
         """Return the CDM's tables of a case."""
@@ -51,7 +37,7 @@ class Opened:
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
     """Return the cases' releases, opened."""
-    return Opened(tmp_path_factory.mktemp("omop"))
+    return Opened(tmp_path_factory.mktemp("omop"), "omop")
 
 
 def read(folder: Path) -> dict[str, pa.Table]:
