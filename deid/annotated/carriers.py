@@ -16,7 +16,8 @@ from typing import NamedTuple
 from deid.annotated.slots import MACROS, PLAIN, SLOTS
 from deid.errors import DocumentError
 
-USES = ("document", "sentence", "header", "tail", "negative")
+USES = ("document", "sentence", "header", "tail", "negative", "plain")
+_WITHOUT_IDENTIFIERS = frozenset({"negative", "plain"})  # "plain" are whole documents
 
 
 class Slot(NamedTuple):
@@ -169,7 +170,8 @@ def parse(text: str, *, file: str) -> Family:
             kept.append(row)
         body = "\n".join(kept).rstrip()
         if body:
-            carriers.append(Carrier(_Reader(body, file=file, line=begins, negative=use == "negative").read(), begins))
+            reader = _Reader(body, file=file, line=begins, negative=use in _WITHOUT_IDENTIFIERS)
+            carriers.append(Carrier(reader.read(), begins))
     if not carriers:
         raise DocumentError(f"carrier file {file} holds no carrier", hint="write one, or remove the file")
     return Family(file.removesuffix(".txt"), use, weight, tuple(carriers))

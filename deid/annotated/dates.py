@@ -52,8 +52,16 @@ def _part_of_month(scene: Scene, letter: str) -> str:
 
 
 def day_month(scene: Scene, letter: str) -> str:
-    """A day without its year."""
+    """A day without its year; a third of all are month and day with a slash, as most notes write them."""
+    if scene.dice.random() < 0.33:
+        return slashed(scene, letter)
     return _written(scene, DAY_MONTH, scene.some_day(letter))
+
+
+def slashed(scene: Scene, letter: str) -> str:
+    """Month and day in digits, which are written like scores and fractions."""
+    day = scene.some_day(letter)
+    return f"{day.month:02d}/{day.day:02d}" if scene.dice.random() < 0.15 else f"{day.month}/{day.day}"
 
 
 def month_year(scene: Scene, letter: str) -> str:
@@ -184,6 +192,7 @@ MAKERS: dict[str, Maker] = {
     "DATE": any_date,
     "FULLDATE": full_date,
     "DAYMONTH": day_month,
+    "SLASHDAY": slashed,
     "MONTHYEAR": month_year,
     "MONTH": month,
     "DATERANGE": date_range,

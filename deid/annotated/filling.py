@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from deid.annotated import clinical, contacts, dates, facilities, numbers, people, places, speech, varied_names
+from deid.annotated import (
+    clinical,
+    contacts,
+    dates,
+    facilities,
+    numbers,
+    people,
+    places,
+    speech,
+    varied_names,
+    word_names,
+)
 from deid.annotated.carriers import Carrier, Family, Part, Slot
 from deid.annotated.document import Labeled
 from deid.annotated.ordinary import filler
@@ -13,6 +24,7 @@ from deid.annotated.scene import Maker, Scene
 MAKERS: dict[str, Maker] = {
     **people.MAKERS,
     **varied_names.MAKERS,
+    **word_names.MAKERS,
     **speech.MAKERS,
     **places.MAKERS,
     **dates.MAKERS,

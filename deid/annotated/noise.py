@@ -11,7 +11,7 @@ from collections.abc import Callable
 from deid.annotated.dice import Dice
 from deid.annotated.filling import Piece
 from deid.annotated.layouts import laid_out
-from deid.annotated.ordinary import exchange_words
+from deid.annotated.ordinary import abbreviations, clinical_words, exchange_words
 
 Noise = Callable[[Dice, list[Piece]], list[Piece]]
 
@@ -28,13 +28,14 @@ _LOOK_ALIKE = str.maketrans("aceopxyiABCEHKMOPTXs", "асеорхуіАВСЕН�
 _UNSEEN = ("\u200b", "\u200c", "\u200d", "\u2060", "\u00ad", "\ufeff")
 _BLANKS = ("\u00a0", "\u00a0", "\u2009", "\u202f", "\u3000", "\t", "  ", "   ")
 _PUNCTUATED = re.compile(r"([,.;:]) (?=\S)")
+_BARE = re.compile(r"([^\w\s]*)([A-Za-z]+|[0-9]+)([^\w\s]*)")
 _POINTS = re.compile(r"\.(?= |$)")
 
 
 def exchanged(dice: Dice, pieces: list[Piece]) -> list[Piece]:
-    """Other ordinary words in the place of some; words next to an identifier stay, as they tell what it is."""
-    stock = exchange_words()
+    """Other words in the place of some that identify nobody; those next to an identifier stay, as they tell of it."""
     made = list(pieces)
+    rate = dice.pick((0.06, 0.12, 0.12, 0.25))
     last_at = len(pieces) - 1
     for at, (text, label, slot) in enumerate(pieces):
         if label or len(text) < 20:
@@ -42,16 +43,30 @@ def exchanged(dice: Dice, pieces: list[Piece]) -> list[Piece]:
         words = text.split(" ")
         low = 2 if at and pieces[at - 1].label else 0
         high = len(words) - (3 if at < last_at and pieces[at + 1].label else 0)
-        changed = False
-        for _ in range(int((high - low) * 0.12 + dice.random())):
+        for _ in range(int((high - low) * rate + dice.random())):
             spot = dice.between(low, high - 1)
-            word = words[spot]
-            if len(word) > 3 and word.islower() and word.isalpha():
-                words[spot] = dice.pick(stock)
-                changed = True
-        if changed:
-            made[at] = Piece(" ".join(words), label, slot)
+            words[spot] = _other(dice, words[spot])
+        made[at] = Piece(" ".join(words), label, slot)
     return made
+
+
+def _other(dice: Dice, word: str) -> str:
+    """A word of the same make: ordinary, with a capital, an abbreviation, a number of as many digits."""
+    found = _BARE.fullmatch(word)
+    if found is None:
+        return word
+    before, bare, after = found.groups()
+    if bare.isdecimal():
+        new = "".join(dice.pick("0123456789") for _ in bare) if len(bare) < 3 else bare
+    elif len(bare) > 3 and bare.islower():
+        new = dice.pick(exchange_words())
+    elif len(bare) > 3 and bare.istitle():
+        new = dice.pick(clinical_words()).capitalize()
+    elif 1 < len(bare) < 6 and bare.isupper():
+        new = dice.pick(abbreviations()).upper()
+    else:
+        new = bare
+    return f"{before}{new}{after}"
 
 
 def in_capitals(_dice: Dice, pieces: list[Piece]) -> list[Piece]:

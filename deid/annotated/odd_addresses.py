@@ -98,3 +98,22 @@ def odd_address(dice: Dice) -> str:
         (street, unit, f"{line}-{dice.digits(4)}", dice.pick(("USA", "US", "U.S.A.", "United States"))),
     )
     return gap.join(dice.pick(forms))
+
+
+def rural_address(dice: Dice) -> str:
+    """Where somebody lives out of town: "RR 2 Box 118", "Hwy 61 mile 14.5", "the corner of Mill Road and Fern Lane"."""
+    highway = f"{dice.pick(vocabulary('places')['highways'])} {dice.between(1, 480)}"
+    mile = f"{dice.between(1, 310)}{dice.pick(('', '', f'.{dice.between(1, 9)}'))}"
+    where = dice.pick((town, natural_town))(dice)
+    way = dice.pick(("north", "south", "east", "west", "N", "S", "E", "W"))
+    forms = (
+        written(dice, "rural"),
+        f"{written(dice, 'rural')}, {where}",
+        f"{highway} {dice.pick(('mile', 'at mile', 'milepost', 'mile marker', 'MP', 'mm'))} {mile}",
+        f"{dice.pick(('mile', 'mile marker', 'milepost'))} {mile}{dice.pick((', ', ' on ', ' of '))}{highway}",
+        f"{highway} {dice.pick(('and', '&', 'at'))} {road(dice)}",
+        f"{dice.pick(('the corner of ', 'corner of ', ''))}{road(dice)} {dice.pick(('and', '&', '/'))} {road(dice)}",
+        f"{dice.between(2, 30)} miles {way} of {where}{dice.pick((' on ', ' off ', ', '))}{highway}",
+        f"{road(dice)} off {highway}",
+    )
+    return dice.pick(forms)

@@ -29,6 +29,25 @@ def exchange_words() -> tuple[str, ...]:
     return tuple(word for word in (*own, *chosen) if word.isascii() and word.isalpha() and len(word) > 2)
 
 
+@cache
+def clinical_words() -> tuple[str, ...]:
+    """Words of medicine, drugs among them, that no people and no places are called by."""
+    lists = load()
+    column = {name: lists.levels[1:, at] for at, name in enumerate(COLUMNS)}
+    nobody = (column["surname"] == 0) & (column["given"] == 0) & (column["place"] == 0) & (column["facility"] < 2)
+    words = list(lists.index)
+    chosen = (words[at] for at in np.flatnonzero(nobody & (column["clinical"] > 0)))
+    return tuple(word for word in chosen if word.isascii() and word.isalpha() and len(word) > 1)
+
+
+@cache
+def abbreviations() -> tuple[str, ...]:
+    """Short clinical words that English does not have: most are abbreviations."""
+    lists = load()
+    english = lists.levels[:, COLUMNS.index("english")]
+    return tuple(word for word in clinical_words() if len(word) < 6 and not english[lists.index[word]])
+
+
 def sentence(dice: Dice) -> str:
     """One sentence of ordinary English."""
     words = vocabulary("ordinary")

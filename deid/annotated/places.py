@@ -6,7 +6,7 @@ from deid.annotated.dice import Dice
 from deid.annotated.forms import written
 from deid.annotated.invented import compound
 from deid.annotated.natural_towns import natural_town
-from deid.annotated.odd_addresses import foreign_address, odd_address, road
+from deid.annotated.odd_addresses import foreign_address, odd_address, road, rural_address
 from deid.annotated.people import cased, surname
 from deid.annotated.scene import Maker, Scene
 from deid.annotated.streets import address_abroad, military_address, street_line
@@ -152,6 +152,7 @@ MAKERS: dict[str, Maker] = {
     "ROAD": lambda scene, letter: cased(scene, scene.once("road", letter, road)),
     "FOREIGNADDRESS": lambda scene, letter: cased(scene, scene.once("foreign", letter, foreign_address)),
     "ODDADDRESS": lambda scene, letter: cased(scene, scene.once("odd", letter, odd_address)),
+    "RURAL": lambda scene, letter: cased(scene, scene.once("rural", letter, rural_address)),
     "MILITARY": lambda scene, _letter: military_address(scene.dice),
     "STATE": state_alone,
     "COUNTRY": _from("countries"),

@@ -1,7 +1,7 @@
 """Identifiers that are written apart, broken over lines, misread or spelled out, and how they would be written plainly.
 
-Each finder is one cheap scan; what it yields is looked at closer only there. Nothing is decided here: a plain form is
-searched like any other text.
+Each finder is one cheap scan, cheaper still where it first looks for what every find of it holds (`..._INSIDE`); what
+it yields is looked at closer only there. Nothing is decided here: a plain form is searched like any other text.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Disguise:
 _SPACED = re.compile(r"(?<!\S)(?:[(#]?\w[,.;:)]?|[\-/@.,:#])(?:[ \t]{1,3}(?:[(#]?\w[,.;:)]?|[\-/@.,:#])(?!\S)){3,}")
 _GAP = re.compile(r"[ \t]+")
 # S-M-I-T-H, j.o.h.n.d.o.e, 5_5_5_0_1_4_2: single characters with the same mark between them.
+_MARKED_INSIDE = re.compile(r"[\-_.*~][^\W_][\-_.*~][^\W_][\-_.*~]")
 _MARKED = re.compile(r"(?<![^\W_])[^\W_]([\-_.*~])[^\W_](?:\1[^\W_]){3,}(?![^\W_])")
 _LEAST_LETTERS, _LEAST_NUMBERS, _LEAST_MIXED = 4, 5, 7
 
@@ -41,6 +42,7 @@ _ABBREVIATED = 4  # letters: Dr., Sept.
 
 # O and l for 0 and 1 within what is mostly digits: 6l7-555-O142.
 _MISREAD = re.compile(r"(?<![\w.])[(+]?(?:[\dOolISB][)\-./ ]{0,2}){6,24}(?!\w)")
+_MISREAD_INSIDE = re.compile(r"\d(?:[OolISB]|(?<=[OolISB].))")
 _DIGIT_OF = str.maketrans("OolISB", "001158")
 _ODD = re.compile(r"(?<=\d)[OolISB]+|[OolISB]+(?=\d)")
 _LEAST_DIGITS = 0.55
@@ -48,6 +50,7 @@ _LEAST_DIGITS = 0.55
 _LEETED = re.compile(
     r"(?<![\w.@/\-])(?:[A-Z][a-z]*[013457@$]+[a-z013457@$]*[a-z]|[A-Z]+[013457@$]+[A-Z013457@$]*[A-Z])(?!\w)"
 )
+_LEETED_INSIDE = re.compile(r"[013457@$](?<=[A-Za-z].)[013457@$]*[A-Za-z]")
 _LETTER_OF = str.maketrans("013457@$", "oieastas")
 _MOST_DIGITS = 0.4
 
@@ -62,7 +65,7 @@ _LETTERS = re.compile(r"[A-Za-z]+")
 # jane dot doe at example dot org: looked for where a word says `dot`.
 _SAID_MARKS = {"dot": ".", "at": "@", "underscore": "_", "dash": "-", "hyphen": "-"}
 _SAID_MARK = re.compile(r"[ (\[]{1,2}\b(dot|at|underscore|dash|hyphen)\b[ )\]]{1,2}", re.IGNORECASE)
-_DOT = re.compile(r"\b[dD](?:ot|OT)\b")
+_DOT = re.compile(r"[dD](?<!\w.)(?:ot|OT)\b")
 _SAID_ADDRESS = re.compile(
     r"(?<![\w.])[\w.\-]{1,40}(?:[ (\[]{1,2}(?:dot|underscore|dash|hyphen)[ )\]]{1,2}[\w\-]{1,40}){0,4}"
     r"(?:@|[ (\[]{1,2}at[ )\]]{1,2})[\w\-]{1,40}(?:[ (\[]{1,2}dot[ )\]]{1,2}[\w\-]{1,40}){1,4}",
@@ -120,6 +123,8 @@ def _counts_up(run: str) -> bool:
 
 
 def _marked(text: str) -> Iterator[Disguise]:
+    if not _MARKED_INSIDE.search(text):
+        return
     for match in _MARKED.finditer(text):
         start, end = match.span()
         yield Disguise(start, end, tuple(Edit(at, at + 1, "") for at in range(start + 1, end, 2)))
@@ -170,6 +175,8 @@ def _is_wrapped(text: str, start: int, end: int) -> bool:
 
 
 def _misread(text: str) -> Iterator[Disguise]:
+    if not _MISREAD_INSIDE.search(text):
+        return
     for match in _MISREAD.finditer(text):
         run, start = match.group(), match.start()
         plain = [c for c in run if c.isalnum()]
@@ -182,6 +189,8 @@ def _misread(text: str) -> Iterator[Disguise]:
 
 
 def _leeted(text: str) -> Iterator[Disguise]:
+    if not _LEETED_INSIDE.search(text):
+        return
     for match in _LEETED.finditer(text):
         word, start = match.group(), match.start()
         odd = [(start + at, c) for at, c in enumerate(word) if not c.isalpha()]

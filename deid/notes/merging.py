@@ -14,7 +14,8 @@ def merged(spans: Iterable[Span]) -> list[Span]:
     """Return spans in order and without overlaps that cover exactly what `spans` cover.
 
     A group of overlapping spans becomes one, so that no part of a find is left, with the kind and rule of its surest
-    member: known before pattern before network, then the longest, then the first. Spans that only touch stay apart.
+    member: known before pattern before network, then the longest, then the first. Where its surest members lie apart
+    and are of several kinds, such as a town and its ZIP code, each begins a span. Spans that only touch stay apart.
     """
     groups: list[list[Span]] = []
     end = -1
@@ -24,9 +25,22 @@ def merged(spans: Iterable[Span]) -> list[Span]:
         else:
             groups.append([span])
         end = max(end, span.end)
-    return [group[0] if len(group) == 1 else _one(group) for group in groups]
+    return [span for group in groups for span in (group if len(group) == 1 else _parts(group))]
 
 
-def _one(group: list[Span]) -> Span:
-    best = min(group, key=lambda s: (RANKS.get(s.rule.partition(":")[0], len(RANKS)), s.start - s.end))
-    return Span(group[0].start, max(s.end for s in group), best.kind, best.rule)
+def _parts(group: list[Span]) -> list[Span]:
+    end = max(s.end for s in group)
+    surest = min(map(_rank, group))
+    kept: list[Span] = []
+    for span in sorted(group, key=lambda s: s.start - s.end):
+        if _rank(span) == surest and all(span.end <= one.start or one.end <= span.start for one in kept):
+            kept.append(span)
+    if len({span.kind for span in kept}) == 1:
+        kept = kept[:1]
+    kept.sort(key=lambda s: s.start)
+    starts = [group[0].start, *(span.start for span in kept[1:]), end]
+    return [Span(starts[at], starts[at + 1], span.kind, span.rule) for at, span in enumerate(kept)]
+
+
+def _rank(span: Span) -> int:
+    return RANKS.get(span.rule.partition(":")[0], len(RANKS))

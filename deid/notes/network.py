@@ -1,7 +1,9 @@
 """A small convolutional network over tokens, in plain numpy: which class each token of a text is of.
 
 The sum of a token's vectors and of its pattern mark goes through one convolution and several dilated ones with residual
-connections to one score a class. It is trained by `deid.training`; here it only runs.
+connections to one score a class. Between texts stand separators, at which every layer's output is zero: nothing passes
+from one text to the next, with only as many of them as one layer reaches. It is trained by `deid.training`; here it
+only runs.
 """
 
 from __future__ import annotations
@@ -17,37 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.errors import NotesError
+from deid.notes.convolution import TAPS, Convolution, Floats, Ints
+from deid.notes.span import Mark
 
-Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+Marks = npt.NDArray[np.int8]
 
 CLASSES = ("O", "NAME", "LOCATION", "FACILITY", "DATE", "CONTACT", "ID", "AGE", "OTHER")
 DATA = Path(__file__).parent / "data"
 WEIGHTS = (DATA / "network-7.npz", DATA / "network-8.npz")  # by the seed each was trained from
-BLOCK = 1_024  # tokens whose layers stay in the cache of a core
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Convolution:
-    """One layer: `weights` of shape (width * channels in, channels out), taps `dilation` tokens apart."""
-
-    weights: Floats
-    bias: Floats
-    width: int
-    dilation: int
-
-    @property
-    def reach(self) -> int:
-        """Tokens that one output sees to either side."""
-        return self.width // 2 * self.dilation
-
-    def __call__(self, x: Floats) -> Floats:
-        """Return the rectified outputs of every token whose taps all lie in `x`: shape (n - 2 * reach, out)."""
-        count = len(x) - 2 * self.reach
-        taps = [x[k * self.dilation : k * self.dilation + count] for k in range(self.width)]
-        y = np.concatenate(taps, axis=1) @ self.weights
-        y += self.bias
-        np.maximum(y, 0, out=y)
-        return np.asarray(y, np.float32)
+BLOCK = 1_020  # tokens whose layers stay in the cache of a core
+STRETCH = 16 * BLOCK  # tokens of which each distinct one goes through the first layer once
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,28 +52,47 @@ class Network:
         """Tokens that a score depends on, to either side."""
         return sum(layer.reach for layer in self.layers)
 
-    def probabilities(self, x: Floats) -> Floats:
-        """Return the probability of each class for each token, float32 (n, classes), from summed vectors (n, channels).
+    @property
+    def apart(self) -> int:
+        """Separators between two texts that keep them apart: as many as the widest layer reaches."""
+        return max(layer.reach for layer in self.layers)
 
-        Computed in blocks that overlap by what a score depends on: the result is that of one pass.
+    def probabilities(self, distinct: Floats, which: Ints, is_text: Flags) -> Floats:
+        """Return the probability of each class, float32 (classes, n - 2 * reach), for tokens that are not at the ends.
+
+        `which` (n,) is the row of each token in `distinct` (m, channels): vectors of tokens, summed with those of their
+        marks. `is_text` (n,) is false at separators. Computed in blocks that overlap by what a score depends on: the
+        result is that of one pass.
         """
-        reach = self.reach
-        padded = np.zeros((len(x) + 2 * reach, x.shape[1]), np.float32)
-        padded[reach : reach + len(x)] = x
-        parts = [self._block(padded[at : at + BLOCK + 2 * reach]) for at in range(0, len(x), BLOCK)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(CLASSES)), np.float32)
+        products = self.layers[0].products(distinct)
+        count, slack = len(which) - 2 * self.reach, sum(layer.inputs(1) for layer in self.layers)
+        which = np.append(which, np.zeros(slack, np.int64))
+        between = np.append(~is_text, np.ones(slack, np.bool_))
+        starts = range(0, count, BLOCK)
+        parts = [self._block(products, which[at:], between[at:], min(BLOCK, count - at)) for at in starts]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((len(CLASSES), 0), np.float32)
 
-    def _block(self, x: Floats) -> Floats:
-        x = self.layers[0](x)
+    def _block(self, products: Floats, which: Ints, between: Flags, count: int) -> Floats:
+        needed = [count]
+        for layer in self.layers[:0:-1]:
+            needed.append(layer.inputs(needed[-1]))
+        first = self.layers[0]
+        x = first.looked_up(products, which[: needed.pop() + 2 * first.reach])
+        between = between[first.reach :]
+        x[between[: len(x)]] = 0
         for layer in self.layers[1:]:
             y = layer(x)
             y += x[layer.reach : layer.reach + len(y)]
-            x = y
-        scores = x @ self.out_weights + self.out_bias
-        scores -= scores.max(axis=1, keepdims=True)
+            between = between[layer.reach :]
+            x = y[: needed.pop()]
+            x[between[: len(x)]] = 0
+        # One row a class: what follows runs along tokens and not along nine numbers.
+        scores = self.out_weights.T @ x.T
+        scores += self.out_bias[:, None]
+        scores -= scores.max(axis=0)
         np.exp(scores, out=scores)
-        scores /= scores.sum(axis=1, keepdims=True)
-        return np.asarray(scores, np.float32)
+        scores /= scores.sum(axis=0)
+        return scores
 
 
 def save(path: Path, network: Network) -> None:
@@ -123,8 +124,8 @@ def load(path: Path) -> Network:
             Convolution(arrays[f"layer{at}"], arrays[f"bias{at}"], width, dilation)
             for at, (width, dilation) in enumerate(about["layers"])
         ]
-        if tuple(about["classes"]) != CLASSES:
-            raise KeyError("classes")
+        if tuple(about["classes"]) != CLASSES or any(layer.width != TAPS for layer in layers[1:]):
+            raise KeyError("shape")
         return Network(
             arrays["vectors"],
             arrays["marks"],
@@ -151,16 +152,25 @@ def _array(container: zipfile.ZipFile, name: str) -> Floats:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False), np.float32)
 
 
-def average(networks: Sequence[Network], summed: Floats, marks: npt.NDArray[np.int8]) -> Floats:
-    """Return the mean of the networks' probabilities, float32 (n, classes).
+def average(networks: Sequence[Network], vectors: Floats, numbers: Ints, marks: Marks, is_text: Flags) -> Floats:
+    """Return the mean of the probabilities of networks of the same layers, float32 (n, classes).
 
-    `summed` (n, channels of all) holds each token's vectors of one network beside those of the next; `marks` has shape
-    (n,).
+    `numbers` (n,) is the row of each token in `vectors` (rows, channels of all), which holds those of one network
+    beside those of the next; `marks` and `is_text`, which is false at separators, have shape (n,).
     """
-    total = np.zeros((len(summed), len(CLASSES)), np.float32)
-    at = 0
-    for network in networks:
-        channels = network.vectors.shape[1]
-        total += network.probabilities(summed[:, at : at + channels] + network.marks[marks])
-        at += channels
-    return np.asarray(total / np.float32(len(networks)), np.float32)
+    reach, count = networks[0].reach, len(numbers)
+    inner = slice(reach, reach + count)
+    keys, text = np.full(count + 2 * reach, -1, np.int64), np.zeros(count + 2 * reach, np.bool_)
+    keys[inner], text[inner] = numbers * len(Mark) + marks, is_text
+    total = np.zeros((len(CLASSES), count), np.float32)
+    for at in range(0, count, STRETCH):
+        stretch = slice(at, at + STRETCH + 2 * reach)
+        used, which = np.unique(keys[stretch], return_inverse=True)
+        first = 0
+        for network in networks:
+            channels = network.vectors.shape[1]
+            distinct = vectors[used // len(Mark), first : first + channels] + network.marks[used % len(Mark)]
+            distinct[used < 0] = 0
+            total[:, at : at + STRETCH] += network.probabilities(distinct, which, text[stretch])
+            first += channels
+    return (total / np.float32(len(networks))).T

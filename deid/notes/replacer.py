@@ -23,6 +23,7 @@ from deid.places import zip3
 
 ANY_DATE = "date"  # a date of which only that is known: treated as a day of a visit
 CAPPED_AGE = "90+"
+_ENDINGS = " \t,;"  # stay behind what is replaced: they identify nobody and keep words apart
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,7 +53,8 @@ class Replacer:
         anchors = self._anchors(spans, cut)
         out, at = [], 0
         for span, piece in zip(spans, cut, strict=True):
-            out += [text[at : span.start], self._replaced(span, piece, anchors)]
+            core = piece.rstrip(_ENDINGS) or piece
+            out += [text[at : span.start], self._replaced(span, core, anchors), piece[len(core) :]]
             at = span.end
         return "".join(out) + text[at:]
 
@@ -151,7 +153,8 @@ def masked(text: str, spans: Sequence[Span]) -> str:
     """Return `text` with a tag for every span."""
     out, at = [], 0
     for span in spans:
-        out += [text[at : span.start], tag(span.kind)]
+        piece = text[span.start : span.end]
+        out += [text[at : span.start], tag(span.kind), piece[len(piece.rstrip(_ENDINGS) or piece) :]]
         at = span.end
     return "".join(out) + text[at:]
 

@@ -1,7 +1,7 @@
 """Names, places, facilities and odd identifiers, by two networks: from folded texts and pattern marks to spans.
 
-Texts of one batch are read as one run of tokens, with so many separators between them that no score depends on a
-neighbor: a note's spans are the same alone and among others.
+Texts of one batch are read as one run of tokens, with separators between them that let nothing pass: a note's spans are
+the same alone and among others.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.errors import NotesError
-from deid.notes.decoding import STRICT, Flags, Ints, Role, Settings, chosen_tokens, complete, role
+from deid.notes.convolution import Floats
+from deid.notes.decoding import STRICT, Flags, Ints, Role, Settings, chosen_tokens, complete, role, weighed
 from deid.notes.features import SEPARATOR, UNKNOWN_WORDS, Features
 from deid.notes.kinds_of_spans import kind_of
 from deid.notes.lists import Lists, load
-from deid.notes.network import CLASSES, Floats, Network, average, shipped
+from deid.notes.network import CLASSES, Network, average, shipped
 from deid.notes.span import Find, Span
 from deid.notes.tokens import bounds, split
 
@@ -47,14 +48,22 @@ class _Known(dict[str, int]):
             self.roles = np.concatenate([self.roles, np.zeros_like(self.roles)])
         for at in range(0, len(tokens), _AT_ONCE):
             some = tokens[at : at + _AT_ONCE]
-            rows = np.array([self._features.rows(token) for token in some], np.int64)
+            columns = self._features.rows(some).T
             into = slice(first + at, first + at + len(some))
-            self.vectors[into] = np.concatenate([n.vectors[rows].sum(axis=1) for n in self._networks], axis=1)
+            self.vectors[into] = np.concatenate([_summed(n.vectors, columns) for n in self._networks], axis=1)
         self.roles[first:last] = [role(token, self._features.lists) for token in tokens]
         self.update(zip(tokens, range(first, last), strict=True))
 
     def __repr__(self) -> str:
         return f"_Known(<{len(self)} tokens>)"
+
+
+def _summed(vectors: Floats, columns: Ints) -> Floats:
+    """Return the sums of rows of `vectors`, one for each of `columns` (features, tokens)."""
+    total: Floats = vectors[columns[0]]
+    for rows in columns[1:]:
+        total += np.take(vectors, rows, axis=0)
+    return total
 
 
 @dataclass(slots=True, repr=False)
@@ -84,7 +93,7 @@ class Tagger:
     def _read(self, texts: Sequence[str], finds: Sequence[Sequence[Find]]) -> Batch:
         if len(self._known) > KNOWN_TOKENS:
             self._known = self._fresh()
-        apart = max(network.reach for network in self.networks)
+        apart = max(network.apart for network in self.networks)
         tokens, bases, at = [SEPARATOR] * apart, [], apart
         for text in texts:
             tokens += split(text.replace(SEPARATOR, " "))
@@ -101,14 +110,16 @@ class Tagger:
 
     def probabilities(self, batch: Batch) -> Floats:
         """Return the probability of each class for each token of a batch."""
-        return average(self.networks, self._known.vectors[batch.numbers], batch.marks)
+        is_text = batch.numbers != self._known[SEPARATOR]
+        return average(self.networks, self._known.vectors, batch.numbers, batch.marks, is_text)
 
     def decode(self, batch: Batch, probabilities: Floats) -> list[list[Span]]:
         """Return the spans that follow from the probabilities."""
         settings = self.settings or (STRICT if self.strict else Settings())
         roles = self._known.roles[batch.numbers]
         best = probabilities[:, 1:].argmax(axis=1) + 1
-        chosen = chosen_tokens(1 - probabilities[:, 0], roles, settings)
+        removed = weighed(1 - probabilities[:, 0], batch.documents(), len(batch.texts), settings)
+        chosen = chosen_tokens(removed, roles, settings)
         complete(chosen, best, roles)
         certain = (
             chosen
@@ -151,27 +162,24 @@ class Batch:
     marks: npt.NDArray[np.int8]
     bases: Ints
 
-    def documents(self, places: Ints) -> Ints:
-        """Return the text that each of these tokens is of."""
-        return np.searchsorted(self.bases, self.starts[places], side="right") - 1
+    def documents(self, places: Ints | slice = slice(None)) -> Ints:
+        """Return the text that each of these tokens is of, or follows; 0 before the first."""
+        return np.maximum(np.searchsorted(self.bases, self.starts[places], side="right") - 1, 0)
 
     def spans(self, removed: Ints, best: Ints, repeated: Flags) -> list[list[Span]]:
         """Return the spans of each text: removed tokens of one class that follow each other on a line are one."""
-        runs: list[list[tuple[int, int, int, str]]] = [[] for _ in self.texts]
-        last, last_class = -2, 0
-        for k, document in zip(removed.tolist(), self.documents(removed).tolist(), strict=True):
-            base, found = int(self.bases[document]), int(best[k])
-            start, end = int(self.starts[k]) - base, int(self.ends[k]) - base
-            own = runs[document]
-            if last == k - 1 and found == last_class:
-                before = own.pop()
-                own.append((before[0], end, found, before[3]))
-            else:
-                rule = "repeat:name" if repeated[k] else f"network:{CLASSES[found].lower()}"
-                own.append((start, end, found, rule))
-            last, last_class = k, found
-        return [[_span(text, *run) for run in own] for text, own in zip(self.texts, runs, strict=True)]
-
-
-def _span(text: str, start: int, end: int, found: int, rule: str) -> Span:
-    return Span(start, end, kind_of(CLASSES[found], text[start:end]), rule)
+        out: list[list[Span]] = [[] for _ in self.texts]
+        if not len(removed):
+            return out
+        found = best[removed]
+        first = np.flatnonzero(np.append(True, (np.diff(removed) != 1) | (np.diff(found) != 0)))
+        last = np.append(first[1:], len(removed)) - 1
+        documents = self.documents(removed[first])
+        bases = self.bases[documents]
+        starts, ends = self.starts[removed[first]] - bases, self.ends[removed[last]] - bases
+        arrays = (documents, starts, ends, found[first], repeated[removed[first]])
+        for document, start, end, number, is_repeated in zip(*(each.tolist() for each in arrays), strict=True):
+            name = CLASSES[number]
+            rule = "repeat:name" if is_repeated else f"network:{name.lower()}"
+            out[document].append(Span(start, end, kind_of(name, self.texts[document][start:end]), rule))
+        return out

@@ -52,7 +52,7 @@ class TokenNumbers(dict[str, int]):
         number = len(self)
         if number == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
-        self._rows[number] = self._features.rows(token)
+        self._rows[number] = self._features.rows([token])[0]
         self[token] = number
         return number
 
@@ -111,16 +111,16 @@ def _aim(label: str, slot: str) -> tuple[int, float]:
     return (0, _KEPT[slot]) if slot in _KEPT else (IGNORED, 0.0)
 
 
-def packed(examples: Iterable[Example], pad: int, reach: int, length: int) -> Iterator[Example]:
-    """Yield rows of `length` tokens, documents one after the other with `reach` separators between them."""
+def packed(examples: Iterable[Example], pad: int, apart: int, length: int) -> Iterator[Example]:
+    """Yield rows of `length` tokens, documents one after the other with `apart` separators between them."""
     between = Example(
-        np.full(reach, pad, np.int32), np.zeros(reach, np.int8), np.zeros(reach, np.int8), np.ones(reach, np.float32)
+        np.full(apart, pad, np.int32), np.zeros(apart, np.int8), np.zeros(apart, np.int8), np.zeros(apart, np.float32)
     )
     waiting: list[Example] = []
     held = 0
     for one in examples:
         waiting += [one, between]
-        held += len(one.tokens) + reach
+        held += len(one.tokens) + apart
         if held >= 8 * length:
             whole = _joined(waiting)
             rows = held // length

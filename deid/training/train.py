@@ -17,9 +17,10 @@ from torch import nn
 from torch.nn import functional
 
 from deid.annotated.generator import generate
+from deid.notes.convolution import Convolution
 from deid.notes.features import FIRST_ROWS, LIST_FEATURES, ROWS, SEPARATOR, UNKNOWN_WORDS, Features
 from deid.notes.lists import load
-from deid.notes.network import CLASSES, Convolution, Network
+from deid.notes.network import CLASSES, Network
 from deid.notes.span import Mark
 from deid.training.examples import Example, TokenNumbers, batches, example, numbered, packed, vocabulary
 
@@ -30,7 +31,8 @@ DILATIONS = (1, 2, 4, 8, 1)
 LENGTH, BATCH = 512, 16
 VOCABULARY_SEED = 1  # networks that are averaged share their words
 REACH = FIRST_WIDTH // 2 + sum(DILATIONS)
-_WORD_DROPPED, _LISTS_DROPPED, _MARKS_DROPPED = 0.12, 0.05, 0.08
+APART = max(FIRST_WIDTH // 2, *DILATIONS)  # separators between documents
+_WORD_DROPPED, _LISTS_DROPPED, _MARKS_DROPPED = 0.25, 0.15, 0.08
 
 Report = Callable[[int, float], None]
 
@@ -40,7 +42,7 @@ class Settings:
     """What a training run is made of; `warm` steps raise the rate, `decay` is of the average over steps."""
 
     seed: int = 7
-    steps: int = 5_500
+    steps: int = 6_000
     rate: float = 3e-3
     identifier_weight: float = 1.5
     decay: float = 0.999
@@ -62,14 +64,18 @@ class TokenNetwork(nn.Module):  # type: ignore[misc]  # torch is an extra, and c
         self.out = nn.Linear(HIDDEN, len(CLASSES))
         self.dropout = nn.Dropout(0.1)
 
-    def forward(self, features: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
-        """Return scores (batch, length, classes) from rows (batch, length, features) and marks (batch, length)."""
+    def forward(self, features: torch.Tensor, marks: torch.Tensor, is_text: torch.Tensor) -> torch.Tensor:
+        """Return scores (batch, length, classes) from rows (batch, length, features) and marks (batch, length).
+
+        `is_text` (batch, length) is false at separators, at which every layer gives zero.
+        """
         shape = features.shape
         summed = functional.embedding_bag(features.reshape(-1, shape[-1]), self.vectors.weight, mode="sum")
         x = (summed.reshape(*shape[:2], -1) + self.marks(marks)).transpose(1, 2)
-        x = functional.relu(self.first(x))
+        kept = is_text[:, None, :].to(x.dtype)
+        x = functional.relu(self.first(x)) * kept
         for layer in self.rest:
-            x = x + functional.relu(layer(self.dropout(x)))
+            x = (x + functional.relu(layer(self.dropout(x)))) * kept
         scores: torch.Tensor = self.out(x.transpose(1, 2).float())
         return scores
 
@@ -89,11 +95,11 @@ def train(settings: Settings, *, report: Report | None = None, every: int = 100)
     noise = np.random.default_rng(settings.seed)
     loss_of = 0.0
     pad = numbers[SEPARATOR]
-    rows = packed((example(document, numbers) for document in source), pad, REACH, LENGTH)
+    rows = packed((example(document, numbers) for document in source), pad, APART, LENGTH)
     for step, batch in enumerate(_first(batches(rows, BATCH), settings.steps)):
         for group in optimizer.param_groups:
             group["lr"] = settings.rate * _share(step, settings)
-        loss = _loss(model, *_noisy(batch, numbers, noise), settings)
+        loss = _loss(model, *_noisy(batch, numbers, noise), batch.tokens != pad, settings)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -137,10 +143,11 @@ def _loss(
     features: npt.NDArray[np.int64],
     marks: npt.NDArray[np.int64],
     batch: Example,
+    is_text: npt.NDArray[np.bool_],
     settings: Settings,
 ) -> torch.Tensor:
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        scores = model(torch.from_numpy(features), torch.from_numpy(marks))
+        scores = model(torch.from_numpy(features), torch.from_numpy(marks), torch.from_numpy(is_text))
     aim = torch.from_numpy(batch.classes.astype(np.int64)).reshape(-1)
     weight = torch.tensor([1.0] + [settings.identifier_weight] * (len(CLASSES) - 1))
     each = functional.cross_entropy(

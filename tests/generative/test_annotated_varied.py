@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from deid.annotated.dice import Dice
 from deid.annotated.natural_towns import natural_town
-from deid.annotated.odd_addresses import foreign_address, odd_address, road
+from deid.annotated.odd_addresses import foreign_address, odd_address, road, rural_address
 from deid.annotated.people import of
 from deid.annotated.scene import Scene
 from deid.annotated.speech import spelled, spoken_digits, spoken_phone
 from deid.annotated.varied_names import composed_name, last_first, short_name
+from deid.annotated.vocabulary import vocabulary
+from deid.annotated.word_names import lower_name, upper_name, word_first, word_full, word_last, word_name
 
 SEEDS = st.integers(min_value=0, max_value=2**31)
 SPOKEN = re.compile(
@@ -67,7 +69,33 @@ def _plain(name: str) -> str:
 def test_addresses_and_towns_are_written_out_without_holes(seed: int) -> None:
     """No mark of a pattern stays in an address, roads have no house number in front, towns begin with a capital."""
     dice = Dice(seed)
-    for text in (foreign_address(dice), odd_address(dice), road(dice), natural_town(dice)):
+    for text in (foreign_address(dice), odd_address(dice), road(dice), natural_town(dice), rural_address(dice)):
         assert text == text.strip()
         assert not set(text) & set("<>@{}")
     assert natural_town(dice)[0].isupper()
+
+
+@settings(max_examples=100, deadline=None)
+@given(SEEDS)
+def test_names_that_are_words_come_from_the_list_and_agree_by_letter(seed: int) -> None:
+    """A given name and a surname are words of the list; the bare name and the whole one are of the same person."""
+    scene = Scene(Dice(seed))
+    lists = {part: {_plain(word) for word in words} for part, words in vocabulary("word_names").items()}
+    first, last, bare, whole = (_plain(make(scene, "a")) for make in (word_first, word_last, word_name, word_full))
+    assert first in lists["given"]
+    assert last in lists["surname"]
+    assert bare in (first, last)
+    assert first in whole
+    assert last in whole
+
+
+@settings(max_examples=100, deadline=None)
+@given(SEEDS)
+def test_names_in_small_letters_and_in_capitals_have_no_others(seed: int) -> None:
+    """Names typed in haste have no capital, and names of texts in capitals no small letter."""
+    scene = Scene(Dice(seed))
+    small, large = lower_name(scene, ""), upper_name(scene, "")
+    assert small == small.lower()
+    assert large == large.upper()
+    assert small.strip()
+    assert large.strip()

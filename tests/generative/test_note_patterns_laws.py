@@ -73,7 +73,7 @@ def test_work_grows_no_faster_than_the_text(piece: str) -> None:
         return time.process_time() - start
 
     find("compiled before")
-    assert taken(long) < 20 * max(min(taken(short) for _ in range(3)), 0.002)
+    assert min(taken(long) for _ in range(2)) < 20 * max(min(taken(short) for _ in range(3)), 0.002)
 
 
 @given(digits)

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid.errors import NotesError
+from deid.notes.convolution import Convolution
 from deid.notes.decoding import Settings
 from deid.notes.features import NAMES, ROWS, SEPARATOR, Features
 from deid.notes.lists import load as load_lists
-from deid.notes.network import CLASSES, WEIGHTS, Convolution, Network, average, load, save, shipped
+from deid.notes.network import CLASSES, STRETCH, WEIGHTS, Network, average, load, save, shipped
 from deid.notes.patterns import find
 from deid.notes.span import Mark
 from deid.notes.tagger import Tagger
@@ -62,25 +63,52 @@ def small(seed: int = 3) -> Network:
     )
 
 
-def naive(network: Network, x: np.ndarray) -> np.ndarray:
+def naive(network: Network, x: np.ndarray, is_text: np.ndarray) -> np.ndarray:
     """Return the probabilities by the definition: one token, one tap, one channel at a time."""
     padded = np.concatenate([np.zeros((network.reach, x.shape[1])), x, np.zeros((network.reach, x.shape[1]))])
+    text = np.concatenate([np.zeros(network.reach, bool), is_text, np.zeros(network.reach, bool)])
     for number, layer in enumerate(network.layers):
         rows = []
         for at in range(layer.reach, len(padded) - layer.reach):
             taps = [padded[at + (k - layer.width // 2) * layer.dilation] for k in range(layer.width)]
             out = np.maximum(np.concatenate(taps) @ layer.weights + layer.bias, 0)
-            rows.append(out + padded[at] if number else out)
-        padded = np.array(rows)
+            rows.append((out + padded[at] if number else out) * text[at])
+        padded, text = np.array(rows), text[layer.reach : len(text) - layer.reach]
     scores = np.exp(padded @ network.out_weights + network.out_bias)
     return scores / scores.sum(axis=1, keepdims=True)
 
 
-def test_layers_compute_what_their_definition_says() -> None:
-    """Blocks, shared products and half of the taps in one array change nothing but the last bits."""
+def drawn(count: int, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return vectors of 200 tokens, and so many of them with their marks and whether they are text."""
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(200, channels)).astype(np.float32)
+    marks = rng.integers(0, len(Mark), count).astype(np.int8)
+    return vectors, rng.integers(0, 200, count), marks, rng.random(count) > 0.1
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 17, 2_300, STRETCH + 3])
+def test_layers_compute_what_their_definition_says(count: int) -> None:
+    """Blocks, products shared by equal tokens and by two outputs change nothing but the last bits."""
     network = small()
-    x = np.random.default_rng(5).normal(size=(2_300, 4)).astype(np.float32)
-    np.testing.assert_allclose(network.probabilities(x), naive(network, x), atol=2e-5)
+    vectors, numbers, marks, is_text = drawn(count, 4)
+    expected = naive(network, vectors[numbers] + network.marks[marks], is_text)
+    np.testing.assert_allclose(average([network], vectors, numbers, marks, is_text), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(("width", "dilation"), [(3, 1), (3, 4), (3, 8), (5, 1), (5, 3)])
+def test_a_layer_is_a_convolution(width: int, dilation: int) -> None:
+    """Four outputs computed together, and products looked up by token, are the rectified sums over taps."""
+    rng = np.random.default_rng(width)
+    layer = Convolution(
+        rng.normal(size=(width * 6, 5)).astype(np.float32), rng.normal(size=5).astype(np.float32), width, dilation
+    )
+    x = rng.normal(size=(layer.inputs(61), 6)).astype(np.float32)
+    count = len(x) - 2 * layer.reach
+    taps = np.concatenate([x[k * dilation : k * dilation + count] for k in range(width)], axis=1)
+    expected = np.maximum(taps @ layer.weights + layer.bias, 0)
+    np.testing.assert_allclose(layer.looked_up(layer.products(x), np.arange(len(x))), expected, atol=2e-5)
+    if width == 3:
+        np.testing.assert_allclose(layer(x), expected, atol=2e-5)
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5))
@@ -122,7 +150,7 @@ def test_tokens_tile_the_text(text: str) -> None:
 @given(st.text(min_size=1, max_size=20).filter(lambda t: len(split(t)) == 1))
 def test_every_token_has_rows_of_the_table(token: str) -> None:
     """Whatever stands in a note has features, each in its own part of the table."""
-    rows = Features(load_lists(), {"note": 7}).rows(token)
+    [rows] = Features(load_lists(), {"note": 7}).rows([token]).tolist()
     assert len(rows) == len(NAMES)
     assert rows == sorted(rows)
     assert rows[0] >= 0
@@ -159,10 +187,9 @@ def test_the_shipped_weights_fit_the_features_and_are_small() -> None:
 def test_several_networks_are_their_mean() -> None:
     """Two networks give the mean of what each gives by itself."""
     first, second = small(3), small(4)
-    rng = np.random.default_rng(6)
-    x, marks = rng.normal(size=(50, 8)).astype(np.float32), rng.integers(0, len(Mark), 50).astype(np.int8)
-    alone = [n.probabilities(x[:, i : i + 4] + n.marks[marks]) for n, i in ((first, 0), (second, 4))]
-    np.testing.assert_allclose(average((first, second), x, marks), (alone[0] + alone[1]) / 2, atol=1e-6)
+    vectors, *rest = drawn(50, 8)
+    alone = [average([n], vectors[:, i : i + 4], *rest) for n, i in ((first, 0), (second, 4))]
+    np.testing.assert_allclose(average((first, second), vectors, *rest), (alone[0] + alone[1]) / 2, atol=1e-6)
 
 
 def test_networks_that_number_words_differently_are_refused() -> None:

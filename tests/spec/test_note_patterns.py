@@ -39,6 +39,8 @@ ssn               | SSN 912-33-1234                                     | 912-33
 ssn               | social security number: 912331234                   | 912331234
 ssn               | ***-**-4321                                         | 4321
 ssn               | the last four of her SSN are 4321                   | 4321
+service_date      | metformin from 11/3                                 | 11/3
+service_date      | swallow 9/4                                         | 9/4
 device_id         | Serial number PX4471K                               | PX4471K
 device_id         | (01)00643169007222(17)160712(21)21A3                | (01)00643169007222(17)160712(21)21A3
 vehicle_id        | 1HGCM82633A004352                                   | 1HGCM82633A004352
@@ -56,6 +58,7 @@ phone             | pager 12345                                         | 12345
 phone             | ext. 5512                                           | 5512
 fax               | Fax: 617-555-0143                                   | 617-555-0143
 email             | a.b+c@mail.example.org                              | a.b+c@mail.example.org
+email             | jo @ mail.example.org                               | jo @ mail.example.org
 email             | jo (at) example (dot) org                           | jo (at) example (dot) org
 url               | https://example.org/p?id=7                          | https://example.org/p?id=7
 url               | example.com/portal                                  | example.com/portal
@@ -87,6 +90,7 @@ death_date        | died on 3/4/2019                                    | 3/4/20
 age               | a 93-year-old woman                                 | 93
 age               | 93yo                                                | 93
 age               | 93F with cough                                      | 93
+age               | Jones, 97F                                          | 97
 age               | age 102                                             | 102
 age               | ninety-four years old                               | ninety-four
 age               | her father died at 94                               | 94
@@ -94,6 +98,7 @@ age               | her 95th birthday                                   | 95
 age               | in her nineties                                     | nineties
 street_address    | 4410 Larkspur Lane Apt 7B                           | 4410 Larkspur Lane Apt 7B
 street_address    | 1600 5th Ave                                        | 1600 5th Ave
+street_address    | 4410 CR 12                                          | 4410 CR 12
 street_address    | 12 Rue des Saules                                   | 12 Rue des Saules
 street_address    | P.O. Box 1182                                       | P.O. Box 1182
 street_address    | RR 2 Box 45                                         | RR 2 Box 45
@@ -135,6 +140,10 @@ in the last 4 days he drank 2000 mL, the last four visits in 2019, quit smoking 
 COVID-19, SARS-CoV-2, CA-125, CD20, IL-6, HLA-B27, H1N1, HbA1c 7.5, B12, D5W, 1/2 NS, Section 164.514, 45 CFR 164.514
 Parkinson disease, Foley catheter, Dr. Foley catheter, Bell's palsy, Babinski sign, Mr. or Mrs., St. John's wort
 Patient: Stable, Name: Lisinopril 10 mg, Attending: Cardiology, Mother: Breast Cancer, Patient signed Informed Consent
+T 101 F today, Temp 102 F at noon, Warmer 104 F, pulse width 0.75 V @ 0.4 ms, doses at 0000 0400 0800 1200
+SEP-1 bundle met, Monitor. NRS-2002 was 5, TENS unit (Empi 300), billed (Medicare: G2212), form DEA 222, a Dr Pepper a day
+Na 139 K 4.0 BUN 18 Cr 0.9, rituximab 375 PER SQUARE METER weekly, S/P LAP APPY, Creatinine|2.4|mg/dL|0.6-1.2|H
+Attending: See Board, Attending: Per Call Schedule, quit 3/4 of the packs
 TAKE WITH FOOD, DO NOT DRIVE. CALL OFFICE, DO NOT WAIT.
 a 15 minute drive, a 2 lane road, 3 times down the street, walked 2 miles
 """

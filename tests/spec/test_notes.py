@@ -102,7 +102,7 @@ PATTERNS = {
     "She is a 93-year-old woman": "She is a [AGE]-year-old woman",
     "age 102; ninety-four years old": "age [AGE]; [AGE] years old",
     "Lives at 4410 Larkspur Lane Apt 7B": "Lives at [STREET_ADDRESS]",
-    "Brookline, MA 02446": "[CITY], [ZIP_CODE]",
+    "Brookline, MA 02446": "[CITY] [ZIP_CODE]",
     "the sample 88123456 was sent": "the sample [UNIQUE_ID] was sent",
     "PO Box 1182": "[STREET_ADDRESS]",
     "Accession 88123456": "Accession [UNIQUE_ID]",

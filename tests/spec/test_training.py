@@ -75,11 +75,14 @@ def test_what_is_trained_is_what_runs() -> None:
     rng = np.random.default_rng(3)
     rows = rng.integers(0, len(network.vectors), size=(1, 900, 17))
     marks = rng.integers(0, len(network.marks), size=(1, 900))
+    is_text = rng.random((1, 900)) > 0.1
     with torch.no_grad():
-        scores = model(torch.from_numpy(rows), torch.from_numpy(marks))[0].softmax(-1).numpy()
+        scores = (
+            model(torch.from_numpy(rows), torch.from_numpy(marks), torch.from_numpy(is_text))[0].softmax(-1).numpy()
+        )
     summed = network.vectors[rows[0]].sum(axis=1) + network.marks[marks[0]]
-    inner = slice(REACH, -REACH)
-    np.testing.assert_allclose(network.probabilities(summed)[inner], scores[inner], atol=5e-3)
+    own = network.probabilities(summed, np.arange(len(summed)), is_text[0]).T
+    np.testing.assert_allclose(own, scores[REACH:-REACH], atol=5e-3)
 
 
 def test_it_learns() -> None:

@@ -12,6 +12,13 @@ from deid.notes.patterns.rule import Anchor, Rule
 from deid.notes.span import Mark
 
 
+def _grouped(match: re.Match[str]) -> bool | None:
+    """Four groups of four digits; times of day in their order are written so too."""
+    groups = [int(group) for group in re.findall(r"\d+", match[0])]
+    of_a_day = groups == sorted(set(groups)) and all(group < 2400 and group % 100 < 60 for group in groups)
+    return None if of_a_day and not is_luhn(match[0]) else no_code(match)
+
+
 def _card(match: re.Match[str]) -> bool | None:
     return None if follows_code(match) else is_luhn(match[0])
 
@@ -36,7 +43,7 @@ RULES = (
         Mark.SECRET,
         Anchor.NUMBER,
         r"(?<![\w\-.])\d{4}(?:-\d{4}-\d{4}-|[ ]\d{4}[ ]\d{4}[ ])\d{1,7}(?![\w\-])",
-        verdict=no_code,
+        verdict=_grouped,
     ),
     Rule(
         "account_number",

@@ -30,6 +30,12 @@ _REPORTED = (
     r"|encounter|intake|registration|interview|chronological|calculated|evaluation|enrollment|surgery|discharge|birthday"
 )
 _OLDEST = 89
+_DEGREES = range(95, 108)  # Fahrenheit, of somebody who lives
+_FEVER = re.compile(
+    r"(?<![^\W_])(?:t|tm|tc|tmax|tmin|temps?|temperatures?|fevers?|febrile|warmer|oral(?:ly)?|rectal(?:ly)?|axillary|tympanic|hot)(?![^\W_])[^\n]{0,20}\Z",
+    re.IGNORECASE,
+)
+_BESIDE_NAME = re.compile(r"(?:\A|[\n,(|/])[ \t]*\Z")
 
 
 def _decade(match: re.Match[str]) -> bool | None:
@@ -38,6 +44,16 @@ def _decade(match: re.Match[str]) -> bool | None:
     if _MEASURE.search(match.string, max(0, start - 32), start):
         return None
     return match[0][:3].lower() in ("his", "her", "the") and not match[0].lower().startswith("the ")
+
+
+def _sex(match: re.Match[str]) -> bool | None:
+    """A number before M or F is an age; degrees Fahrenheit are written so too."""
+    if match[0][-1] != "F" or "y" in match[0].lower():
+        return True
+    text, start = match.string, match.start()
+    if _FEVER.search(text, max(0, start - 36), start):
+        return None
+    return int(match["v"]) not in _DEGREES or _BESIDE_NAME.search(text, max(0, start - 8), start) is not None
 
 
 def _born(match: re.Match[str]) -> bool | None:
@@ -68,6 +84,7 @@ RULES = (
         Mark.AGE,
         Anchor.NUMBER,
         rf"(?<![\w.,/\-])(?P<v>{_OLD})[ ]?(?:(?-i:[MF])\b(?![.:/]\d)|y[ ]?[mf]\b|/[mf]\b)",
+        verdict=_sex,
     ),
     Rule(
         "age",

@@ -12,6 +12,7 @@ _SURE_WORDS = (
     r"|started|starting|stopped|due|d/c'?d?|dc'?d|f/u|follow[ \-]?up|surgery|mon|monday|tues?|tuesday|wed|wednesday|thurs?|thursday|fri"
     r"|friday|sat|saturday|sun|sunday|effective|collected|drawn|resulted|performed|placed|lmp|edd|edc|expires?|exp|before|after|by"
     r"|signed|updated|returned?|yesterday|today|tomorrow|labs|note|notes|cxr|ct|mri|echo|culture|cultures|ekg"
+    r"|from|end|ended|ending|last|tte|eeg|ecg|egd|kub|pet|dexa|colonoscopy|cath|biopsy|bx|bcx|ucx|swallow"
 )
 _DATED = re.compile(
     rf"(?<![^\W_])(?:{_SURE_WORDS})(?:[ ](?:on|the|date|was|is|of|for|by))?[ \t]{{0,2}}[:=,(]?[ \t(]{{0,2}}\Z",

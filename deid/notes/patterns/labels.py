@@ -20,6 +20,7 @@ _SPACED = r"(?:\d{2,4}(?:[ ]\d{2,4}){1,3}(?![\w/\-]|\.\d)(?![ ](?:y|yo|yrs?|year
 _VALUE = rf"(?P<v>{_SPACED}|{CODE})(?!\w){NO_UNIT}"
 _BARE = rf"(?={GAP}(?:[A-Z]{{0,5}}-?\d{{6}}|[A-Z]{{1,5}}-?\d{{4}}|(?:[A-Z]{{1,5}}-)?\d{{3,6}}-\d{{3,6}}|\d{{3,6}}/\d{{4,6}}))"
 _DIGITS = re.compile(r"\d")
+_HCPCS = re.compile(r"[A-Za-z]\d{4}\Z")
 _YEAR = re.compile(r"(?:19|20)\d\d\Z")
 
 
@@ -47,11 +48,15 @@ def labeled(
         found = match["v"]
         if _YEAR.match(found) or not verdict(match) is not None:
             return None
+        if match[0][:2].lower() == "dl" and match.string[match.start() - 1 : match.start()] == "/":
+            return False  # what stands behind "mg/dL" in a table is no driver's license
         return sure
 
     def longer(match: re.Match[str]) -> bool | None:
         found = match["v"]
         count, mixed = len(_DIGITS.findall(found)), not found.isdigit()
+        if _HCPCS.match(found):  # billed to a plan, such codes stand behind its name
+            return False
         return careful(match) if count >= 5 or (mixed and count >= 4) else None
 
     rules = []
@@ -62,7 +67,7 @@ def labeled(
     ):
         names = [phrase.strip() for phrase in phrases.split(",") if phrase.strip()]
         if names:
-            expression = rf"(?:{'|'.join(map(_phrase, sorted(names, key=len, reverse=True)))})(?![^\W\d_])\.?{middle}{BLANKS}{value}"
+            expression = rf"(?:{'|'.join(map(_phrase, sorted(names, key=len, reverse=True)))})(?![^\W\d_])(?:(?<![^\W\d_]{{5}})\.)?{middle}{BLANKS}{value}"
             rules.append(Rule(kind, name, mark, triggers(names), expression, verdict=check))
     return rules
 

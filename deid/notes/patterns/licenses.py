@@ -36,6 +36,7 @@ RULES = (
         "dl number, dl no, dl #, dl#, cdl, green card, travel document, visa number, alien registration, a-number, state id, "
         "registration number, registration no, cert number, cert no, cert #",
         numbered="license, licence, dl, certificate, certification, permit, registration, cert, visa, lic",
+        digits=4,
     ),
     *labeled(
         "npi",

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from deid.notes.patterns.date_checks import kind_of_date
 from deid.notes.patterns.pieces import (
     ANY_MONTH,
@@ -27,6 +29,12 @@ from deid.notes.span import Mark
 _DAY_AFTER = rf"{NTH}(?![\w]|[.,:/]\d|-\d{{3}}){NO_UNIT}"
 _SECOND_DAY = rf"(?:[ ]?(?:-|to|through|thru|and|&)[ ]?(?:{DAY}(?:st|nd|rd|th)\b|(?<=[\-]){DAY}(?![\w]|[.:/]\d){NO_UNIT}|(?<=[\-o][ ]){DAY}(?![\w]|[.:/]\d){NO_UNIT}))?"
 _YEAR_AFTER = rf"(?:[ ]?,?[ \t]?(?:of{GAP})?[ \-/.,]?(?:{YEAR}|{YEAR_WORDS}))?"
+
+
+def _month_day(match: re.Match[str]) -> bool | None:
+    """A month and a day, but not the measure of sepsis care that is written alike."""
+    return None if match[0] == "SEP-1" else no_code(match)
+
 
 RULES = (
     Rule(
@@ -61,7 +69,7 @@ RULES = (
         Mark.DATE,
         MONTH_WORDS,
         rf"{MONTH}[ \t\-/.,]{{0,3}}(?:the[ ])?{_DAY_AFTER}{_SECOND_DAY}(?:{_YEAR_AFTER}(?!\w))",
-        verdict=no_code,
+        verdict=_month_day,
         tells=kind_of_date,
     ),
     Rule(

@@ -23,9 +23,21 @@ def _eponym(match: re.Match[str]) -> bool:
     )
 
 
+_NOBODY = frozenset({"pepper", "scholl", "seuss", "bronner", "phil"})  # behind "Dr" they are brands and shows
+# First words of what stands in a field in the place of a name.
+_NO_NAME = frozenset(
+    {
+        "see", "per", "none", "unknown", "self", "same", "pending", "refused", "declined", "not", "no", "yes", "on",
+        "as", "call", "chart", "board", "tbd", "tba", "various", "multiple",
+    }
+)  # fmt: skip
+
+
 def titled(match: re.Match[str]) -> bool | None:
     """A name after a title: sure, unless it is a word of medicine or names a disease or an instrument."""
     first = match["v"].split()[0]
+    if first.lower().removesuffix("'s") in _NOBODY and match[0][:2].lower() == "dr":
+        return None
     return None if is_stop(first) and len(first) > 2 else not _eponym(match)
 
 
@@ -36,11 +48,16 @@ def _words(match: re.Match[str]) -> list[str]:
 def named(match: re.Match[str]) -> bool | None:
     """Two words or more and none of medicine: sure; one word may be a state of health as well."""
     words = _words(match)
-    if is_stop(words[0]):
+    if is_stop(words[0]) or words[0].lower() in _NO_NAME:
         return None
     while is_stop(words[-1]):
         words.pop()
     return len(words) > 1 and not any(is_stop(word) for word in words) and not _eponym(match)
+
+
+def signed(match: re.Match[str]) -> bool | None:
+    """As a name; "S/P" in capitals is no signature."""
+    return named(match) and not match[0].startswith("S/P ")
 
 
 def credited(match: re.Match[str]) -> bool | None:

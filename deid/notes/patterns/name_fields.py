@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from deid.notes.patterns.name_checks import hint_of_name, named, patient_field
+from deid.notes.patterns.name_checks import hint_of_name, named, patient_field, signed
 from deid.notes.patterns.pieces import BLANKS, COMMA_NAMES, GAP, LETTER, NAMES
 from deid.notes.patterns.rule import Rule
 from deid.notes.span import Mark
@@ -76,7 +76,7 @@ RULES = (
         Mark.NAME,
         "signed dictated transcribed authored cosigned scribed authenticated attested electronically signature s",
         rf"(?:(?:signed|dictated|transcribed|authored|cosigned|scribed|authenticated|attested)(?:{GAP}electronically)?{GAP}by{BLANKS}:?|(?:signed|signature){BLANKS}:|s/){BLANKS}\n?{BLANKS}(?:Dr\.?[ ])?(?P<v>{COMMA_NAMES})",
-        verdict=named,
+        verdict=signed,
         stop=True,
     ),
     Rule(

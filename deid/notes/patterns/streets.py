@@ -62,7 +62,17 @@ def _loose_street(match: re.Match[str]) -> bool | None:
 def _street(match: re.Match[str]) -> bool | None:
     """A hint only where every word before the type of street is one of medicine."""
     words = re.findall(r"[A-Za-z]{3,}", match[0])
+    if words and words[0].lower() == "per":
+        return False  # 375 per square meter
     return len(words) < 2 or not is_stop(words[0]) or words[0].lower() in _NUMBERED
+
+
+def _route(match: re.Match[str]) -> bool:
+    """A numbered road, but not the creatinine behind a number: "BUN 18 Cr 0.9"."""
+    return (
+        re.search(r"\bCr\b", match[0]) is None
+        and re.match(r"\.\d", match.string[match.end() : match.end() + 2]) is None
+    )
 
 
 RULES = (
@@ -103,6 +113,7 @@ RULES = (
         Mark.STREET,
         Anchor.NUMBER,
         rf"{_HOUSE}{GAP}(?:{_COMPASS}{GAP})?(?:(?:US|State|County|Old)[ ])?(?:Hwy|Highway|Route|Rte|County[ ]Road|CR|State[ ]Road|SR|Farm[ ]to[ ]Market(?:[ ]Road)?|FM|Interstate)\b\.?[ ]\d{{1,5}}\b{_UNIT}{_TAIL}",
+        verdict=_route,
     ),
     Rule(
         "street_address",

@@ -25,6 +25,11 @@ def _ip6(match: re.Match[str]) -> bool | None:
     return True if len(groups) == 8 else None
 
 
+def _mail(match: re.Match[str]) -> bool | None:
+    """A host has a letter in its last part; an amount at a rate has none."""
+    return True if re.search(r"[a-z]", re.split(r"[@)\]]", match[0])[-1], re.IGNORECASE) else None
+
+
 RULES = (
     Rule(
         "email",
@@ -33,6 +38,7 @@ RULES = (
         Anchor.MAIL,
         rf"(?<![\w.%+'\-])[\w.%+'\-]{{1,64}}+{_AT}[\w\-]{{1,63}}+(?:{_DOT}[\w\-]{{1,63}}+){{1,5}}",
         back=72,
+        verdict=_mail,
     ),
     Rule(
         "email",
