@@ -16,9 +16,11 @@ SHARED = HERE.parents[1] / "shared" / "corpora"
 UNSEEN_SEED, WARM_SEED = 900_001, 900_002  # training counts its seeds from far below
 WHOLE, QUICK = 1_500, 200  # generated documents
 SAMPLE_SEED = 20_260_101
-_CLINICAL, _SHORT = "clinical notes", "hand-offs, nursing, calls, messages"
-_GROUPS = dict.fromkeys(("handoff", "nursing", "ems", "phone", "portal"), _SHORT) | {
-    "administrative": "forms and lists",
+_CLINICAL, _SHORT, _FORMS = "clinical notes", "hand-offs, nursing, calls, messages", "forms and lists"
+_GROUPS = dict.fromkeys(("handoff", "nursing", "ems", "phone", "portal", "message"), _SHORT) | {
+    "administrative": _FORMS,
+    "form": _FORMS,
+    "query": "questions typed",
     "adversarial": "built to break taggers",
     "negative": "without identifiers",
 }
@@ -62,7 +64,8 @@ class Corpus:
 def corpora(*, quick: bool) -> list[Corpus]:
     """Return every corpus that is here; with `quick`, a part of each."""
     found = [
-        *_by_hand(),
+        *_by_hand("unseen"),
+        *_by_hand("development"),
         Corpus("generated", f"generated, seed {UNSEEN_SEED}", tuple(map(example_of, generated(quick=quick)))),
     ]
     for path in sorted(SHARED.glob("*.jsonl")) if SHARED.is_dir() else ():
@@ -70,13 +73,13 @@ def corpora(*, quick: bool) -> list[Corpus]:
     return [replace(one, examples=one.examples[:QUICK]) for one in found] if quick else found
 
 
-def _by_hand() -> list[Corpus]:
-    examples = read_examples(HERE / "notes_unseen.jsonl")
+def _by_hand(name: str) -> list[Corpus]:
+    examples = read_examples(HERE / f"notes_{name}.jsonl")
     groups: dict[str, list[Example]] = {}
     for example in examples:
         kind = example.id.rpartition("-")[0]
         groups.setdefault(_GROUPS.get(kind, _CLINICAL), []).append(example)
-    return [Corpus(f"unseen {title}", f"by hand: {title}", tuple(own)) for title, own in groups.items()]
+    return [Corpus(f"{name} {title}", f"by hand, {name}: {title}", tuple(own)) for title, own in groups.items()]
 
 
 def generated(*, quick: bool) -> list[Document]:

@@ -249,7 +249,8 @@ has no width, which does not mean that nothing can be.
 *Precision*: what was removed touches an identifier, or what may stay or go: ages under 90, years, states, times.
 No patient's record is at hand unless it is said.
 
-The notes written by hand are never trained on, and what is missed in them is told by counts alone; generated ones come
+The notes written by hand are never trained on. What is missed in the unseen ones is told by counts alone, and their
+authors saw no template of the generator; what was missed in the development ones has been read. Generated notes come
 from a seed that training never uses, but from its generator; the others stand beside the project, where they are.
 """
 ]
