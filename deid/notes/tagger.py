@@ -19,6 +19,7 @@ from deid.notes.features import SEPARATOR, UNKNOWN_WORDS, Features
 from deid.notes.kinds_of_spans import kind_of
 from deid.notes.lists import Lists, load
 from deid.notes.network import CLASSES, Network, average, shipped
+from deid.notes.patterns.ages import is_temperature
 from deid.notes.span import Find, Span
 from deid.notes.tokens import bounds, split
 
@@ -180,6 +181,8 @@ class Batch:
         arrays = (documents, starts, ends, found[first], repeated[removed[first]])
         for document, start, end, number, is_repeated in zip(*(each.tolist() for each in arrays), strict=True):
             name = CLASSES[number]
+            if name == "AGE" and is_temperature(self.texts[document], start, end):
+                continue
             rule = "repeat:name" if is_repeated else f"network:{name.lower()}"
             out[document].append(Span(start, end, kind_of(name, self.texts[document][start:end]), rule))
         return out

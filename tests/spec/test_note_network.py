@@ -225,3 +225,10 @@ def test_settings_bound_what_a_span_asks() -> None:
     sure = Settings(sure=1.0, touching=1.0, common=1.0, mark=1.0)
     text = "Maria Lopez was seen in Akron."
     assert Tagger(settings=sure).tag([text], [[]]) == [[]]
+
+
+@pytest.mark.parametrize("text", ["Pt febrile, T 101 F and HR 110.", "Temp 102 F at noon, better by night."])
+def test_a_temperature_is_no_age(text: str, tagger: Tagger) -> None:
+    """Degrees Fahrenheit behind a word of fever stay."""
+    (spans,) = tagger.tag([text], [find(text)])
+    assert [span for span in spans if span.kind == "age"] == []

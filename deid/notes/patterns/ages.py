@@ -46,6 +46,12 @@ def _decade(match: re.Match[str]) -> bool | None:
     return match[0][:3].lower() in ("his", "her", "the") and not match[0].lower().startswith("the ")
 
 
+def is_temperature(text: str, start: int, end: int) -> bool:
+    """Return whether the number in [start, end) is degrees Fahrenheit, behind a word of fever and before an F."""
+    is_fever = _FEVER.search(text, max(0, start - 36), start) is not None
+    return is_fever and re.match(r"[ °]{0,2}F\b", text[end : end + 4]) is not None and text[start:end].isdecimal()
+
+
 def _sex(match: re.Match[str]) -> bool | None:
     """A number before M or F is an age; degrees Fahrenheit are written so too."""
     if match[0][-1] != "F" or "y" in match[0].lower():
