@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import json
 import logging
 import os
@@ -14,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from objects import deid_objects, shown
 from refusals import assert_no_sentinel_on_disk, assert_silent
 from sites import PASSPHRASE, REPOSITORY
 from tiny_sources import EXPERT, LIMITED, REQUESTED, SAFE, SENTINELS, World
@@ -64,13 +64,6 @@ def test_what_a_release_says_in_clear_holds_no_cell(
     assert_silent(caplog.text + repr(done) + str(done))
 
 
-def deid_objects(shelf: str = "deid.") -> Iterator[object]:
-    """Yield every living object of a class of the toolkit, or of one shelf of it."""
-    for thing in gc.get_objects():
-        if str(type(thing).__module__).startswith(shelf):
-            yield thing
-
-
 @pytest.mark.parametrize("policy", [LIMITED, SAFE, EXPERT])
 def test_no_object_prints_a_cell_at_any_moment_of_a_run(world: World, policy: str) -> None:
     """Whatever is alive while rows are observed, written and verified may land in a traceback or a debugger's log."""
@@ -87,7 +80,7 @@ def test_no_object_prints_a_cell_at_any_moment_of_a_run(world: World, policy: st
     def look(_what: str, _rows: int) -> None:
         for thing in deid_objects():
             seen.add(type(thing).__name__)
-            text = repr(thing)
+            text = shown(thing)
             found = [sentinel for sentinel in SENTINELS if sentinel in text]
             assert not found, f"{type(thing).__module__}.{type(thing).__name__}"
 
@@ -107,7 +100,7 @@ def test_no_object_of_a_reader_prints_a_patient_key_while_it_reads(form: str) ->
     wanted = {table.name: [column.name for column in table.columns] for table in dataset.tables}
     for table, _ in open_source(dataset).read_together(wanted):
         for thing in deid_objects("deid.sources"):
-            text = repr(thing)
+            text = shown(thing)
             assert not any(cell in text for cell in keys), f"{table}: {type(thing).__module__}.{type(thing).__name__}"
 
 

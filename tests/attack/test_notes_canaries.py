@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from note_engine import RECORD, patient, redact
+from objects import deid_objects, shown
 
 from deid.notes import KnownIdentifiers, Redactor, leaks
 from deid.notes.detector import Detector, Note
@@ -81,12 +81,11 @@ class _Watched(Detector):
 
     def search(self, batch: Sequence[Note]) -> list[list[Span]]:
         found = super().search(batch)
-        for thing in gc.get_objects():
-            if str(type(thing).__module__).startswith("deid.notes"):
-                self.looked += 1
-                told = repr(thing).lower()
-                if any(canary.lower() in told for canary in CANARIES):
-                    self.telling.add(type(thing).__qualname__)
+        for thing in deid_objects("deid.notes"):
+            self.looked += 1
+            told = shown(thing).lower()
+            if any(canary.lower() in told for canary in CANARIES):
+                self.telling.add(type(thing).__qualname__)
         return found
 
 
