@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from deid.annotated.dice import Dice
 from deid.annotated.vocabulary import vocabulary
@@ -14,15 +15,19 @@ _LINKS = (" and", ", but", " because", ", so", " while", " when", " although", "
 _ENDS = (".", ".", ".", ".", ".", "!", "...", "")
 
 
+def _listed() -> tuple[list[str], dict[str, npt.NDArray[np.uint8]]]:
+    """Return the words of the lists, and what each list says of them."""
+    lists = load()
+    return list(lists.index), {name: lists.levels[1:, at] for at, name in enumerate(COLUMNS)}
+
+
 @cache
 def exchange_words() -> tuple[str, ...]:
     """Lower-case words of English and of medicine that hardly ever name people or places."""
-    lists = load()
-    column = {name: lists.levels[1:, at] for at, name in enumerate(COLUMNS)}
+    words, column = _listed()
     nobody = (column["surname"] < 3) & (column["given"] < 2) & (column["place"] == 0) & (column["ratio"] < 7)
     common = nobody & (column["english"] > 3)
     medical = nobody & ((column["clinical"] & CLINICAL_DESCRIPTION) > 0)
-    words = list(lists.index)
     # common words several times, so that they stay the most frequent
     chosen = [words[at] for kept in (common, common, common, medical) for at in np.flatnonzero(kept)]
     own = [word for part in ("nouns", "verbs", "adjectives") for word in vocabulary("ordinary")[part]]
@@ -32,10 +37,8 @@ def exchange_words() -> tuple[str, ...]:
 @cache
 def clinical_words() -> tuple[str, ...]:
     """Words of medicine, drugs among them, that no people and no places are called by."""
-    lists = load()
-    column = {name: lists.levels[1:, at] for at, name in enumerate(COLUMNS)}
+    words, column = _listed()
     nobody = (column["surname"] == 0) & (column["given"] == 0) & (column["place"] == 0) & (column["facility"] < 2)
-    words = list(lists.index)
     chosen = (words[at] for at in np.flatnonzero(nobody & (column["clinical"] > 0)))
     return tuple(word for word in chosen if word.isascii() and word.isalpha() and len(word) > 1)
 

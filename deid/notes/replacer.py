@@ -5,7 +5,7 @@ A date, age or ZIP code that cannot be read is a tag, and so is what has no surr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -51,12 +51,7 @@ class Replacer:
         if self._surrogates is not None:
             self._surrogates.meet(piece for span, piece in zip(spans, cut, strict=True) if span.kind in NAME_KINDS)
         anchors = self._anchors(spans, cut)
-        out, at = [], 0
-        for span, piece in zip(spans, cut, strict=True):
-            core = piece.rstrip(_ENDINGS) or piece
-            out += [text[at : span.start], self._replaced(span, core, anchors), piece[len(core) :]]
-            at = span.end
-        return "".join(out) + text[at:]
+        return _filled(text, spans, lambda span, piece: self._replaced(span, piece, anchors))
 
     def _joined(self, text: str, spans: Sequence[Span]) -> list[Span]:
         """Return spans of which two of one kind with nothing but blanks between are one: a name, not two."""
@@ -151,10 +146,16 @@ def leaks_left(writing: Writing, known: KnownIdentifiers, text: str, spans: Sequ
 
 def masked(text: str, spans: Sequence[Span]) -> str:
     """Return `text` with a tag for every span."""
+    return _filled(text, spans, lambda span, _: tag(span.kind))
+
+
+def _filled(text: str, spans: Sequence[Span], replaced: Callable[[Span, str], str]) -> str:
+    """Return `text` with what `replaced` gives for each span and its characters, less the marks that end them."""
     out, at = [], 0
     for span in spans:
         piece = text[span.start : span.end]
-        out += [text[at : span.start], tag(span.kind), piece[len(piece.rstrip(_ENDINGS) or piece) :]]
+        core = piece.rstrip(_ENDINGS) or piece
+        out += [text[at : span.start], replaced(span, core), piece[len(core) :]]
         at = span.end
     return "".join(out) + text[at:]
 

@@ -227,7 +227,9 @@ def test_settings_bound_what_a_span_asks() -> None:
     assert Tagger(settings=sure).tag([text], [[]]) == [[]]
 
 
-@pytest.mark.parametrize("text", ["Pt febrile, T 101 F and HR 110.", "Temp 102 F at noon, better by night."])
+@pytest.mark.parametrize(
+    "text", ["Pt seen by Dr. Okafor 3/14 for DKA, T 101 F, BUN 18 Cr 0.9.", "Temp 102 F at noon, better by night."]
+)
 def test_a_temperature_is_no_age(text: str, tagger: Tagger) -> None:
     """Degrees Fahrenheit behind a word of fever stay."""
     (spans,) = tagger.tag([text], [find(text)])

@@ -45,6 +45,8 @@ device_id         | Serial number PX4471K                               | PX4471
 device_id         | (01)00643169007222(17)160712(21)21A3                | (01)00643169007222(17)160712(21)21A3
 vehicle_id        | 1HGCM82633A004352                                   | 1HGCM82633A004352
 vehicle_id        | license plate ABC-1234                              | ABC-1234
+claim_id          | Claim: C4471                                        | C4471
+license_number    | License: R4471                                      | R4471
 claim_id          | Claim #: 2021-0099812                               | 2021-0099812
 encounter_id      | CSN: 100123456                                      | 100123456
 unique_id         | Accession #: S21-12345                              | S21-12345

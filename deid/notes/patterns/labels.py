@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from deid.notes.patterns.pieces import BLANKS, GAP, NO_UNIT, follows_code
 from deid.notes.patterns.rule import Rule
@@ -20,7 +21,6 @@ _SPACED = r"(?:\d{2,4}(?:[ ]\d{2,4}){1,3}(?![\w/\-]|\.\d)(?![ ](?:y|yo|yrs?|year
 _VALUE = rf"(?P<v>{_SPACED}|{CODE})(?!\w){NO_UNIT}"
 _BARE = rf"(?={GAP}(?:[A-Z]{{0,5}}-?\d{{6}}|[A-Z]{{1,5}}-?\d{{4}}|(?:[A-Z]{{1,5}}-)?\d{{3,6}}-\d{{3,6}}|\d{{3,6}}/\d{{4,6}}))"
 _DIGITS = re.compile(r"\d")
-_HCPCS = re.compile(r"[A-Za-z]\d{4}\Z")
 _YEAR = re.compile(r"(?:19|20)\d\d\Z")
 
 
@@ -34,11 +34,13 @@ def labeled(
     sure: bool = True,
     value: str = _VALUE,
     digits: int = 3,
+    doubted: Callable[[re.Match[str]], bool] | None = None,
 ) -> list[Rule]:
     """Return rules for values that labels introduce.
 
     `alone`: phrases, divided by commas, after which any code counts; `numbered`: phrases that mean something else too,
-    and need "number", "#", "id" or ":" behind them, or six digits. `digits`: the fewest digits of a value.
+    and need "number", "#", "id" or ":" behind them, or six digits. `digits`: the fewest digits of a value. `doubted`
+    says of a value that no word for numbers introduces whether it is a hint only.
     """
 
     def verdict(match: re.Match[str]) -> bool | None:
@@ -48,16 +50,13 @@ def labeled(
         found = match["v"]
         if _YEAR.match(found) or not verdict(match) is not None:
             return None
-        if match[0][:2].lower() == "dl" and match.string[match.start() - 1 : match.start()] == "/":
-            return False  # what stands behind "mg/dL" in a table is no driver's license
         return sure
 
     def longer(match: re.Match[str]) -> bool | None:
         found = match["v"]
         count, mixed = len(_DIGITS.findall(found)), not found.isdigit()
-        if _HCPCS.match(found):  # billed to a plan, such codes stand behind its name
-            return False
-        return careful(match) if count >= 5 or (mixed and count >= 4) else None
+        told = careful(match) if count >= 5 or (mixed and count >= 4) else None
+        return False if told and doubted is not None and doubted(match) else told
 
     rules = []
     for phrases, middle, check in (

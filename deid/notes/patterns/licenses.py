@@ -25,6 +25,11 @@ def _npi(match: re.Match[str]) -> bool | None:
     return _PROVIDER.search(match.string, max(0, start - 48), start) is not None
 
 
+def _unit(match: re.Match[str]) -> bool:
+    """What stands behind "mg/dL" in a table is no driver's license."""
+    return match[0][:2].lower() == "dl" and match.string[match.start() - 1 : match.start()] == "/"
+
+
 RULES = (
     *labeled(
         "license_number",
@@ -37,6 +42,7 @@ RULES = (
         "registration number, registration no, cert number, cert no, cert #",
         numbered="license, licence, dl, certificate, certification, permit, registration, cert, visa, lic",
         digits=4,
+        doubted=_unit,
     ),
     *labeled(
         "npi",

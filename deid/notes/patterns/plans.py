@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from deid.notes.patterns.labels import labeled
 from deid.notes.patterns.pieces import no_code
 from deid.notes.patterns.rule import Anchor, Rule
@@ -11,6 +13,14 @@ from deid.notes.span import Mark
 # CMS, Medicare Beneficiary Identifier format: eleven places, letters without S, L, O, I, B and Z.
 _L = "[AC-HJKMNP-RT-Y]"
 _A = "[AC-HJKMNP-RT-Y0-9]"
+
+_HCPCS = re.compile(r"[A-Za-z]\d{4}\Z")
+
+
+def _billed(match: re.Match[str]) -> bool:
+    """A code of HCPCS behind the name of a plan is what was billed to it."""
+    return _HCPCS.match(match["v"]) is not None
+
 
 RULES = (
     *labeled(
@@ -24,6 +34,7 @@ RULES = (
         "health plan number, health plan beneficiary, health insurance, plan id, plan number, payer id, rx bin, rxbin, bin number, "
         "rx pcn, rxgrp, rx group, enrollee id, enrollee number, enrollee, recipient id, cin, guarantor id, guarantor number",
         numbered="member, policy, insurance, group, beneficiary, medicare, medicaid, health plan, plan, guarantor, recipient, coverage",
+        doubted=_billed,
     ),
     Rule(
         "member_id",
