@@ -14,6 +14,7 @@ import msgspec
 
 from deid.documents import Document, load
 from deid.kinds import KINDS
+from deid.limits import Limits, RawLimits, read_limits
 from deid.transforms import Transform, build
 
 
@@ -23,20 +24,6 @@ class Basis(StrEnum):
     SAFE_HARBOR = "safe_harbor"
     LIMITED_DATA_SET = "limited_data_set"
     EXPERT_DETERMINATION = "expert_determination"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Disclosure limits over patients.
-
-    `k`: the least number of patients who share one vector of the quasi-identifiers, or None for no such limit.
-    `quasi_identifiers`: the kinds, in the population table, that make up the vector.
-    `suppression`: the largest share of patients, from 0 to 1, that may be withheld to reach k.
-    """
-
-    k: int | None
-    quasi_identifiers: tuple[str, ...]
-    suppression: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +44,13 @@ class Policy:
         return self.columns.get(f"{table}.{column}", self.rules.get(kind))
 
 
-class _Limits(msgspec.Struct, forbid_unknown_fields=True):
-    k: int | None = None
-    quasi_identifiers: list[str] = []
-    suppression: float = 0.0
-
-
 class _Policy(msgspec.Struct, forbid_unknown_fields=True):
     policy: str
     version: int
     basis: Basis
     rules: dict[str, Any]
     columns: dict[str, Any] = {}
-    limits: _Limits = msgspec.field(default_factory=_Limits)
+    limits: RawLimits = msgspec.field(default_factory=RawLimits)
     description: str = ""
 
 
@@ -88,7 +69,7 @@ def load_policy(path: Path) -> Policy:
         basis=raw.basis,
         rules={kind: _rule(document, rule, f"$.rules.{kind}") for kind, rule in raw.rules.items()},
         columns={column: _rule(document, rule, f"$.columns.{column}") for column, rule in raw.columns.items()},
-        limits=_limits(document, raw.limits),
+        limits=read_limits(document, raw.limits, lambda rule, at: _rule(document, rule, at)),
         path=path,
         digest=document.digest,
     )
@@ -117,18 +98,3 @@ def _rule(document: Document, raw: Any, at: str) -> Transform:
         raise document.fault(
             str(error), at=at, hint="docs/reference/transforms.md lists the transforms and their options"
         ) from None
-
-
-def _limits(document: Document, raw: _Limits) -> Limits:
-    if raw.k is not None and not 2 <= raw.k <= 1_000_000:
-        raise document.fault("k must be from 2 to 1,000,000", at="$.limits.k", hint="11 is usual for research")
-    if not 0.0 <= raw.suppression <= 1.0:
-        raise document.fault("suppression is a share from 0 to 1", at="$.limits.suppression", hint="0.05 is 5 %")
-    for kind in raw.quasi_identifiers:
-        if kind not in KINDS:
-            raise document.fault(
-                f"there is no kind {kind!r}",
-                at="$.limits.quasi_identifiers",
-                hint="docs/reference/kinds.md lists every kind",
-            )
-    return Limits(raw.k, tuple(raw.quasi_identifiers), raw.suppression)

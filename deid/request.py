@@ -6,7 +6,8 @@ The document is specified in docs/formats/request.md. Nothing in it is SQL, code
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,7 @@ import msgspec
 
 from deid.cohort import Cohort, CohortError, parse_cohort
 from deid.documents import Document, load
+from deid.kinds import KINDS, Role, Value
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -55,6 +57,7 @@ class Request:
     """A parsed request; paths are absolute; `digest` is the SHA-256 (hex) of its file.
 
     `window`: first and last day of the data that the study uses, needed when dates are shifted.
+    `study_codes`: the codes, by kind, that the study is about; they are recoded no further than to their category.
     `agreement`: reference to the data-use agreement in force, needed for a Limited Data Set.
     """
 
@@ -78,6 +81,7 @@ class Request:
     on_bad_row: OnBadRow
     path: Path
     digest: str
+    study_codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class _Window(msgspec.Struct, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
@@ -104,17 +108,18 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
     window: _Window | None = None
     agreement: str | None = None
     on_bad_row: OnBadRow = OnBadRow.REFUSE
+    study_codes: dict[str, list[str]] = {}
 
 
 def load_request(path: Path) -> Request:
     """Read the request at `path`; raise DocumentError for anything unknown, missing, doubled or impossible."""
     document = load(path)
     raw = document.into(_Request)
-    for field, name in (("request", raw.request), ("party", raw.party)):
+    for place, name in (("request", raw.request), ("party", raw.party)):
         if not NAME.fullmatch(name):
             raise document.fault(
-                f"{field} is a name of small letters, digits and hyphens, at most 63",
-                at=f"$.{field}",
+                f"{place} is a name of small letters, digits and hyphens, at most 63",
+                at=f"$.{place}",
                 hint="names become folder names, so they hold no slashes, dots or blanks",
             )
     _check_tables(document, raw.tables)
@@ -148,7 +153,22 @@ def load_request(path: Path) -> Request:
         on_bad_row=raw.on_bad_row,
         path=path,
         digest=document.digest,
+        study_codes=_study_codes(document, raw.study_codes),
     )
+
+
+def _study_codes(document: Document, raw: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    for kind, codes in raw.items():
+        known = KINDS.get(kind)
+        if known is None or known.value is not Value.CODE or known.role is Role.DIRECT:
+            raise document.fault(
+                f"{kind!r} is no kind of medical codes",
+                at=f"$.study_codes.{kind}",
+                hint="write for instance `study_codes: {icd10cm: [E10, E11]}`",
+            )
+        if not codes:
+            raise document.fault(f"no codes of {kind}", at=f"$.study_codes.{kind}", hint="name codes, or remove it")
+    return {kind: tuple(codes) for kind, codes in raw.items()}
 
 
 def _check_tables(document: Document, tables: dict[str, list[str]]) -> None:
