@@ -30,6 +30,19 @@ class Coded:
     mentions: Numbers
     visits: Numbers | None = None
 
+    def released(self, klass: Numbers) -> Coded:
+        """Return the entries of those who are not withheld, under these classes, int32 (patients,).
+
+        A search, a decision and a verification draw the same samples only from the same entries.
+        """
+        stays = klass[self.patient] >= 0
+        number = (np.cumsum(stays) - 1).astype(np.int32)
+        visits = self.visits
+        if visits is not None:
+            visits = visits[stays[visits[:, 0]]]
+            visits = np.stack([number[visits[:, 0]], visits[:, 1]], axis=1)
+        return Coded(klass.copy(), self.patient[stays], self.code[stays], self.mentions[stays], visits)
+
 
 @dataclass(frozen=True, slots=True)
 class CodeTree:
