@@ -1,0 +1,302 @@
+"""Read a source into people and visits: everything that tables are counted from, in one pass over each table.
+
+A visit is a row of the encounters table, or, where the source has none, a row with a code; it begins on its first day,
+which decides its period. A code belongs to the visit that its row names, else to its row's own day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from deid.codes import system_of
+from deid.cohort import Combine, Predicate
+from deid.days import NO_DAY
+from deid.errors import PlanError
+from deid.observers import CohortPatients, Links, encounter_key
+from deid.patients import Patients, Tagger
+from deid.quarantine import refuse_bad_rows
+from deid.rows import LinkMap, Rows, TypedRows
+from deid.schema import DatasetDescription, Table
+from deid.sealed import SealedMap
+from deid.selection import days_of, matches, start_of_visit
+from deid.sources import Source
+from deid.tables.people import Attribute, Numbers, People, Visits, columns_of
+from deid.tables.tabulation import CODES, PEOPLE, PLACES, Tabulation
+
+Progress = Callable[[str, int], None]
+ALL = ""  # the code group of all visits
+_SEALED = 24 * 2**20
+_FOLD = 2_000_000  # pairs of visit and group after which repetitions are taken out
+
+
+@dataclass(slots=True)
+class _Pairs:
+    """Gathers pairs of visit and group; repetitions go as soon as there are many."""
+
+    parts: list[tuple[Numbers, ...]] = field(default_factory=list, repr=False)
+    size: int = 0
+
+    def add(self, patient: Numbers, day: Numbers, group: Numbers, visit: Numbers) -> None:
+        self.parts.append((patient, day, group, visit))
+        self.size += len(patient)
+        if self.size > _FOLD:
+            self.parts = [self.folded()]
+            self.size = len(self.parts[0][0])
+
+    def folded(self) -> tuple[Numbers, ...]:
+        patient, day, group, visit = (np.concatenate([part[i] for part in self.parts]) for i in range(4))
+        order = np.lexsort((day, visit, group, patient))
+        patient, day, group, visit = patient[order], day[order], group[order], visit[order]
+        new = np.ones(len(order), bool)
+        new[1:] = (patient[1:] != patient[:-1]) | (group[1:] != group[:-1]) | (visit[1:] != visit[:-1])
+        return patient[new], day[new], group[new], visit[new]
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads one source for one tabulation; `spill` is a private folder for what outgrows memory, sealed."""
+
+    asked: Tabulation
+    dataset: DatasetDescription
+    source: Source
+    spill: Path
+    open: ExitStack
+    progress: Progress
+    left_out: int = 0
+    _patients: Patients = field(init=False, repr=False)
+    _rows: Rows = field(init=False, repr=False)
+    _attributes: dict[str, Attribute] = field(init=False, repr=False)
+    _pairs: _Pairs = field(default_factory=_Pairs, repr=False)
+    _days: SealedMap = field(init=False, repr=False)
+    _tagger: Tagger = field(default_factory=Tagger.fresh, repr=False)
+    _labels: list[str] = field(default_factory=lambda: [ALL], repr=False)
+    _cohort: CohortPatients | None = field(init=False, repr=False)
+    _alone: int = 0
+    _days_known: bool = False
+
+    def __post_init__(self) -> None:
+        keeps = {"birth_day"} | ({"met"} if self.asked.cohort else set())
+        self._patients = Patients(keeps=frozenset(keeps))
+        self._rows = Rows(self.source, self.dataset, self._patients)
+        self._attributes = {d: Attribute(d) for d in (*PLACES, *PEOPLE) if d in self.asked.dimensions and d != "age"}
+        self._days = self.open.enter_context(
+            SealedMap(pa.schema([("day", pa.int32())]), folder=self.spill, budget=_SEALED)
+        )
+        self._labels += list(self.asked.groups)
+        cohort = self.asked.cohort
+        self._cohort = CohortPatients(cohort.predicates, self._patients, None) if cohort else None
+
+    def read(self) -> tuple[People, Visits]:
+        """Return everybody and every visit of the asked groups; raise PlanError or SourceError."""
+        self._check()
+        needed = self.columns()
+        self.source.check(needed)
+        links: list[Links] = []
+        for table in self.dataset.tables:
+            target = self.dataset.table(table.link.to) if table.link and table.name in needed else None
+            if target is not None:
+                numbers = self.open.enter_context(
+                    SealedMap(pa.schema([("patient", pa.int32())]), folder=self.spill, budget=_SEALED)
+                )
+                self._rows.links[table.name] = LinkMap(Tagger.fresh(), numbers)
+                links.append(Links(target, table, self._rows.links[table.name], None))
+        for table in self._order(needed):
+            for rows in self._batches(table, needed[table.name]):
+                for link in links:
+                    if link.target.name == table.name:
+                        link.see(rows)
+                self._see(table, rows)
+            for link in links:
+                if link.target.name == table.name:
+                    link.map.positions.freeze()
+            if table.name == self.dataset.encounters:
+                self._days.freeze()
+                self._days_known = True
+        return self._people(), self._visits()
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns that are read of each table."""
+        needed: dict[str, list[str]] = {}
+        for table in self.dataset.tables:
+            names = list(self._cohort.columns(table)) if self._cohort else []
+            if table.name == self.dataset.population:
+                names += [n for d in self._attributes for n in columns_of(table, d)]
+                names += [c.name for c in list(table.of_kind("birth_date"))[:1]]
+            if table.name == self.dataset.encounters or self._code_columns(table):
+                start = start_of_visit(table)
+                names += [*self._code_columns(table), *(c.name for c in encounter_key(table))]
+                names += [start.name] if start is not None else []
+            if names or table.name == self.dataset.population:
+                needed[table.name] = names
+        for table in self.dataset.tables:
+            if table.name in needed and table.link is not None:
+                needed.setdefault(table.link.to, []).append(table.link.key)
+        keys = {
+            t.name: t.patient if t.patient is not None else t.link.on if t.link else "" for t in self.dataset.tables
+        }
+        return {name: tuple(dict.fromkeys([keys[name], *names])) for name, names in needed.items()}
+
+    def _check(self) -> None:
+        population = self.dataset.table(self.dataset.population)
+        for dimension in self._attributes:
+            if population is None or not columns_of(population, dimension):
+                raise PlanError(
+                    f"the population table of {self.dataset.name} does not tell {dimension}",
+                    hint="leave the dimension out, or describe the column that tells it",
+                )
+        if "age" in self.asked.dimensions and (population is None or not list(population.of_kind("birth_date"))):
+            raise PlanError("no column tells birth dates, so no table is by age", hint="leave age out")
+        if CODES in self.asked.dimensions and not any(self._code_columns(table) for table in self.dataset.tables):
+            raise PlanError(
+                f"no table of {self.dataset.name} holds the kinds of codes that the tables count",
+                hint="name kinds of codes that the dataset description has",
+            )
+        encounters = self.dataset.table(self.dataset.encounters) if self.dataset.encounters else None
+        if encounters is not None and start_of_visit(encounters) is None:
+            raise PlanError("the encounters table has no date, so visits have no period", hint="describe its date")
+        everything = any(CODES not in table.by for table in self.asked.tables)
+        if encounters is None and everything:
+            raise PlanError("the source has no encounters table, whose visits could be counted", hint="count codes")
+
+    def _code_columns(self, table: Table) -> list[str]:
+        if CODES not in self.asked.dimensions:
+            return []
+        kinds = {k for group in self.asked.groups.values() for k in group}
+        kinds |= {self.asked.level[0]} if self.asked.level else set()
+        is_dated = start_of_visit(table) is not None or bool(encounter_key(table))
+        return [c.name for c in table.of_kind(*kinds)] if is_dated and kinds else []
+
+    def _order(self, needed: dict[str, tuple[str, ...]]) -> list[Table]:
+        targets = {t.link.to for t in self.dataset.tables if t.link is not None and t.name in needed}
+        visits = self.dataset.table(self.dataset.encounters) if self.dataset.encounters else None
+        before_visits = visits.link.to if visits is not None and visits.link is not None else ""
+
+        def rank(table: Table) -> tuple[bool, bool, bool, bool]:
+            is_first, is_visits = table.name == self.dataset.population, table.name == self.dataset.encounters
+            return (not is_first, table.name != before_visits, not is_visits, table.name not in targets)
+
+        return sorted((t for t in self.dataset.tables if t.name in needed), key=rank)
+
+    def _batches(self, table: Table, columns: Sequence[str]) -> Iterator[TypedRows]:
+        self.progress(f"reading {table.name}", 0)
+        for rows in self._rows.read(table, columns):
+            self.left_out += int(rows.bad.sum())
+            yield rows
+            self.progress(f"reading {table.name}", len(rows))
+        if not self.asked.leave_out_bad_rows:
+            refuse_bad_rows(table.name, self._rows.reasons[table.name])
+
+    def _see(self, table: Table, rows: TypedRows) -> None:
+        good = np.flatnonzero(rows.patient >= 0)
+        patient, take = rows.patient[good], pa.array(good)
+        if table.name == self.dataset.population:
+            for attribute in self._attributes.values():
+                names = columns_of(table, attribute.dimension)
+                attribute.see(patient, [rows.values[name].take(take) for name in names])
+            for birth in list(table.of_kind("birth_date"))[:1]:
+                self._patients.birth_day[patient] = days_of(rows.values[birth.name])[good]
+        if self._cohort is not None and self._cohort.columns(table):
+            self._cohort.see(rows)
+        if table.name == self.dataset.encounters or self._code_columns(table):
+            self._events(table, rows, good)
+
+    def _events(self, table: Table, rows: TypedRows, good: Numbers) -> None:
+        patient, take = rows.patient[good], pa.array(good)
+        start = start_of_visit(table)
+        day = np.full(len(good), NO_DAY, np.int32) if start is None else days_of(rows.values[start.name])[good]
+        tags = self._tags(table, rows, good)
+        if table.name == self.dataset.encounters:
+            self._days.add(tags, pa.record_batch([pa.array(day)], names=["day"]))
+            if any(CODES not in t.by for t in self.asked.tables):
+                self._keep(patient, day, np.zeros(len(good), np.int32), tags)
+        elif self._days_known and encounter_key(table, self._visit_kind()):
+            found, payload = self._days.find(tags)
+            told = payload.column(0).fill_null(NO_DAY).to_numpy(zero_copy_only=False)
+            day = np.where(found, told, day).astype(np.int32)
+        for name in self._code_columns(table):
+            column = table.column(name)
+            if column is None:
+                continue
+            values = rows.values[name].take(take)
+            for at, group in self._groups_of(column.kind.name, column.use, values):
+                self._keep(patient[at], day[at], group, tags[at])
+
+    def _groups_of(self, kind: str, use: str | None, values: pa.Array) -> Iterator[tuple[Numbers, Numbers]]:
+        """Yield rows and their group, for each group that any row is of."""
+        if self.asked.level is not None:
+            system = system_of(kind, use)
+            if system is None:
+                raise PlanError(f"{kind} has no code system, so no levels", hint="write groups of codes instead")
+            try:
+                rolled = system.roll_up(values, self.asked.level[1])
+            except KeyError:
+                levels = ", ".join(level.name for level in system.levels)
+                raise PlanError(f"{system.title} has no such level", hint=f"choose among {levels}") from None
+            encoded = rolled if isinstance(rolled, pa.DictionaryArray) else rolled.dictionary_encode()
+            for label in encoded.dictionary.to_pylist():
+                if label and label not in self._labels:
+                    self._labels.append(label)
+            lookup = np.array(
+                [self._labels.index(t) if t else -1 for t in encoded.dictionary.to_pylist()] + [-1], np.int32
+            )
+            group = lookup[encoded.indices.fill_null(len(lookup) - 1).to_numpy(zero_copy_only=False)]
+            at = np.flatnonzero(group >= 0)
+            yield at, group[at]
+            return
+        nobody = np.full(len(values), NO_DAY, np.int32)
+        for number, kinds in enumerate(self.asked.groups.values(), 1):
+            if kind in kinds:
+                column = next(c for t in self.dataset.tables for c in t.of_kind(kind))
+                at = np.flatnonzero(matches(Predicate(kind, codes=kinds[kind]), column, values, nobody))
+                yield at, np.full(len(at), number, np.int32)
+
+    def _tags(self, table: Table, rows: TypedRows, good: Numbers) -> Numbers:
+        """Return a tag of each row's visit; a row that names none is a visit of its own."""
+        own = np.arange(self._alone, self._alone + len(good), dtype=np.uint64)
+        self._alone += len(good)
+        key = encounter_key(table, self._visit_kind() if self.dataset.encounters else None)
+        if not key:
+            return own
+        ids = rows.values[key[0].name].take(pa.array(good))
+        tags = self._tagger.visit_tags(ids, rows.patient[good])
+        return np.where(ids.is_valid().to_numpy(zero_copy_only=False), tags, own)
+
+    def _visit_kind(self) -> str | None:
+        """Return the kind of number by which the encounters table names visits."""
+        visits = self.dataset.table(self.dataset.encounters) if self.dataset.encounters else None
+        key = encounter_key(visits) if visits is not None else []
+        return key[0].kind.name if key else "encounter_id"
+
+    def _keep(self, patient: Numbers, day: Numbers, group: Numbers, tags: Numbers) -> None:
+        dated = day != NO_DAY
+        self._pairs.add(patient[dated], day[dated], group[dated], tags[dated])
+
+    def _people(self) -> People:
+        size = len(self._patients)
+        chosen = np.ones(size, bool)
+        if self._cohort is not None and self.asked.cohort is not None:
+            full = np.uint32((1 << len(self.asked.cohort.predicates)) - 1)
+            met = self._patients.met[:size] & full
+            chosen = met == full if self.asked.cohort.combine is Combine.ALL else met > 0
+        return People(dict(self._attributes), self._patients.birth_day[:size].copy(), chosen)
+
+    def _visits(self) -> Visits:
+        empty = tuple(np.zeros(0, kind) for kind in (np.int32, np.int32, np.int32, np.uint64))
+        self._pairs.parts.append(empty)
+        patient, day, group, _ = self._pairs.folded()
+        return Visits(patient, day, group, tuple(self._labels))
+
+
+def settled(people: People, *, smallest: int, allowed: dict[str, list[str]]) -> People:
+    """Return the people with labels in canonical order, rare ones under `other`; `allowed` by dimension."""
+    kept = {
+        d: attribute.settled(len(people), smallest=smallest, allowed=allowed.get(d))
+        for d, attribute in people.attributes.items()
+    }
+    return replace(people, attributes=kept)

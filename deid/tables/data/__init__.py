@@ -1,0 +1,1 @@
+"""Data of tables: standard populations."""

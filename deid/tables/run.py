@@ -1,0 +1,238 @@
+"""A tabulation: read, count, protect, prove, publish; all or nothing. The one place that wires tables together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from deid import signing
+from deid.errors import DocumentError, PlanError, SourceError
+from deid.keys.base import KeyProvider
+from deid.manifest import RELEASE_ID
+from deid.period import Period
+from deid.policy import Policy, load_policy
+from deid.private import make_folder, sync_folder, write_new
+from deid.schema import DatasetDescription
+from deid.site import Site
+from deid.sources import open_source
+from deid.sources.description import load_dataset
+from deid.sources.once import ReadOnce
+from deid.staging import staged
+from deid.tables import basis, release
+from deid.tables.counting import Reader, settled
+from deid.tables.cube import Cube
+from deid.tables.denominators import Denominators, check_covered, load_denominators
+from deid.tables.linking import Linked, link
+from deid.tables.people import People, Visits
+from deid.tables.periods import whole_periods
+from deid.tables.primary import telling_totals
+from deid.tables.protect import Protected, protect, refuse_empty
+from deid.tables.published import Memory, Published, remembered
+from deid.tables.shown import shown_cells
+from deid.tables.tabulation import CODES, PATIENTS, PEOPLE, PERIODS, PLACES, Measure, TableRequest, Tabulation
+from deid.tables.tallies import Counter
+from deid.trust import load_trust
+
+Progress = Callable[[str, int], None]
+SPILL = "spill"
+_SHARED = 24 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Tabulated:
+    """What came of a run: the folder, and for each table its cells and how many of them are marked.
+
+    `gaps`: differences and totals of published cells that are small themselves, and are protected as cells are.
+    """
+
+    folder: Path
+    cells: Mapping[str, tuple[int, int]]
+    protected: Protected
+    primary: int
+    gaps: int
+    telling: int
+    left_out: int
+    rates: bool = field(default=False)
+
+
+def tabulate(
+    asked: Tabulation,
+    site: Site,
+    provider: KeyProvider,
+    *,
+    progress: Progress,
+    period: Period | None = None,
+    name: str | None = None,
+    now: datetime | None = None,
+) -> Tabulated:
+    """Make the tables of a request and publish them below the site's releases; raise DeidError and leave nothing.
+
+    `period`: only what lies within it. The policy must be signed, as for an export.
+    """
+    now = now or datetime.now(UTC)
+    name = name or (period.label if period else "all")
+    if not RELEASE_ID.fullmatch(name):
+        raise DocumentError("the release's name is no folder name", hint="use letters, digits, dots and hyphens")
+    asked = _within(asked, period, now.date())
+    policy, dataset = load_policy(asked.policy), load_dataset(asked.dataset)
+    _authorize(asked, policy, dataset, site, now)
+    own = load_denominators(asked.denominators, asked) if isinstance(asked.denominators, Path) else None
+    home = site.releases / asked.name
+    memory = Memory(asked, dataset.name, site.state, home, provider)
+    limits = policy.limits.tables
+    with ExitStack() as stack:
+        stack.enter_context(memory.held())
+        before = memory.load(method=limits.method, base=limits.base)
+        folder = stack.enter_context(staged(home / name))
+        spill = make_folder(site.state / SPILL)
+        source = stack.enter_context(ReadOnce(dataset, open_source(dataset), folder=spill, budget=_SHARED))
+        reader = Reader(asked, dataset, source, spill, stack, progress)
+        people, visits = reader.read()
+        people = _settled(people, limits.smallest, before, own)
+        progress("counting", 0)
+        tables, cube = _counted(asked, people, visits)
+        if own is not None:
+            check_covered(own, [(t, cube.of_table[t.name]) for t in tables], cube.counts)
+        known = own.of if own is not None else lambda _: None
+        linked = link(
+            cube, before.cells, smallest=limits.smallest, groups={**before.groups, **asked.groups}, people_of=known
+        )
+        progress("protecting small cells", 0)
+        earlier_shown = linked.spread([before.shown.get(a, -1) for a in linked.addresses])
+        protected = protect(linked.system, limits, secrets.randbits(48), earlier_shown)
+        place = {address: i for i, address in enumerate(linked.addresses)}
+        refuse_empty(tables, cube, protected, place)
+        cells = shown_cells(asked, tables, cube, protected, place, own)
+        facts = _facts(asked, policy, dataset, name, now.date(), linked, protected)
+        written = release.files(asked, facts, {t.name: (t, cells[t.name]) for t in tables})
+        release.verify(written, {a: bool(protected.hidden[i]) for a, i in place.items()})
+        for file, data in written.items():
+            write_new(folder / file, data)
+        sync_folder(folder)
+        # Remembered first: tables that are remembered and not published cost cells, the reverse costs patients.
+        memory.save(remembered(before, cube, linked, protected, people, name), method=limits.method, base=limits.base)
+    return Tabulated(
+        home / name,
+        {t.name: (len(cells[t.name]), sum(c.count is None for c in cells[t.name])) for t in tables},
+        protected,
+        linked.primary,
+        linked.gaps,
+        telling_totals(linked.system, protected.hidden),
+        reader.left_out,
+    )
+
+
+def _authorize(asked: Tabulation, policy: Policy, dataset: DatasetDescription, site: Site, now: datetime) -> None:
+    """Raise PlanError or TrustError for tables that may not be made; see docs/adr/0019 on who may ask."""
+    if asked.expires < now.date():
+        raise PlanError("the request has expired", hint="renew it, and have it read again")
+    if not dataset.confirmed:
+        raise PlanError(
+            f"the description of dataset {dataset.name} is a draft that nobody has confirmed",
+            hint="read it, correct the kinds, and remove the line `confirmed: false`",
+        )
+    basis.require(asked, policy)
+    signing.verify_document(
+        policy.path,
+        policy.digest,
+        load_trust(site.trust),
+        "policy",
+        name=policy.name,
+        version=str(policy.version),
+        at=now,
+    )
+
+
+def _within(asked: Tabulation, period: Period | None, today: date) -> Tabulation:
+    """Return the request for one period of it, without tables whose periods are longer; raise DocumentError."""
+    if period is not None:
+        asked = replace(asked, first=max(asked.first, period.first), last=min(asked.last, period.last))
+    asked = replace(asked, last=min(asked.last, date.fromordinal(today.toordinal() - 1)))
+    tables = tuple(t for t in asked.tables if _periods(asked, t)) if asked.first <= asked.last else ()
+    if not tables:
+        raise DocumentError(
+            "no table has a whole period that is over within the days that are asked for",
+            hint="a quarter is told when it is over; lengthen `from` and `to`, or take shorter periods",
+        )
+    return replace(asked, tables=tables)
+
+
+def _periods(asked: Tabulation, table: TableRequest) -> tuple[Period, ...]:
+    return whole_periods(table.dimension(PERIODS) or "year", asked.first, asked.last)
+
+
+def _settled(people: People, smallest: int, before: Published, own: Denominators | None) -> People:
+    if not len(people):
+        raise SourceError("the population table holds no patients", hint="check the source and its description")
+    allowed = dict(before.labels)
+    for dimension in people.attributes:
+        told = own.labels(dimension) if own is not None else None
+        if told is not None and dimension not in allowed:
+            allowed[dimension] = told
+    return settled(people, smallest=smallest, allowed=allowed)
+
+
+def _counted(asked: Tabulation, people: People, visits: Visits) -> tuple[list[TableRequest], Cube]:
+    """Count every table, and the patients behind rates as tables of their own."""
+    counter, cube = Counter(people, visits, asked.bands), Cube()
+    tables = list(asked.tables)
+    if asked.denominators == PATIENTS:
+        for table in asked.tables:
+            if table.rates:
+                by = tuple(d for d in table.by if d in (*PLACES, *PEOPLE))
+                tables.append(
+                    TableRequest(f"{table.name}-population", Measure.POPULATION, by, table.margins, rates=False)
+                )
+    if any(t.measure is Measure.INCIDENCE for t in tables) and len(visits.day):
+        _check_washout(asked, visits)
+    for table in tables:
+        dimensions = [d for d in table.by if d in (*PLACES, *PEOPLE)]
+        # The population is counted once, on one day: two of them would differ by who was born, came or grew older.
+        is_fixed = table.measure is Measure.POPULATION
+        periods = (Period("", asked.last, asked.last),) if is_fixed else _periods(asked, table)
+        tally = counter.tally(table.measure, periods, dimensions, by_group=CODES in table.by)
+        cube.add(table, tally, dimensions)
+    return tables, cube
+
+
+def _check_washout(asked: Tabulation, visits: Visits) -> None:
+    """Refuse incidence from a source that does not look back: everybody's first visit in it would seem to be new."""
+    known = date(1970, 1, 1).toordinal() + int(visits.day.min())
+    if 0 < asked.washout > asked.first.toordinal() - known:
+        raise PlanError(
+            f"the visits with these codes do not reach back {asked.washout} days before the tables begin",
+            hint="let the tables begin later, or shorten `washout`, by which old cases are told from new ones",
+        )
+
+
+def _facts(
+    asked: Tabulation,
+    policy: Policy,
+    dataset: DatasetDescription,
+    name: str,
+    today: date,
+    linked: Linked,
+    protected: Protected,
+) -> release.Facts:
+    limits, system = policy.limits.tables, linked.system
+    audit = {
+        "format": "deid-table-audit/1",
+        "cells": len(linked.addresses),
+        "relations": int(system.matrix.shape[0]),
+        "published_before": int((system.known | system.hidden).sum()),
+        "not_audited_with": sorted(asked.weighed_beside),
+        "primary": linked.primary,
+        "secondary": protected.secondary,
+        "secondary_at_least": protected.fewest,
+        "protection": limits.protection,
+        "narrowest_interval": protected.narrowest,
+        "totals_in_one_cell": telling_totals(system, protected.hidden),
+        "method": limits.method,
+    }
+    return release.Facts(
+        policy.name, policy.version, policy.digest, policy.basis.value, dataset.name, today, name, limits, audit
+    )

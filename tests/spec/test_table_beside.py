@@ -1,0 +1,83 @@
+"""Requests of different names over one dataset are one publication to whoever reads both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deid.errors import DisclosureError
+from deid.tables.run import tabulate
+from deid.tables.tabulation import load_tabulation
+from tests.sites import TestSite, make_site
+from tests.spec.test_table_counts import BLOCK, DESCRIPTION, _source
+
+TABLES = {"t": {"measure": "visits", "by": ["year", "county"]}}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> TestSite:
+    """A site with a policy that hides, and one that rounds."""
+    made = make_site(tmp_path_factory.mktemp("site"))
+    rules = {"service_date": {"generalize_date": "month"}, "age": {"generalize_age": {"top": 90, "width": 1}}}
+    rules |= dict.fromkeys(("state", "county", "sex", "race", "icd10cm"), "keep")
+    for name, limits in (("hides", {}), ("rounds", {"method": "round"})):
+        content = {"policy": name, "version": 1, "basis": "expert_determination", "rules": rules}
+        made.sign(made.write(f"policies/{name}.yaml", {**content, "limits": {"tables": limits}}))
+    return made
+
+
+def _publish(site: TestSite, dataset: str, name: str, *, policy: str = "hides", **more: Any) -> Path:
+    described = site.write(f"{dataset}/dataset.yaml", {**DESCRIPTION, "dataset": dataset})
+    tabulation = {**BLOCK, "tables": TABLES, **more.pop("tabulate", {})}
+    content = {
+        "request": name,
+        "requester": "Somebody",
+        "purpose": "A test",
+        "policy": str(site.folder / "policies" / f"{policy}.yaml"),
+        "dataset": str(described),
+        "expires": "2027-12-31",
+        "tabulate": tabulation,
+        **more,
+    }
+    request = load_tabulation(site.write(f"{name}.yaml", content))
+    return tabulate(request, site.site, site.provider, progress=lambda _w, _n: None).folder
+
+
+def _cells(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / "tables.json").read_text())["tables"]["t"]["cells"]
+    return found
+
+
+def test_rounding_again_under_another_name_draws_nothing_new(site: TestSite) -> None:
+    """The mean of many drawn roundings would be the count; a copy of the request repeats the first draw."""
+    _source(site.folder / "rounded", 1, people=80, visits=300)
+    first = _cells(_publish(site, "rounded", "draw-0", policy="rounds"))
+    assert any(cell["count"] for cell in first)
+    for number in range(1, 4):
+        assert _cells(_publish(site, "rounded", f"draw-{number}", policy="rounds")) == first
+
+
+def test_late_rows_change_no_cell_under_another_name(site: TestSite) -> None:
+    """What was published stands for every request over the dataset, so no difference tells whose rows came late."""
+    _source(site.folder / "late", 2, people=80, visits=300)
+    first = _cells(_publish(site, "late", "early-tables"))
+    _source(site.folder / "late", 2, people=80, visits=340)
+    assert _cells(_publish(site, "late", "late-tables")) == first
+
+
+def test_what_cannot_be_audited_together_is_refused_until_it_is_weighed(site: TestSite) -> None:
+    """Another cohort, method or set of age bands needs a person's word, which stands in the published audit."""
+    _source(site.folder / "both", 3, people=90, visits=300)
+    _publish(site, "both", "everybody")
+    some = {"patients": {"any": [{"icd10cm": ["E10", "E11"]}]}}
+    with pytest.raises(DisclosureError, match="everybody") as fault:
+        _publish(site, "both", "some", cohort=some)
+    assert "weighed_beside: [everybody]" in fault.value.hint
+    assert not (site.site.releases / "some").exists() or not list((site.site.releases / "some").iterdir())
+    with pytest.raises(DisclosureError, match="another way of protection"):
+        _publish(site, "both", "rounded", policy="rounds")
+    folder = _publish(site, "both", "some", cohort=some, weighed_beside=["everybody"])
+    assert json.loads((folder / "audit.json").read_text())["not_audited_with"] == ["everybody"]
