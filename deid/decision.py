@@ -6,8 +6,9 @@ A Decision is made once, by `observe`, and is frozen while the transforms run, s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 
 from deid.buffers import plain, runs, spans
 from deid.cohort import Combine, Predicate
+from deid.controls import Controls
 from deid.crosswalk import FrozenCrosswalk
 from deid.days import NO_DAY, years_before
 from deid.patients import AGED, PSEUDONYM_KNOWN, Patients, Positions, Tagger
@@ -23,6 +25,10 @@ from deid.prf import PSEUDONYM_BYTES, PSEUDONYM_LENGTH, BatchCmac, base32
 from deid.schema import Column, Table
 from deid.sealed import SealedMap
 from deid.selection import VISIT, carriers, matches
+
+if TYPE_CHECKING:
+    from deid.code_decision import Mapped
+    from deid.disclosure.sensitive import Held
 
 Flags = npt.NDArray[np.bool_]
 SubkeyOf = Callable[..., bytes]
@@ -164,7 +170,13 @@ class Pseudonyms:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Everything that was decided; `suppressed_patients` counts those withheld to reach k."""
+    """Everything that was decided; `suppressed_patients` counts those withheld to reach k.
+
+    `controls`: in what the release differs from the plan; see deid.controls.
+    `held`: what patients have of sensitive kinds, against which the released classes are checked.
+    `is_continued`: this is not the first release of its series, and k is joint over all of them; see deid.ledger.
+    `mapped`: who has which codes and what known codes tell, where codes are mapped; see deid.code_decision.
+    """
 
     patients: Patients
     pseudonyms: Pseudonyms
@@ -176,6 +188,10 @@ class Decision:
     identifiers: SealedMap | None = None
     coded: VisitBits | None = None
     suppressed_patients: int = 0
+    controls: Controls = field(default_factory=Controls)
+    mapped: Mapped | None = field(default=None, repr=False)
+    is_continued: bool = False
+    held: tuple[Held, ...] = field(default=(), repr=False)
 
     def patient_pseudonyms(self, kind: str, ids: pa.Array, patient: Positions) -> pa.Array:
         """Return the pseudonyms of rows' patients, looked up once for each patient and then remembered.

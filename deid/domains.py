@@ -50,7 +50,11 @@ class Matching:
     def violations(self, values: pa.Array) -> int:
         """Return how many strings do not match."""
         plain = _values_in_use(values)
-        return _count_false(pc.match_substring_regex(plain, f"^(?:{self.pattern})$"), values, plain)
+        return _count_false(self.holds(plain), values, plain)
+
+    def holds(self, plain: pa.Array) -> pa.Array:
+        """Return which strings match, null where there is none."""
+        return pc.match_substring_regex(plain, f"^(?:{self.pattern})$")
 
     def describe(self) -> str:
         """Return the pattern in words."""
@@ -95,10 +99,34 @@ class OneOf:
     def violations(self, values: pa.Array) -> int:
         """Return how many strings are not in the list."""
         plain = _values_in_use(values)
-        return _count_false(pc.is_in(plain, value_set=pa.array(sorted(self.allowed), plain.type)), values, plain)
+        return _count_false(self.holds(plain), values, plain)
+
+    def holds(self, plain: pa.Array) -> pa.Array:
+        """Return which strings are in the list."""
+        return pc.is_in(plain, value_set=pa.array(sorted(self.allowed), plain.type))
 
     def describe(self) -> str:
         """Return the list in words."""
+        return self.words
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """Strings that lie in any one of several domains."""
+
+    parts: tuple[Matching | OneOf, ...]
+    words: str
+
+    def violations(self, values: pa.Array) -> int:
+        """Return how many strings lie in none of them."""
+        plain = _values_in_use(values)
+        good = pa.nulls(len(plain), pa.bool_()).fill_null(False)
+        for part in self.parts:
+            good = pc.or_(good, pc.fill_null(part.holds(plain), False))
+        return _count_false(pc.if_else(pc.is_valid(plain), good, None), values, plain)
+
+    def describe(self) -> str:
+        """Return the domains in words."""
         return self.words
 
 

@@ -10,23 +10,27 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from deid import legal, release, signing
+from deid import legal, release, reports, signing
 from deid.codes.added import systems_with
 from deid.codes.base import CodeSystem
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision
 from deid.empties import EmptyCells
-from deid.errors import DisclosureError, DocumentError, PlanError
+from deid.errors import DocumentError, PlanError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Recipient, count_stanzas, load_recipient, seal_envelope
+from deid.ledger.joins import Prints
+from deid.ledger.run import SeriesRun
+from deid.ledger.site import series_run
+from deid.ledger.store import Publication
 from deid.legal import Judgment
-from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, Count, to_bytes
+from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, RELEASE_ID, Count, LedgerEntry, to_bytes
 from deid.needs import columns_needed, columns_written
 from deid.note_owners import replacement_of
 from deid.notes.redactor import Redactor
@@ -42,12 +46,18 @@ from deid.observers import identifiers_of
 from deid.patients import SELECTED, Patients, Positions
 from deid.pipeline import Redact, output_schema, transform
 from deid.plan import Plan, TablePlan
+from deid.population_risk import population_risk
 from deid.prf import BatchCmac
 from deid.private import make_folder, sync_folder, write_new
 from deid.quality.judge import Judge
 from deid.quality.report import JSON, MARKDOWN, Report, to_json, to_markdown
 from deid.quarantine import Quarantine, quarantine_id
 from deid.release import TableFacts
+from deid.reports.build import report
+from deid.reports.gathered import gathered
+from deid.reports.model import RiskReport
+from deid.reports.release_side import ReleaseSide
+from deid.reports.source_side import SourceSide
 from deid.request import Profile
 from deid.rows import Rows
 from deid.selection import start_of_visit
@@ -142,23 +152,40 @@ def export(
     source = ReadOnce(plan.dataset, open_source(plan.dataset), folder=site.state / SPILL, budget=_SHARED)
     source.check(columns_needed(plan))
     target = site.releases / plan.request.name / name
-    _refuse_second_release(plan, target)
+    series = series_run(plan, site, provider)
     with ExitStack() as stack:
         stack.enter_context(source)
         quarantine = stack.enter_context(Quarantine(plan.request, name, site.state, provider))
+        # Entered before the release is staged, so that it ends after the rename.
+        publication = stack.enter_context(Publication(series.ledger.series)) if series is not None else None
         folder = stack.enter_context(staged(target))
-        workshop = _workshop(site, provider, stack)
+        workshop = _workshop(site, provider, stack, series)
         redactor = stack.enter_context(Redactor(processes=processes))
         run = _Run(plan, source, workshop, quarantine, progress, systems_with(site.codes), redactor)
         keys = _fresh_keys(plan, f"{plan.request.name}.{name}", provider)
         written, decision = run.write(folder, keys)
-        verify_staged(plan, decision, folder, written, keys, progress)
+        plan = run.plan
+        judgment = legal.require(plan)  # each rung was allowed alone; the ones that were chosen are judged together
+        back = ReleaseSide(plan, run.source_side, decision.controls.codes)
+        measured = verify_staged(plan, decision, folder, written, keys, progress, series, back.see)
+        decision = replace(decision, mapped=measured.mapped)  # with the figures of the attack on what was written
         facts = run.facts(written)
         quality = run.judge.report() if run.judge is not None else None
-        _documents(
-            plan, judgment, decision, facts, quality, quarantine.rows, source, keys, recipients, folder, now, provider
-        )
+        draft = series.finish(decision, release=name, created=now.date()) if series is not None else None
+        entry = draft.entry if draft is not None else None
+        evidence = gathered(plan, decision, draft, further=measured.further, text_withheld=run.withheld_notes)
+        evidence = replace(evidence, population=population_risk(plan, decision, site.population))
+        told = report(
+            plan, judgment, decision, facts, release=keys.release, created=now.date(), source=run.source_side,
+            back=back, quality=quality, evidence=evidence,
+        )  # fmt: skip
+        manifest = _documents(
+            plan, judgment, decision, facts, told, quality, quarantine.rows, source, keys, recipients, folder, now,
+            provider, entry,
+        )  # fmt: skip
         quarantine.keep()
+        if draft is not None and publication is not None:
+            draft.prepare(publication, manifest)
     return Exported(
         folder=target,
         judgment=judgment,
@@ -169,20 +196,6 @@ def export(
         withheld_records=sum(source.withheld.values()),
         malformed={f"{t}.{c}": n for t, fact in facts.items() for c, n in sorted(fact.malformed.items())},
     )
-
-
-def _refuse_second_release(plan: Plan, target: Path) -> None:
-    """Raise DisclosureError where a release of this request under a policy with k is already there.
-
-    k holds in each release; two of them differ by newcomers, whom the difference isolates.
-    """
-    if plan.policy.limits.k is None or target.exists() or not target.parent.is_dir():
-        return
-    if any(not folder.name.startswith(".") for folder in target.parent.iterdir()):
-        raise DisclosureError(
-            f"request {plan.request.name} has a release already; a second one under k would tell who is new in it",
-            hint="write a request of another name for another study",
-        )
 
 
 def load_recipients(plan: Plan) -> list[Recipient]:
@@ -202,15 +215,18 @@ def _fresh_keys(plan: Plan, release_id: str, provider: KeyProvider) -> ReleaseKe
     return ReleaseKeys.columns(provider, release_id, groups)
 
 
-def _workshop(site: Site, provider: KeyProvider, stack: ExitStack) -> Workshop:
+def _workshop(site: Site, provider: KeyProvider, stack: ExitStack, series: SeriesRun | None) -> Workshop:
     spill = make_folder(site.state / SPILL)
     key = provider.subkey("crosswalk")
     crosswalk = stack.enter_context(Crosswalk.open(site.state / "crosswalk", key, spill=spill, budget=_CROSSWALK))
-    return Workshop(subkey=provider.subkey, crosswalk=crosswalk, spill=spill, open=stack)
+    return Workshop(subkey=provider.subkey, crosswalk=crosswalk, spill=spill, open=stack, series=series)
 
 
 class _Run:
-    """One run's way from source to staged files; counts what the manifest will tell."""
+    """One run's way from source to staged files; counts what the manifest will tell.
+
+    `plan`: as it was compiled until everything was decided, then with the rules that were chosen.
+    """
 
     def __init__(
         self,
@@ -222,7 +238,7 @@ class _Run:
         systems: Mapping[str, CodeSystem],
         redactor: Redactor,
     ) -> None:
-        self._plan, self._workshop, self._progress = plan, workshop, progress
+        self.plan, self._workshop, self._progress = plan, workshop, progress
         self._quarantine = quarantine
         self._patients = Patients(keeps=patient_arrays(plan))
         self._rows = Rows(source, plan.dataset, self._patients)
@@ -230,18 +246,22 @@ class _Run:
         self._redactor = redactor
         self.withheld_notes = 0
         self.judge: Judge | None = None
+        self.source_side = SourceSide(plan, self._patients)
         self._systems = systems
 
     def write(self, folder: Path, keys: ReleaseKeys) -> tuple[dict[str, tuple[WrittenFile, ...]], Decision]:
         """Observe, decide, and write every table; the population first, so that the others know their patients."""
         decision = observe(
-            self._plan, self._rows, self._patients, self._workshop, self._progress, bad_rows=self._quarantine
+            self.plan, self._rows, self._patients, self._workshop, self._progress, bad_rows=self._quarantine
         )
+        self.plan = self.plan.resolved(decision.controls)
+        self.source_side = SourceSide(self.plan, self._patients)
         written: dict[str, tuple[WrittenFile, ...]] = {}
-        population = self._plan.dataset.population
-        self.judge = Judge(self._plan.dataset, self._judged(decision), release.quality_unit(self._plan), self._systems)
-        for planned in sorted(self._plan.tables, key=lambda t: t.table.name != population):
-            written[planned.table.name] = self._table(planned, decision, folder, keys, self.judge)
+        prints = self._workshop.series.prints(self._patients) if self._workshop.series is not None else None
+        population = self.plan.dataset.population
+        self.judge = Judge(self.plan.dataset, self._judged(decision), release.quality_unit(self.plan), self._systems)
+        for planned in sorted(self.plan.tables, key=lambda t: t.table.name != population):
+            written[planned.table.name] = self._table(planned, decision, folder, keys, self.judge, prints)
         return written, decision
 
     def facts(self, written: Mapping[str, Sequence[WrittenFile]]) -> dict[str, TableFacts]:
@@ -257,12 +277,18 @@ class _Run:
         }
 
     def _table(
-        self, planned: TablePlan, decision: Decision, folder: Path, keys: ReleaseKeys, judge: Judge
+        self,
+        planned: TablePlan,
+        decision: Decision,
+        folder: Path,
+        keys: ReleaseKeys,
+        judge: Judge,
+        prints: Prints | None,
     ) -> tuple[WrittenFile, ...]:
         table = planned.table
         # Where nothing had to be observed, the population is met here for the first time.
-        is_first = table.name == self._plan.dataset.population and not observed_first(self._plan)
-        first_sight = registrars(self._plan, decision, self._workshop) if is_first else []
+        is_first = table.name == self.plan.dataset.population and not observed_first(self.plan)
+        first_sight = registrars(self.plan, decision, self._workshop) if is_first else []
         redact = self._redact(decision, keys)
         empties = self._empties[table.name] = EmptyCells()
         columns = [*columns_written(planned, decision.rows), *(n for r in first_sight for n in r.columns(table))]
@@ -274,8 +300,11 @@ class _Run:
                 if is_first:
                     self._patients.flags[rows.patient[rows.patient >= 0]] |= SELECTED
                 self._quarantine.take(rows)
-                done = transform(self._plan, planned, decision, rows, redact)
+                done = transform(self.plan, planned, decision, rows, redact)
+                if prints is not None:
+                    prints.see(planned, done.batch, rows.patient[done.kept])
                 judge.see(rows, done.kept)
+                self.source_side.see(planned, decision, rows, done.batch)
                 batch = done.batch
                 empties.see(batch, rows.patient[done.kept], done.malformed)
                 writer.write(batch)
@@ -286,7 +315,7 @@ class _Run:
     def _judged(self, decision: Decision) -> dict[str, list[str]]:
         """Return whose codes the report on quality judges: what is released, by the day of its row if that is read."""
         read: dict[str, list[str]] = {}
-        for planned in self._plan.tables:
+        for planned in self.plan.tables:
             day = start_of_visit(planned.table)
             is_read = day is not None and day.name in columns_written(planned, decision.rows)
             released = [step.column.name for step in planned.written if step.measure is None]
@@ -296,11 +325,11 @@ class _Run:
     def _redact(self, decision: Decision, keys: ReleaseKeys) -> Redact:
         """Return what takes identifiers out of notes."""
         # Another one for each release, so that no two can be joined by their surrogates.
-        surrogates = BatchCmac(self._workshop.subkey("note-surrogate", self._plan.request.party, keys.release))
+        surrogates = BatchCmac(self._workshop.subkey("note-surrogate", self.plan.request.party, keys.release))
 
         def redact(notes: pa.Array, patient: Positions, rule: RedactNote) -> pa.Array:
             known = identifiers_of(decision, patient)
-            replacement = replacement_of(self._plan, decision, patient, rule, surrogates)
+            replacement = replacement_of(self.plan, decision, patient, rule, surrogates)
             result = self._redactor.redact(notes, known, replacement)
             self.withheld_notes += result.withheld
             return result.texts
@@ -313,6 +342,7 @@ def _documents(
     judgment: Judgment,
     decision: Decision,
     facts: Mapping[str, TableFacts],
+    told: RiskReport,
     quality: Report | None,
     quarantined: Mapping[str, int],
     source: Source,
@@ -321,14 +351,16 @@ def _documents(
     folder: Path,
     now: datetime,
     provider: KeyProvider,
-) -> None:
-    """Write codebook, data package, manifest, its authentication and the envelope into the staging folder."""
+    ledger: LedgerEntry | None,
+) -> bytes:
+    """Write codebook, data package, manifest, its authentication and the envelope; return the manifest."""
     # A plain digest of identified bytes would let anyone who knows most of a file test guesses at the rest.
     digest_key = provider.subkey("source-digest", keys.release)
     texts = {
-        release.CODEBOOK: release.codebook(plan, facts, keys.release).encode(),
+        release.CODEBOOK: release.codebook(plan, decision, facts, keys.release).encode(),
         **release.packages(plan, judgment, facts, release=keys.release, created=now.date()),
     }
+    texts |= {reports.JSON: reports.to_json(told), reports.HTML: reports.to_html(told)}
     if quality is not None and quality.tables:
         texts |= {JSON: to_json(quality), MARKDOWN: to_markdown(quality).encode()}
     manifest = to_bytes(
@@ -345,6 +377,7 @@ def _documents(
             quarantined=quarantined,
             recipients=[hashlib.sha256(recipient.key.encode()).hexdigest() for recipient in recipients],
             documents=[release.document_entry(file, data) for file, data in texts.items()],
+            ledger=ledger,
         )
     )
     texts[MANIFEST] = manifest
@@ -356,3 +389,4 @@ def _documents(
     for file, data in texts.items():
         write_new(folder / file, data)
     sync_folder(folder)
+    return manifest

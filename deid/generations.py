@@ -1,6 +1,7 @@
-"""How the crosswalk lies on disk: sealed indexes, sealed partitions, and commits that survive kill -9.
+"""How the crosswalk and the ledgers lie on disk: sealed indexes, sealed parts, and commits that survive kill -9.
 
 docs/formats/crosswalk.md is the specification. Nothing here knows what a surrogate is for; `deid.crosswalk` does.
+`what` names the holder: in messages, in the contexts of keys, and as the page of docs/formats.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deid.errors import KeyFaultError, StorageError
-from deid.partitions import RESTORE, DomainEntry, DomainFile, storage
+from deid.partitions import DomainEntry, DomainFile, restore_hint, storage
 from deid.prf import derive_key
 from deid.private import make_folder, sync_folder, write_new
 
@@ -53,10 +54,14 @@ class Index:
 class Generations:
     """The folder: what is current, and the commit of what follows. Writers hold `lock`."""
 
-    def __init__(self, folder: Path, key: bytes) -> None:
+    def __init__(
+        self, folder: Path, key: bytes, *, what: str = "crosswalk", magic: bytes = _MAGIC, keep: int = 2
+    ) -> None:
         self.folder = folder
         self.key = key
-        self._check = derive_key(key, "crosswalk", "key check")[:16]
+        self._what, self._magic, self._keep = what, magic, keep
+        self._restore = restore_hint(what)
+        self._check = derive_key(key, what, "key check")[:16]
 
     def current(self) -> Index:
         """Reads and checks the current generation, finishes or sweeps what a killed run left; under the lock.
@@ -65,7 +70,7 @@ class Generations:
             KeyFaultError: The key is not the one this crosswalk was made with.
             StorageError: Something is missing, cut, changed, or older than what is known to exist.
         """
-        with storage("opening the crosswalk"):
+        with storage(f"opening the {self._what}"):
             self._begin()
             raw = (self.folder / "CURRENT").read_bytes()
             index = self._open_index(raw)
@@ -75,21 +80,34 @@ class Generations:
 
     def at(self, generation: int) -> Index:
         """Reads one committed generation without the lock, for workers that another process tells its number."""
-        with storage("opening the crosswalk"):
+        with storage(f"opening the {self._what}"):
             index = self._open_index((self._home(generation) / "index").read_bytes())
         if index.generation != generation:
-            raise StorageError("the crosswalk holds another generation under this number", hint=RESTORE)
+            raise StorageError(f"the {self._what} holds another generation under this number", hint=self._restore)
         return index
+
+    def kept(self) -> list[int]:
+        """Gives the numbers of the generations that lie in the folder, ascending, whether they are whole or not."""
+        return sorted(number for state, number, _ in _numbered(self.folder) if state == "generation")
+
+    def restore(self, index: Index) -> None:
+        """Makes a kept generation the current one and sets aside those after it; under the lock."""
+        with storage(f"restoring the {self._what}"):
+            aside = f"set-aside-{secrets.token_hex(4)}"
+            for state, number, path in _numbered(self.folder):
+                if state == "staging" or number > index.generation:
+                    path.rename(self.folder / f"{aside}-{path.name}")
+            self._switch((self._home(index.generation) / "index").read_bytes())
 
     def open_domain(self, index: Index, entry: DomainEntry) -> DomainFile:
         """Opens the file of a domain."""
-        return DomainFile(self._home(index.generation) / entry.file, entry, self.key)
+        return DomainFile(self._home(index.generation) / entry.file, entry, self.key, what=self._what)
 
     @contextlib.contextmanager
     def staging(self, index: Index) -> Iterator[Path]:
         """Gives an empty folder for the generation after `index`; it is removed if the block ends with a fault."""
         path = self._home(index.generation + 1, "staging")
-        with storage("writing the crosswalk"):
+        with storage(f"writing the {self._what}"):
             path.mkdir(mode=0o700)
             try:
                 yield path
@@ -124,7 +142,7 @@ class Generations:
         if (self.folder / "CURRENT").exists():
             return
         if _numbered(self.folder):
-            raise StorageError("the crosswalk has generations, but its CURRENT file is missing", hint=RESTORE)
+            raise StorageError(f"the {self._what} has generations, but its CURRENT file is missing", hint=self._restore)
         self._switch(self._seal_index(0, _Body(previous="", domains=())))
 
     def _switch(self, raw: bytes) -> None:
@@ -136,31 +154,34 @@ class Generations:
 
     def _seal_index(self, generation: int, body: _Body) -> bytes:
         salt = secrets.token_bytes(32)
-        head = _MAGIC + generation.to_bytes(8, "big") + self._check + salt
+        head = self._magic + generation.to_bytes(8, "big") + self._check + salt
         # The nonce may be constant: the salt makes this key, and it seals this one index.
-        cipher = AESGCM(derive_key(self.key, "crosswalk", "index", salt.hex()))
+        cipher = AESGCM(derive_key(self.key, self._what, "index", salt.hex()))
         return head + cipher.encrypt(bytes(12), msgspec.json.encode(body), head)
 
     def _open_index(self, raw: bytes) -> Index:
         head = raw[:_HEAD]
-        if len(raw) < _HEAD + 16 or head[:8] != _MAGIC:
-            raise StorageError("the index of the crosswalk is cut, or of another version", hint=RESTORE)
+        if len(raw) < _HEAD + 16 or head[:8] != self._magic:
+            raise StorageError(f"the index of the {self._what} is cut, or of another version", hint=self._restore)
         if not secrets.compare_digest(head[16:32], self._check):
             raise KeyFaultError(
-                "the key does not fit this crosswalk", hint="use the key provider that the crosswalk was made with"
+                f"the key does not fit this {self._what}",
+                hint=f"use the key provider that the {self._what} was made with",
             )
-        cipher = AESGCM(derive_key(self.key, "crosswalk", "index", head[32:].hex()))
+        cipher = AESGCM(derive_key(self.key, self._what, "index", head[32:].hex()))
         try:
             body = msgspec.json.decode(cipher.decrypt(bytes(12), raw[_HEAD:], head), type=_Body)
         except (InvalidTag, msgspec.MsgspecError):
-            raise StorageError("the index of the crosswalk was changed or cut", hint=RESTORE) from None
+            raise StorageError(f"the index of the {self._what} was changed or cut", hint=self._restore) from None
         digest = hashlib.sha256(raw).hexdigest()
         return Index(_generation_of(raw), body.previous, body.domains, digest)
 
     def _check_files(self, index: Index, raw: bytes) -> None:
         present = {number for state, number, _ in _numbered(self.folder) if state == "generation"}
         if any(number > index.generation for number in present):
-            raise StorageError("CURRENT names an older generation than the crosswalk has reached", hint=RESTORE)
+            raise StorageError(
+                f"CURRENT names an older generation than the {self._what} has reached", hint=self._restore
+            )
         home, staged = self._home(index.generation), self._home(index.generation, "staging")
         if index.generation == 0:
             return
@@ -168,29 +189,31 @@ class Generations:
             staged.rename(home)  # the commit was killed after its one decisive rename
             sync_folder(self.folder)
         if (home / "index").read_bytes() != raw:
-            raise StorageError("the current generation of the crosswalk is not the one CURRENT names", hint=RESTORE)
+            raise StorageError(
+                f"the current generation of the {self._what} is not the one CURRENT names", hint=self._restore
+            )
         for entry in index.domains:
             if (home / entry.file).stat().st_size != sum(part.length for part in entry.partitions):
-                raise StorageError("a file of the crosswalk has another length than committed", hint=RESTORE)
+                raise StorageError(f"a file of the {self._what} has another length than committed", hint=self._restore)
         before = self._home(index.generation - 1) / "index"
         if before.exists() and hashlib.sha256(before.read_bytes()).hexdigest() != index.previous:
-            raise StorageError("the generation kept from before is not the predecessor of this one", hint=RESTORE)
+            raise StorageError("the generation kept from before is not the predecessor of this one", hint=self._restore)
 
     def _sweep(self, index: Index) -> None:
         (self.folder / "CURRENT.new").unlink(missing_ok=True)
         for state, number, path in _numbered(self.folder):
-            if state == "staging" or number < index.generation - 1:
+            if state == "staging" or number <= index.generation - self._keep:
                 shutil.rmtree(path)
 
 
 @contextlib.contextmanager
-def lock(folder: Path, *, wait: float) -> Iterator[None]:
+def lock(folder: Path, *, wait: float, what: str = "crosswalk") -> Iterator[None]:
     """Holds the folder for one writer; StorageError after `wait` seconds. The lock dies with its process."""
-    with storage("locking the crosswalk"):
+    with storage(f"locking the {what}"):
         make_folder(folder)
         descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _acquire(descriptor, time.monotonic() + wait)
+        _acquire(descriptor, time.monotonic() + wait, what)
         yield
     finally:
         # Unlocked by name: a forked worker that still holds a copy of the descriptor must not keep the lock.
@@ -198,14 +221,14 @@ def lock(folder: Path, *, wait: float) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, until: float) -> None:
+def _acquire(descriptor: int, until: float, what: str) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise StorageError(
-                    "another run is writing to the crosswalk", hint="wait until it has ended, then run this again"
+                    f"another run is writing to the {what}", hint="wait until it has ended, then run this again"
                 ) from None
             time.sleep(0.02)
         else:

@@ -226,6 +226,16 @@ def read_limits(document: Document, raw: RawLimits, rule: RuleReader) -> Limits:
             )
         if len(rungs) < 2:
             raise document.fault("a recoding has at least two rules", at=at, hint="a single one belongs under `rules`")
+    for kind, entry in raw.sensitive.items():
+        at = f"$.limits.sensitive.{kind}"
+        if entry.l is None and entry.t is None:
+            raise document.fault(f"{kind} has neither l nor t", at=at, hint="write for instance `l: 3`")
+        if kind in raw.quasi_identifiers:
+            raise document.fault(
+                f"{kind} is counted among the quasi-identifiers, so each class has one value of it",
+                at=at,
+                hint="count it, or hold it diverse: not both",
+            )
     return Limits(
         raw.k,
         tuple(raw.quasi_identifiers),

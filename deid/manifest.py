@@ -86,12 +86,73 @@ class TableEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     columns: tuple[ColumnEntry, ...]
 
 
+class RecodedEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rule that was chosen for a column: `rung`, counted from 1, of `rungs`, from the finest to the coarsest."""
+
+    rule: str
+    rung: int
+    rungs: int
+
+
 class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What disclosure control did: the k that was asked for, and patients released and withheld."""
+    """What disclosure control did: the k that was asked for, and patients released and withheld.
+
+    `patients_suppressed` is null in later releases of a series: month by month the count would tell who is new.
+
+    `recoded`: by `table.column`, where the rule was chosen. `reduced`: by `table.column`, which of a patient's values
+    stands for the patient. `loss`: of information, from 0 (the finest rungs, nobody withheld) to 1. `classes` of
+    patients who share what they show, and the patients in the `smallest`.
+    """
 
     patients_released: Count
-    patients_suppressed: Count = 0
+    patients_suppressed: Count | None = 0
     k: int | None = None
+    recoded: dict[str, RecodedEntry] = {}
+    reduced: dict[str, str] = {}
+    loss: float | None = None
+    classes: int | None = None
+    smallest: Count | None = None
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The generation of the series ledger that the release was entered in, and HMAC-SHA256 of it under a site's key."""
+
+    generation: int
+    sha256: str
+
+
+class KnownCodes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody gets who knows codes of a patient; shares from 0 to 1, over patients.
+
+    `mean`: the chance to be identified; `below_k`, `unique`: the share of draws of codes with fewer candidates than k,
+    and with one; `worst`: the mean over each patient's worst draw; `above`: patients whose own mean is over the
+    ceiling, None where these or all others are few.
+    """
+
+    mean: float
+    below_k: float
+    unique: float
+    worst: float
+    above: float | None
+
+
+class CodesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What was done to codes under a ceiling, and what known codes tell all the same; docs/formats/release.md.
+
+    `adversaries`: by how the codes are known, left out where few patients have such codes; each mean is at most the
+    ceiling. `with_dates`: the same for who knows dates of visits beside, where the policy counts them. `three`: the
+    mean for three codes drawn evenly. `thresholds`: the fewest patients of a code that stays. `mentions`: by code
+    system, the share of the released mentions at each level, `empty` among them.
+    """
+
+    ceiling: float
+    known: int
+    tells_visits: bool
+    adversaries: dict[str, KnownCodes]
+    thresholds: dict[str, int]
+    mentions: dict[str, dict[str, float]]
+    three: float | None = None
+    with_dates: dict[str, KnownCodes] = {}
 
 
 class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,6 +208,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     unread: dict[str, Count] = {}
     withheld: dict[str, Count] = {}
     recipients: tuple[str, ...] = ()
+    ledger: LedgerEntry | None = None
+    codes: CodesEntry | None = None
     notes: tuple[str, ...] = ()
 
     def files(self) -> tuple[FileEntry, ...]:

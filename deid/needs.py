@@ -6,9 +6,11 @@ column that is missing here is still read rightly, by a pass of its own.
 
 from __future__ import annotations
 
+from deid.code_entries import columns_counted
 from deid.coded_visits import CodedColumns
 from deid.cohort import Unit
 from deid.decision import RowSelection
+from deid.disclosure.reductions import columns_reduced, tables_reduced
 from deid.observe import linked_tables, observes_codes, row_selection, until, uses_birth_days
 from deid.observers import encounter_key, identifying_columns
 from deid.pipeline import columns_read
@@ -64,6 +66,10 @@ def _observed(plan: Plan, table: Table, selection: RowSelection | None) -> list[
     if "readmitted_30d" in plan.request.derive and table.name == plan.dataset.encounters:
         stay = (start_of_visit(table), end_of_visit(table), next(table.of_kind("encounter_class"), None))
         columns += [column.name for column in stay if column is not None]
+    planned = plan.table(table.name)
+    if planned is not None and table.name in tables_reduced(plan):
+        columns += columns_reduced(selection, planned)
+    columns += columns_counted(plan, table, selection)
     if observes_codes(plan):
         columns += CodedColumns(plan, selection.period if selection is not None else None).columns(table)
     return columns

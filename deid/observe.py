@@ -16,13 +16,16 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from deid import evidence
+from deid import code_decision, evidence
+from deid.code_entries import CodeEntries, maps_codes
 from deid.coded_visits import CodedColumns, CodedVisits
 from deid.cohort import Combine, Predicate, Unit
 from deid.crosswalk import Crosswalk
 from deid.decision import Decision, Pseudonyms, RowSelection, VisitBits
 from deid.disclosure import k_anonymity
+from deid.disclosure.reductions import Reductions
 from deid.errors import PlanError, SourceError
+from deid.ledger.run import SeriesRun
 from deid.observers import (
     ROW_MET,
     BirthDays,
@@ -36,7 +39,7 @@ from deid.observers import (
     Stays,
     encounter_key,
 )
-from deid.patients import SELECTED, Patients, Tagger
+from deid.patients import ASKED, SELECTED, Patients, Tagger
 from deid.pipeline import columns_read
 from deid.plan import Plan
 from deid.prf import BatchCmac
@@ -59,13 +62,14 @@ class Workshop:
     """What a run lends to its observation.
 
     `subkey`: from a context to a 32-byte key of the site (HKDF), for keyed pseudonyms and date offsets.
-    `spill`: a private folder for sealed spill. `open` closes with the run.
+    `spill`: a private folder for sealed spill. `open` closes with the run. `series`: where the policy has a k.
     """
 
     subkey: Callable[..., bytes]
     crosswalk: Crosswalk
     spill: Path
     open: ExitStack
+    series: SeriesRun | None = None
 
     def sealed_map(self, **columns: pa.DataType) -> SealedMap:
         """Return a new sealed map from tags to these columns, which closes with the run."""
@@ -102,6 +106,8 @@ def observe(
         rows=_noted(row_selection(plan), workshop),
     )
     observers, stays, decision = _observers(plan, rows, patients, workshop, decision)
+    early = k_anonymity.watchers(plan, decision, workshop, late=False)
+    observers += early
     for table in _in_order(plan, rows):
         _show(plan, table, rows, observers, progress, bad_rows)
         _freeze_links(plan, rows, table)
@@ -115,7 +121,31 @@ def observe(
         decision = replace(decision, pseudonyms=replace(decision.pseudonyms, codes=codes))
     if observed_first(plan):
         _select(plan, patients)
-    return replace(decision, suppressed_patients=k_anonymity.suppress(plan, decision))
+    late = k_anonymity.watchers(plan, decision, workshop, late=True)
+    entries = CodeEntries(plan, decision) if maps_codes(plan) else None
+    last: list[Observer] = [*late, *([entries] if entries is not None else [])]
+    for table in _in_order(plan, rows):
+        if any(observer.columns(table) for observer in last):
+            _show(plan, table, rows, last, progress, bad_rows)
+    return _decided(plan, decision, [*early, *late], entries, workshop.series)
+
+
+def _decided(
+    plan: Plan,
+    decision: Decision,
+    seen: Sequence[k_anonymity.PopulationVectors | Reductions],
+    entries: CodeEntries | None,
+    series: SeriesRun | None,
+) -> Decision:
+    """Return what disclosure control decides: by the data for a first release, by the first release for later ones."""
+    if series is not None and not series.is_first:
+        counted = k_anonymity.count(plan, decision, seen)
+        return replace(series.continued(decision, counted, entries), held=counted.held)
+    if entries is not None:
+        decision = code_decision.decide(plan, decision, seen, entries)
+    else:
+        decision = k_anonymity.suppress(plan, decision, seen)
+    return series.begun(decision) if series is not None else decision
 
 
 def needs_crosswalk(plan: Plan) -> bool:
@@ -252,6 +282,8 @@ def _observers(
         identifiers = workshop.sealed_map(identifiers=pa.string())
         decision = replace(decision, identifiers=identifiers)
         observers.append(Identifiers(plan, identifiers))
+    if workshop.series is not None:
+        observers.append(workshop.series.observer)
     observers += _links(plan, rows, workshop, decision.rows)
     cohort = plan.request.cohort
     if cohort is not None and cohort.unit is Unit.PATIENTS:
@@ -271,8 +303,6 @@ def _observers(
         told = CodedColumns(plan, decision.rows.period if decision.rows is not None else None)
         decision = replace(decision, coded=bits)
         observers.append(CodedVisits(told, plan.families, bits))
-    if plan.policy.limits.k is not None:
-        observers.append(k_anonymity.Classes(plan, decision))
     return observers, stays, decision
 
 
@@ -351,7 +381,7 @@ def _show(
         # A row must be bad in both readings or in none: a patient who was observed and is then set aside would be
         # counted for k, and would leave with the rows of other tables.
         columns += columns_read(planned)
-        rows.also[table.name] = tuple(columns)
+        rows.also[table.name] = tuple(dict.fromkeys((*rows.also.get(table.name, ()), *columns)))
     progress(f"observing {table.name}", 0)
     for batch in rows.read(table, list(dict.fromkeys(columns))):
         for observer in watching:
@@ -396,4 +426,4 @@ def _select(plan: Plan, patients: Patients) -> None:
         selected &= (met == wanted) if cohort.combine is Combine.ALL else (met != 0)
     if selects_rows(plan):
         selected &= (patients.met[:size] & ROW_MET) != 0
-    patients.flags[:size][selected] |= SELECTED
+    patients.flags[:size][selected] |= SELECTED | ASKED

@@ -29,7 +29,11 @@ from deid.tags import U64, Bools, words
 
 TAG_BYTES = 16
 SURROGATE_BYTES = PSEUDONYM_BYTES
-RESTORE = "restore the crosswalk folder from its last good copy; docs/formats/crosswalk.md says what each file is"
+
+
+def restore_hint(what: str) -> str:
+    """Return how to get a damaged folder back."""
+    return f"restore the {what} folder from its last good copy; docs/formats/{what}.md says what each file is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +76,28 @@ EMPTY = Entries(np.zeros(0, np.uint64), np.zeros(0, np.uint64), np.zeros((0, SUR
 class DomainFile:
     """The partitions of one domain, read at given places, so that forked workers can share it."""
 
-    def __init__(self, path: Path, entry: DomainEntry, key: bytes) -> None:
+    def __init__(self, path: Path, entry: DomainEntry, key: bytes, *, what: str = "crosswalk") -> None:
         self.entry = entry
-        self._cipher = _partition_cipher(key, entry.name, entry.salt)
+        self._what = what
+        self._cipher = _partition_cipher(key, what, entry.name, entry.salt)
         self._checked = np.zeros(len(entry.partitions), dtype=np.bool_)
         self._starts = np.cumsum([0] + [part.length for part in entry.partitions]).tolist()
-        with storage("opening the crosswalk"):
+        with storage(f"opening the {what}"):
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def load(self, number: int) -> Entries:
         """Opens one partition; StorageError if its bytes are not those that were committed."""
+        count = self.entry.partitions[number].count
+        plain = np.frombuffer(self.plain(number), dtype=np.uint8)
+        high, low = words(plain[: count * TAG_BYTES].reshape(-1, TAG_BYTES), 128)
+        assert low is not None
+        # A copy, as a view would keep the bytes of the tags in memory a second time.
+        return Entries(high, low, plain[count * TAG_BYTES :].reshape(-1, SURROGATE_BYTES).copy())
+
+    def plain(self, number: int) -> bytes:
+        """Opens the bytes of one partition; StorageError if they are not those that were committed."""
         part = self.entry.partitions[number]
-        with storage("reading the crosswalk"):
+        with storage(f"reading the {self._what}"):
             sealed = os.pread(self._descriptor, part.length, self._starts[number])
         aad = _partition_context(len(self.entry.partitions), part.count)
         try:
@@ -91,13 +105,11 @@ class DomainFile:
             if not self._checked[number] and hashlib.sha256(sealed).hexdigest() != part.sha256:
                 raise InvalidTag
             self._checked[number] = True
-            plain = np.frombuffer(self._cipher.decrypt(_partition_nonce(number), sealed, aad), dtype=np.uint8)
+            return self._cipher.decrypt(_partition_nonce(number), sealed, aad)
         except InvalidTag:
-            raise StorageError("a partition of the crosswalk was changed or cut", hint=RESTORE) from None
-        high, low = words(plain[: part.count * TAG_BYTES].reshape(-1, TAG_BYTES), 128)
-        assert low is not None
-        # A copy, as a view would keep the bytes of the tags in memory a second time.
-        return Entries(high, low, plain[part.count * TAG_BYTES :].reshape(-1, SURROGATE_BYTES).copy())
+            raise StorageError(
+                f"a partition of the {self._what} was changed or cut", hint=restore_hint(self._what)
+            ) from None
 
     def close(self) -> None:
         """Gives the descriptor back."""
@@ -171,23 +183,27 @@ class DomainLookup:
 class DomainWriter:
     """Writes the partitions of one domain in order into a staging folder."""
 
-    def __init__(self, staging: Path, name: str, partitions: int, key: bytes) -> None:
+    def __init__(self, staging: Path, name: str, partitions: int, key: bytes, *, what: str = "crosswalk") -> None:
         self._name, self._count, self._partitions = name, partitions, list[PartitionEntry]()
         # A salt for each file: a commit that was killed may have used this generation's number with other content,
         # and under one key its nonces would then have sealed two plaintexts.
         self._salt = secrets.token_hex(32)
-        self._cipher = _partition_cipher(key, name, self._salt)
+        self._cipher = _partition_cipher(key, what, name, self._salt)
         self._file = f"{secrets.token_hex(16)}.partitions"
         self._stream = open(staging / self._file, "xb", opener=private)  # noqa: SIM115 -- closed by `close`
 
     def write(self, entries: Entries) -> None:
         """Seals the next partition."""
-        plain = np.stack([entries.high, entries.low], axis=1).astype(">u8").tobytes() + entries.surrogates.tobytes()
-        aad = _partition_context(self._count, len(entries.high))
+        tags = np.stack([entries.high, entries.low], axis=1).astype(">u8").tobytes()
+        self.write_plain(tags + entries.surrogates.tobytes(), len(entries.high))
+
+    def write_plain(self, plain: bytes, count: int) -> None:
+        """Seals the next partition, which has `count` entries, from its bytes."""
+        aad = _partition_context(self._count, count)
         sealed = self._cipher.encrypt(_partition_nonce(len(self._partitions)), plain, aad)
         self._stream.write(sealed)
         digest = hashlib.sha256(sealed).hexdigest()
-        self._partitions.append(PartitionEntry(count=len(entries.high), length=len(sealed), sha256=digest))
+        self._partitions.append(PartitionEntry(count=count, length=len(sealed), sha256=digest))
 
     def finish(self) -> DomainEntry:
         """Brings everything to the disk and says what was written."""
@@ -214,8 +230,8 @@ def storage(doing: str) -> Iterator[None]:
         ) from None
 
 
-def _partition_cipher(key: bytes, domain: str, salt: str) -> AESGCM:
-    return AESGCM(derive_key(key, "crosswalk", "partitions", domain, salt))
+def _partition_cipher(key: bytes, what: str, domain: str, salt: str) -> AESGCM:
+    return AESGCM(derive_key(key, what, "partitions", domain, salt))
 
 
 def _partition_nonce(number: int) -> bytes:

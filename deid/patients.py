@@ -20,6 +20,7 @@ from deid.prf import PSEUDONYM_LENGTH, BatchCmac
 from deid.tags import TagIndex, first_words
 
 SELECTED, AGED, PSEUDONYM_KNOWN = np.uint8(1), np.uint8(2), np.uint8(4)
+ASKED = np.uint8(8)  # selected before disclosure control withheld or held anybody; never taken back
 
 Positions = npt.NDArray[np.int32]
 

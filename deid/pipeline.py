@@ -18,6 +18,7 @@ from deid import evidence
 from deid.buffers import validity
 from deid.days import NO_DAY
 from deid.decision import Decision
+from deid.mapped_codes import release_cells
 from deid.observers import encounter_key, is_inpatient, stay_tags
 from deid.patients import AGED, SELECTED, Positions
 from deid.plan import Plan, Step, TablePlan
@@ -76,7 +77,7 @@ def transform(plan: Plan, table: TablePlan, decision: Decision, rows: TypedRows,
     Rows that are bad, that belong to a patient who is not selected or was suppressed, or that the cohort leaves out
     are not in it. `redact` gets notes (string array), the positions of their patients, and the rule for them.
     """
-    kept = np.flatnonzero(_kept(table, decision, rows))
+    kept = np.flatnonzero(kept_rows(table, decision, rows))
     index = None if len(kept) == len(rows) else pa.array(kept)
     patient = rows.patient[kept]
     values = {name: array if index is None else array.take(index) for name, array in rows.values.items()}
@@ -84,22 +85,48 @@ def transform(plan: Plan, table: TablePlan, decision: Decision, rows: TypedRows,
     coded = coded_measures(table, decision, values, patient)
     columns = []
     malformed: dict[str, npt.NDArray[np.bool_]] = {}
+    shown = shown_by_class(decision, table, patient)
     for step in table.written:
-        if step.measure is None:
-            cells = values[step.column.name]
-        elif step.measure.family is None:
-            cells = measure(step, table, decision, values, patient)
+        cells = cells_of(step, table, decision, values, patient, coded)
+        if step.column.name in shown:
+            done = shown[step.column.name]
         else:
-            cells = coded[step.column.name]
-        if isinstance(step.transform, GeneralizeAge) and step.measure is None:
-            cells = _closable(cells, decision, patient)
-        own = _with_notes(context, step.transform, redact) if isinstance(step.transform, RedactNote) else context
-        columns.append(_checked(step, step.transform.apply(step.column, cells, own), len(kept)))
+            own = _with_notes(context, step.transform, redact) if isinstance(step.transform, RedactNote) else context
+            done = step.transform.apply(step.column, cells, own)
+        columns.append(_checked(step, done, len(kept)))
         lost = columns[-1].null_count - cells.null_count
-        if lost and isinstance(step.transform, (Keep, GeneralizeCode, RollUp)):
+        if lost and step.take is None and isinstance(step.transform, (Keep, GeneralizeCode, RollUp)):
             malformed[step.column.name] = ~validity(columns[-1]) & validity(cells)
     names = [step.column.name for step in table.written]
     return Transformed(pa.RecordBatch.from_arrays(columns, names=names), kept, malformed)
+
+
+def cells_of(
+    step: Step,
+    table: TablePlan,
+    decision: Decision,
+    values: Mapping[str, pa.Array],
+    patient: Positions,
+    coded: Mapping[str, pa.Array],
+) -> pa.Array:
+    """Return the cells of a step before its transform; `coded` are the measures that are read from codes."""
+    if step.measure is not None:
+        own = step.measure.family is None
+        return measure(step, table, decision, values, patient) if own else coded[step.column.name]
+    cells = values[step.column.name]
+    return _closable(cells, decision, patient) if isinstance(step.transform, GeneralizeAge) else cells
+
+
+def shown_by_class(decision: Decision, table: TablePlan, patient: Positions) -> dict[str, pa.Array]:
+    """Return the columns of the vector as the patients' classes show them, by name: never what the rows say.
+
+    Nothing finer than the class can leave then, whatever a later step computes from the cells.
+    """
+    vectors = decision.controls.vectors
+    if vectors is None:
+        return {}
+    klass = pa.array(decision.patients.klass[patient])
+    return {name: cells.take(klass) for (where, name), cells in vectors.columns.items() if where == table.table.name}
 
 
 def _with_notes(context: Context, rule: RedactNote, redact: Redact) -> Context:
@@ -138,11 +165,12 @@ def context_for(
         redact=lambda notes: redact(notes, patient),
         window=plan.request.window,
         reference_year=plan.reference_date.year,
+        map_codes=lambda system, codes: release_cells(decision.controls, system, codes, patients.klass[patient]),
     )
 
 
 def coded_measures(
-    table: TablePlan, decision: Decision, values: dict[str, pa.Array], patient: Positions
+    table: TablePlan, decision: Decision, values: Mapping[str, pa.Array], patient: Positions
 ) -> dict[str, pa.Array]:
     """Return the measures of a table that are read from codes, by name; see deid.evidence.
 
@@ -160,7 +188,7 @@ def coded_measures(
 
 
 def measure(
-    step: Step, table: TablePlan, decision: Decision, values: dict[str, pa.Array], patient: Positions
+    step: Step, table: TablePlan, decision: Decision, values: Mapping[str, pa.Array], patient: Positions
 ) -> pa.Array:
     """Return a derived measure before its own transform, int64 (days, years) or string yes/no, null where unknown."""
     source = table.table
@@ -182,10 +210,13 @@ def measure(
     return pa.array(np.where(followed, "yes", "no"), pa.string(), mask=~stay)
 
 
-def _kept(table: TablePlan, decision: Decision, rows: TypedRows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def kept_rows(
+    table: TablePlan, decision: Decision, rows: TypedRows, wanted: np.uint8 = SELECTED
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return which rows of a batch leave, bool (n,): good ones of patients flagged `wanted`, of the visits chosen."""
     position = np.maximum(rows.patient, 0)
     flags = decision.patients.flags
-    kept = ~rows.bad & ((flags[position] & SELECTED) != 0) if len(flags) else np.zeros(len(rows), bool)
+    kept = ~rows.bad & ((flags[position] & wanted) != 0) if len(flags) else np.zeros(len(rows), bool)
     selection = decision.rows
     if selection is None or table.table.name == decision.population:
         return kept

@@ -5,13 +5,16 @@ It is compiled from request, policy and description alone: no row is read. `lega
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
+from deid.controls import Controls, Place, Rule
 from deid.derive import FIRST_DAY, LAST_DAY, Measure, measures_of, unreadable
 from deid.errors import PlanError
 from deid.kinds import KINDS, Kind, Role, Value
+from deid.ladders import ladder_of, reduction_of, reductions_that_cannot_be, rule_in_text, rungs_of
+from deid.limits import Take
 from deid.period import Period
 from deid.policy import Basis, Policy
 from deid.request import Request, Schedule
@@ -27,13 +30,20 @@ MOST_YEARS = 10  # from the day of compiling to the expiry of a request
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happens to one column; `output` is None where nothing is written, `measure` is set for derived columns."""
+    """What happens to one column; `output` is None where nothing is written, `measure` is set for derived columns.
+
+    `rungs`: the rules among which disclosure control chooses, from fine to coarse, each with its output; the step
+    stands at the finest until the plan is resolved. Empty where the policy leaves no choice.
+    `take`: which of a patient's values all rows of the patient show, or None where each shows its own.
+    """
 
     column: Column
     transform: Transform
     output: Output | None
     citation: str
     measure: Measure | None = None
+    rungs: tuple[Rule, ...] = ()
+    take: Take | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,7 @@ class Plan:
     `release` names the release's folder. `period` is the span of time it is about, or None. `reference_date` is the
     day at which ages are judged: the expiry of the request, because people age while a release is in use.
     `through` is the last day whose visits may leave, or None: under Safe Harbor the end of the last complete year.
+    `is_resolved`: disclosure control has chosen among the rungs of every step.
     """
 
     request: Request
@@ -67,6 +78,7 @@ class Plan:
     reference_date: date
     release: str = "all"
     through: date | None = None
+    is_resolved: bool = False
 
     def table(self, name: str) -> TablePlan | None:
         """Return the plan of the table called `name`, or None."""
@@ -92,6 +104,35 @@ class Plan:
     def steps_of(self, transform: type) -> list[tuple[TablePlan, Step]]:
         """Return every step that uses a transform of the given class."""
         return [(t, s) for t in self.tables for s in t.steps if isinstance(s.transform, transform)]
+
+    @property
+    def ladders(self) -> dict[Place, tuple[Rule, ...]]:
+        """The rungs of every column whose rule disclosure control chooses."""
+        return {(t.table.name, s.column.name): s.rungs for t in self.tables for s in t.steps if s.rungs}
+
+    def with_rules(self, rules: Mapping[Place, Rule]) -> Plan:
+        """Return the plan with these columns under these rules, each with its output (None where it is dropped).
+
+        What a note may tell follows: a kind whose rule was searched stands in text as coarse as in its columns.
+        """
+        if not rules:
+            return self
+        tables = tuple(replace(t, steps=tuple(_under(t, step, rules) for step in t.steps)) for t in self.tables)
+        told = dict(self.policy.rules)
+        for kind, ladder in self.policy.limits.recoding.items():
+            chosen = [s.transform for t in tables for s in t.steps if s.rungs and s.column.kind.name == kind]
+            if kind in told and chosen:
+                told[kind] = rule_in_text(told[kind], ladder, chosen)
+        return replace(self, tables=tables, policy=replace(self.policy, rules=told))
+
+    def resolved(self, controls: Controls) -> Plan:
+        """Return the plan as disclosure control decided it: what is transformed, written, verified and told."""
+        return replace(self.with_rules(controls.vectors.rules if controls.vectors else {}), is_resolved=True)
+
+
+def _under(table: TablePlan, step: Step, rules: Mapping[Place, Rule]) -> Step:
+    rule = rules.get((table.table.name, step.column.name))
+    return step if rule is None else replace(step, transform=rule[0], output=rule[1])
 
 
 def compile_plan(
@@ -121,6 +162,8 @@ def compile_plan(
     if "age_at_visit" in request.derive and population and not next(population.of_kind("birth_date"), None):
         problems.append(f"derive: age_at_visit needs a column of kind birth_date in {population.name}")
     problems += _needs(request, policy, tables, period)
+    problems += reductions_that_cannot_be(policy, dataset)
+    problems += _unchecked(dataset, tables)
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise PlanError(
@@ -173,6 +216,22 @@ def _needs(request: Request, policy: Policy, tables: tuple[TablePlan, ...], peri
                 "released can be checked against that patient's own identifiers"
             )
     return problems
+
+
+def _unchecked(dataset: DatasetDescription, tables: tuple[TablePlan, ...]) -> Iterator[str]:
+    """Yield what counts in a patient's vector, and could not be counted again on what was released."""
+    reduced = [(t, s) for t in tables for s in t.written if s.take is not None]
+    for table, step in reduced:
+        if isinstance(step.transform, RedactNote):
+            yield f"{table.table.name}.{step.column.name}: a text cannot be reduced to one value of the patient"
+    population = [t for t in tables if t.table.name == dataset.population]
+    for table in {t.table.name: t for t, _ in reduced}.values():
+        for needed in [table, *population]:
+            if not any(s.column.name == needed.table.patient and s.output is not None for s in needed.steps):
+                yield (
+                    f"{needed.table.name}: columns of {table.table.name} are reduced to one value of the patient, "
+                    "which is checked on what was released; ask for the patient's pseudonym"
+                )
 
 
 def _shifts_in_columns(tables: tuple[TablePlan, ...]) -> set[ShiftDate]:
@@ -257,7 +316,7 @@ def _table(
     if table is None:
         problems.append(f"{name}: no such table in dataset {dataset.name}")
         return None
-    steps = [step for column in columns if (step := _step(table, column, policy, problems)) is not None]
+    steps = [step for column in columns if (step := _step(table, column, policy, dataset, problems)) is not None]
     if name == dataset.encounters:
         steps += [s for name in request.derive for s in _derived(table, name, policy, dataset, problems)]
     names = [step.column.name for step in steps if step.output is not None]
@@ -267,7 +326,7 @@ def _table(
     return TablePlan(table, tuple(steps), len(table.columns) - len(columns))
 
 
-def _step(table: Table, name: str, policy: Policy, problems: list[str]) -> Step | None:
+def _step(table: Table, name: str, policy: Policy, dataset: DatasetDescription, problems: list[str]) -> Step | None:
     column = table.column(name)
     if column is None:
         problems.append(f"{table.name}.{name}: no such column in the description")
@@ -277,7 +336,7 @@ def _step(table: Table, name: str, policy: Policy, problems: list[str]) -> Step 
             f"{table.name}.{name}: a second patient key; describe it as unique_id, or as the table's patient"
         )
         return None
-    return _ruled(table, column, policy, problems)
+    return _ruled(table, column, policy, dataset, problems)
 
 
 def _derived(
@@ -293,7 +352,7 @@ def _derived(
             beside = " beside that of the first day" if missing[0] == LAST_DAY else ""
             kinds = missing[0].replace("|", " or ") + beside
             problems.append(f"derive: {measure.name} needs a column of kind {kinds} in {table.name}")
-        elif (step := _ruled(table, Column(measure.name, KINDS[measure.kind]), policy, problems)) is not None:
+        elif (step := _ruled(table, Column(measure.name, KINDS[measure.kind]), policy, dataset, problems)) is not None:
             yield replace(step, measure=measure)
 
 
@@ -304,13 +363,17 @@ def _missing(table: Table, measure: Measure) -> list[str]:
     return [need for need, column in columns.items() if column is None]
 
 
-def _ruled(table: Table, column: Column, policy: Policy, problems: list[str]) -> Step | None:
+def _ruled(
+    table: Table, column: Column, policy: Policy, dataset: DatasetDescription, problems: list[str]
+) -> Step | None:
     where = f"{table.name}.{column.name}"
-    transform = policy.rule_for(table.name, column.name, column.kind.name)
+    ladder = ladder_of(policy, dataset, table.name, column)
+    transform = ladder[0] if ladder else policy.rule_for(table.name, column.name, column.kind.name)
     if transform is None:
         problems.append(f"{where}: the policy has no rule for kind {column.kind.name}")
         return None
     try:
+        rungs = rungs_of(column, ladder)
         output = transform.output(column)
     except PlanError as error:
         problems.append(f"{where}: {error.message}")
@@ -318,7 +381,8 @@ def _ruled(table: Table, column: Column, policy: Policy, problems: list[str]) ->
     if transform.name == "keep" and column.kind.role is Role.DIRECT and not _may_be_kept(column.kind):
         problems.append(f"{where}: a direct identifier ({column.kind.name}) would stand in the output")
         return None
-    return Step(column, transform, output, citation(column.kind))
+    take = reduction_of(policy, dataset, table.name, column.name)
+    return Step(column, transform, output, citation(column.kind), rungs=rungs, take=take)
 
 
 def _may_be_kept(kind: Kind) -> bool:

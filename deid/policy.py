@@ -15,7 +15,9 @@ import msgspec
 from deid.documents import Document, load
 from deid.kinds import KINDS
 from deid.limits import Limits, RawLimits, read_limits
+from deid.schema import Column
 from deid.transforms import Transform, build
+from deid.transforms.map_codes import MapCodes, levels_of
 
 
 class Basis(StrEnum):
@@ -63,7 +65,7 @@ def load_policy(path: Path) -> Policy:
             raise document.fault(
                 f"there is no kind {kind!r}", at=f"$.rules.{kind}", hint="docs/reference/kinds.md lists every kind"
             )
-    return Policy(
+    policy = Policy(
         name=raw.policy,
         version=raw.version,
         basis=raw.basis,
@@ -73,6 +75,31 @@ def load_policy(path: Path) -> Policy:
         path=path,
         digest=document.digest,
     )
+    _check_maps(document, policy)
+    return policy
+
+
+def _check_maps(document: Document, policy: Policy) -> None:
+    """Refuse a kind that is mapped without a ceiling, or that has a ceiling and is not mapped."""
+    listed = policy.limits.codes.kinds if policy.limits.codes is not None else ()
+    for kind, rule in policy.rules.items():
+        if isinstance(rule, MapCodes) and kind not in listed:
+            raise document.fault(
+                f"{kind} is mapped, and limits.codes does not name it",
+                at=f"$.rules.{kind}",
+                hint=f"write `limits: {{codes: {{kinds: [{kind}]}}}}`; docs/formats/policy.md, section Codes",
+            )
+    for kind in listed:
+        if levels_of(Column(kind, KINDS[kind])) is None:
+            raise document.fault(
+                f"no map serves {kind}", at="$.limits.codes.kinds", hint="name kinds of medical codes of a known system"
+            )
+        if not isinstance(policy.rules.get(kind), MapCodes):
+            raise document.fault(
+                f"limits.codes names {kind}, and its rule is not map_codes",
+                at="$.limits.codes.kinds",
+                hint=f"write `{kind}: map_codes` under `rules`",
+            )
 
 
 def _rule(document: Document, raw: Any, at: str) -> Transform:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from msgspec import structs
 
 import deid
 from deid import places
+from deid.code_words import codebook_lines, codes_entry
 from deid.croissant import CROISSANT, About, croissant
 from deid.data_package import PACKAGE, data_package
 from deid.decision import Decision
@@ -24,8 +24,8 @@ from deid.manifest import (
     Count,
     DocumentEntry,
     FileEntry,
+    LedgerEntry,
     Manifest,
-    Suppression,
     TableEntry,
     Versions,
     shown,
@@ -33,9 +33,10 @@ from deid.manifest import (
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
 from deid.sources import Source
-from deid.transforms import Transform
 from deid.transforms.generalize_zip import GeneralizeZip
 from deid.transforms.pseudonymize import Pseudonymize
+from deid.transforms.words import rule_text
+from deid.vector_words import recoding_lines, suppression, taken_words
 
 # Method codes of the HL7 De-identification, Anonymization, Redaction Toolkit Services guide.
 METHODS = {
@@ -70,6 +71,7 @@ def build_manifest(
     quarantined: Mapping[str, int],
     recipients: Sequence[str],
     documents: Sequence[DocumentEntry],
+    ledger: LedgerEntry | None = None,
 ) -> Manifest:
     """Return the manifest of what was really written."""
     uses_zip = bool(plan.steps_of(GeneralizeZip))
@@ -88,11 +90,7 @@ def build_manifest(
         basis_claimed=plan.policy.basis.value,
         basis_earned=judgment.earned.value,
         tables={planned.table.name: _table_entry(planned, facts[planned.table.name]) for planned in plan.tables},
-        disclosure=Suppression(
-            patients_released=shown(int(decision.patients.selected.sum())),
-            patients_suppressed=shown(decision.suppressed_patients),
-            k=plan.policy.limits.k,
-        ),
+        disclosure=suppression(plan, decision),
         versions=Versions(deid=deid.__version__, pyarrow=pa.__version__),
         aad=aad,
         documents=tuple(documents),
@@ -115,6 +113,8 @@ def build_manifest(
         unread=_by_record(source.unread),
         withheld=_by_record(source.withheld),
         recipients=tuple(recipients),
+        ledger=ledger,
+        codes=codes_entry(decision.mapped),
     )
 
 
@@ -176,25 +176,13 @@ def _column_entry(step: Step, fact: TableFacts) -> ColumnEntry:
         transform=rule_text(step.transform),
         type=str(output.type),
         domain=output.domain.describe(),
-        meaning=f"{meaning}; {output.meaning}",
+        meaning=f"{meaning}; {output.meaning}{taken_words(step)}",
         citation=step.citation,
         nulls=fact.nulls.get(step.column.name, 0),
     )
 
 
-def rule_text(transform: Transform) -> str:
-    """Return a transform as a policy writes it, on one line, options at their defaults left out."""
-    options: list[str] = []
-    for option in dataclasses.fields(transform):  # type: ignore[arg-type]
-        value = getattr(transform, option.name)
-        if option.name == transform.primary:
-            options.insert(0, str(value))
-        elif value is not None and value != option.default:
-            options.append(f"{option.name}: {value}")
-    return f"{transform.name}: {', '.join(options)}" if options else transform.name
-
-
-def codebook(plan: Plan, facts: Mapping[str, TableFacts], release: str) -> str:
+def codebook(plan: Plan, decision: Decision, facts: Mapping[str, TableFacts], release: str) -> str:
     """Return the codebook as Markdown: what every column is, what was done to it, and what it may hold."""
     request = plan.request
     lines = [
@@ -212,11 +200,13 @@ def codebook(plan: Plan, facts: Mapping[str, TableFacts], release: str) -> str:
         lines.append(f"- Visits through {plan.through.year}: a year that is not over is left out")
     if plan.policy.limits.k is not None:
         lines.append(f"- At least {plan.policy.limits.k} patients share every combination of the quasi-identifiers")
+        lines += recoding_lines(plan)
     if plan.policy.basis is Basis.EXPERT_DETERMINATION:
         lines.append("- This software does not determine that the data are de-identified; an expert does")
     lines += ["", "Do not try to identify anyone. Open with `deid open`; see the manifest for digests.", ""]
     for planned in plan.tables:
         lines += _codebook_table(planned, facts[planned.table.name])
+    lines += codebook_lines(codes_entry(decision.mapped))
     return "\n".join(lines)
 
 

@@ -175,8 +175,9 @@ class SealedRows(_SealedStore):
     """
 
     def freeze(self) -> None:
-        """Ends adding."""
-        self._freeze()
+        """Ends adding; a second time changes nothing."""
+        if not self._frozen:
+            self._freeze()
 
     def partitions(self) -> Iterator[pa.Table]:
         """Gives the rows in tables, each sorted by tag and holding all rows of its tags, tables ascending too.

@@ -77,7 +77,7 @@ def matches(predicate: Predicate, column: Column, values: pa.Array, birth_days: 
         ages = whole_years(birth_days, days_of(values))
         return _within(ages, ages >= 0, predicate.low, predicate.high)
     if predicate.codes:
-        return _code_matches(predicate, values)
+        return code_matches(predicate, values)
     if pa.types.is_temporal(values.type):
         days = days_of(values)
         return _within(days, days != NO_DAY, _day(predicate.low), _day(predicate.high))
@@ -85,9 +85,10 @@ def matches(predicate: Predicate, column: Column, values: pa.Array, birth_days: 
     return _within(numbers, ~np.isnan(numbers), predicate.low, predicate.high)
 
 
-def _code_matches(predicate: Predicate, values: pa.Array) -> Flags:
+def code_matches(predicate: Predicate, values: pa.Array) -> Flags:
+    """Return which codes, string array of length n, are one of the predicate's or, of a hierarchy, below one."""
     if isinstance(values, pa.DictionaryArray):
-        matching = _code_matches(predicate, values.dictionary)
+        matching = code_matches(predicate, values.dictionary)
         indices = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         return np.asarray(np.append(matching, np.False_)[indices], bool)
     text = pc.utf8_upper(values.cast(pa.string()))

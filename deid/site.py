@@ -20,7 +20,8 @@ class Site:
 
     `keys` is the key provider's URI, with its path made absolute for the `local` scheme.
     `state` holds the crosswalk, quarantined rows and, during a run, sealed spill; `releases` what was published;
-    `codes` the lists of codes that the site has added, which need not be there.
+    `codes` the lists of codes that the site has added, which need not be there. `population`: a table of the people
+    among whom the patients live, or how many they are (deid.population_table).
     """
 
     name: str
@@ -29,6 +30,7 @@ class Site:
     state: Path
     releases: Path
     codes: Path
+    population: Path | int | None = None
 
 
 class _Site(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,6 +40,7 @@ class _Site(msgspec.Struct, forbid_unknown_fields=True):
     state: str = "state"
     releases: str = "releases"
     codes: str = "codes"
+    population: str | int | None = None
 
 
 def load_site(path: Path) -> Site:
@@ -51,4 +54,5 @@ def load_site(path: Path) -> Site:
             "keys is not the URI of a key provider", at="$.keys", hint="write for instance `keys: local:keys/site.key`"
         )
     keys = f"{scheme}:{here / rest}" if scheme == "local" else raw.keys
-    return Site(raw.site, keys, here / raw.trust, here / raw.state, here / raw.releases, here / raw.codes)
+    people = here / raw.population if isinstance(raw.population, str) else raw.population
+    return Site(raw.site, keys, here / raw.trust, here / raw.state, here / raw.releases, here / raw.codes, people)

@@ -8,6 +8,7 @@ its patient's own identifiers; that the envelope holds exactly one stanza for ea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deid.buffers import scattered, spans
+from deid.code_check import CodeCheck
+from deid.code_decision import Mapped
 from deid.decision import Decision
-from deid.disclosure.k_anonymity import quasi_identifier_steps, vector_texts
+from deid.disclosure.further import FurtherRisk
 from deid.domains import Between
 from deid.errors import VerificationError
+from deid.further_check import FurtherCheck
+from deid.ledger.checking import SeriesCheck
+from deid.ledger.run import SeriesRun
 from deid.note_owners import checks_of
 from deid.observers import identifiers_of
-from deid.patients import Tagger
 from deid.plan import Plan, Step, TablePlan
 from deid.prf import PSEUDONYM_LENGTH
 from deid.sinks.encrypted_parquet import WrittenFile
@@ -31,8 +36,10 @@ from deid.tags import TagIndex
 from deid.transforms.generalize_date import GeneralizeDate
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote
+from deid.vector_check import VectorCheck
 
 Progress = Callable[[str, int], None]
+See = Callable[[TablePlan, pa.RecordBatch], None]
 DEFECT = "nothing was published; report this as a defect of deid, with the name of the column and the rule"
 
 
@@ -43,9 +50,15 @@ def verify_staged(
     written: Mapping[str, Sequence[WrittenFile]],
     keys: ReleaseKeys,
     progress: Progress,
-) -> None:
-    """Read every staged file back and raise VerificationError at the first promise that does not hold."""
-    check = _Check(plan, decision)
+    series: SeriesRun | None = None,
+    see: See = lambda _planned, _batch: None,
+) -> ReadBack:
+    """Read every staged file back and raise VerificationError at the first promise that does not hold.
+
+    Returns what was measured on what was read back; DisclosureError where it is over the ceiling of the policy.
+    `see` is shown each batch that was found good, the population's first.
+    """
+    check = _Check(plan, decision, series)
     population = plan.dataset.population
     for planned in sorted(plan.tables, key=lambda planned: planned.table.name != population):
         name = planned.table.name
@@ -54,25 +67,38 @@ def verify_staged(
         progress(f"verifying {name}", 0)
         for batch in read_back(folder, written[name], keys):
             check.batch(planned, batch)
+            see(planned, batch)
             found += batch.num_rows
             progress(f"verifying {name}", batch.num_rows)
         if found != expected:
             raise VerificationError(f"{name} has {found:,} rows on disk; {expected:,} were written", hint=DEFECT)
-    check.finish()
+    return check.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What was measured on the release: the attack with known codes, and what further knowledge comes to.
+
+    `mapped`: what was decided of codes with the figures of that attack, None where none are mapped.
+    """
+
+    mapped: Mapped | None
+    further: FurtherRisk | None
 
 
 class _Check:
     """Holds what must be remembered between batches: released pseudonyms, and counts of quasi-identifier vectors."""
 
-    def __init__(self, plan: Plan, decision: Decision) -> None:
+    def __init__(self, plan: Plan, decision: Decision, series: SeriesRun | None) -> None:
         self._plan, self._decision = plan, decision
+        self._series = SeriesCheck(plan, decision, series) if series is not None else None
         self._needs_patients = plan.policy.limits.k is not None or plan.request.cohort is not None
         self._released: TagIndex | None = None
         self._asked: pa.Array | None = None
         self._proven: dict[tuple[str, str], pa.Array] = {}
-        self._classes = TagIndex()
-        self._counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-        self._tagger = Tagger.fresh()
+        self._vectors = VectorCheck(plan, decision)
+        self._codes = CodeCheck(plan, decision)
+        self._further = FurtherCheck(plan, decision)
         self._positions: TagIndex | None = None
         self._named: npt.NDArray[np.int32] = np.zeros(0, np.int32)
         self._notes = bool(plan.steps_of(RedactNote))
@@ -85,8 +111,19 @@ class _Check:
         key = patient_pseudonym(planned)
         if key is not None and self._needs_patients:
             self._patients(planned, batch.column(key.column.name))
-        if planned.table.name == self._plan.dataset.population and self._plan.policy.limits.k is not None:
-            self._count_vectors(batch)
+        if planned.table.name == self._plan.dataset.population:
+            is_told = key is not None and (self._series is not None or self._vectors.needs_positions)
+            own = self._position_of(batch.column(key.column.name)) if is_told and key is not None else None
+            self._vectors.population(batch, own)
+            if self._series is not None:
+                self._series.population(batch, own)
+        elif self._vectors.reduces(planned):
+            self._vectors.visits(planned, batch, self._released_position(planned, batch, key))
+        if self._codes.checks(planned) and key is not None:
+            self._codes.batch(planned, batch, self._position_of(batch.column(key.column.name)))
+        if self._further.is_needed:
+            people = pseudonym_tags(batch.column(key.column.name)) if key is not None else None
+            self._further.batch(planned, batch, people)
         if self._notes:
             self._text(planned, batch, key)
 
@@ -112,12 +149,13 @@ class _Check:
         if entries is not values:
             self._proven[place] = entries
 
-    def finish(self) -> None:
-        """Check what only the whole tells: the smallest class."""
-        k = self._plan.policy.limits.k
-        if k is not None and len(self._counts) and int(self._counts.min()) < k:
-            small = int((self._counts < k).sum())
-            raise VerificationError(f"{small:,} classes of released patients are smaller than k = {k}", hint=DEFECT)
+    def finish(self) -> ReadBack:
+        """Check what only the whole tells: the classes of released patients, what is known by codes and by more."""
+        self._vectors.finish()
+        mapped = self._codes.finish()
+        if self._series is not None:
+            self._series.finish()
+        return ReadBack(mapped, self._further.finish())
 
     def _closed_at_90(self, planned: TablePlan, step: Step, values: pa.Array) -> None:
         """Check that no birth year stands in the output that tells an age over 89, 164.514(b)(2)(i)(C)."""
@@ -157,13 +195,14 @@ class _Check:
         self._asked = entries
         return bool((released.find(pseudonym_tags(entries)) >= 0).all())
 
-    def _count_vectors(self, batch: pa.RecordBatch) -> None:
-        columns = [batch.column(step.column.name) for step in quasi_identifier_steps(self._plan)]
-        classes, _ = self._classes.add(self._tagger.tags(vector_texts(columns, batch.num_rows)))
-        grown = np.zeros(len(self._classes), np.int64)
-        grown[: len(self._counts)] = self._counts
-        np.add.at(grown, classes, 1)
-        self._counts = grown
+    def _released_position(self, planned: TablePlan, batch: pa.RecordBatch, key: Step | None) -> npt.NDArray[np.int32]:
+        """Return the place of each row's patient among the released ones, in the order of the population."""
+        if key is None or self._released is None:
+            raise VerificationError(
+                f"the rows of {planned.table.name} cannot be laid beside their patients",
+                hint="release the patient's pseudonym in both tables",
+            )
+        return self._released.find(pseudonym_tags(batch.column(key.column.name)))
 
     def _text(self, planned: TablePlan, batch: pa.RecordBatch, key: Step | None) -> None:
         from deid.notes import leaks  # noqa: PLC0415 - heavy, and only where notes are released
@@ -198,7 +237,7 @@ class _Check:
                 self._positions.add(pseudonym_tags(everyone.take(pa.array(self._named[start : start + 65_536]))))
         found = self._positions.find(pseudonym_tags(pseudonyms))
         if (found < 0).any():
-            raise VerificationError("a text stands beside a pseudonym that this run did not give", hint=DEFECT)
+            raise VerificationError("a row stands beside a pseudonym that this run did not give", hint=DEFECT)
         return np.asarray(self._named[found], np.int32)
 
 

@@ -7,7 +7,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-from sites import REPOSITORY, TestSite, make_site
+import yaml
+from sites import POLICIES, REPOSITORY, TestSite, make_site
 
 from deid.opening import CONVERTERS, OpenedRelease
 from deid.sources.description import load_dataset
@@ -46,8 +47,12 @@ def safe_harbor(site: TestSite) -> OpenedRelease:
 
 
 def expert(site: TestSite) -> OpenedRelease:
-    """Release the claims sample under expert-k11: bands of birth years, quarters, categories."""
-    return _claims(site, "expert-k11", EXPERT, derive=["readmitted_30d"])
+    """Release the claims sample under expert-k11 with quarters: bands of birth years, mapped codes."""
+    content = yaml.safe_load((POLICIES / "expert-k11.yaml").read_text())
+    dates = ("service_date", "admit_date", "discharge_date")
+    rules = content["rules"] | {kind: {"generalize_date": "quarter", "floor_age": 90} for kind in dates}
+    site.sign(site.write("policies/expert-quarters.yaml", content | {"policy": "expert-quarters", "rules": rules}))
+    return _claims(site, "expert-quarters", EXPERT, derive=["readmitted_30d"])
 
 
 def _claims(site: TestSite, policy: str, tables: dict[str, list[str]], *, derive: list[str]) -> OpenedRelease:

@@ -92,8 +92,9 @@ def rows(*predicates: dict[str, Any], unit: str = "patients", combine: str = "al
 
 
 def ruled(policy: Policy, **rules: Any) -> Policy:
-    """Return the policy with other rules for some kinds."""
-    return replace(policy, rules=policy.rules | rules)
+    """Return the policy with other rules for some kinds, and no recoding of these."""
+    ladders = {kind: rungs for kind, rungs in policy.limits.recoding.items() if kind not in rules}
+    return replace(policy, rules=policy.rules | rules, limits=replace(policy.limits, recoding=ladders))
 
 
 def broken(judgment: Judgment, basis: Basis = Basis.SAFE_HARBOR) -> list[tuple[str, str]]:

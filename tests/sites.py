@@ -148,3 +148,33 @@ def make_site(folder: Path) -> TestSite:
         copy.write_bytes(policy.read_bytes())
         made.sign(copy)
     return made
+
+
+def expert_fixed(site: TestSite) -> Path:
+    """Write and sign expert-k11 with one rule for each kind: bands of twenty years, categories, and no ceiling."""
+    path = site.folder / "policies" / "expert-fixed.yaml"
+    if not path.exists():
+        content = yaml.safe_load(expert_without_ceiling(site).read_text())
+        for limit in ("recoding", "reduced", "risk"):
+            content["limits"].pop(limit, None)
+        content["limits"]["quasi_identifiers"].remove("age")
+        content["limits"]["quasi_identifiers"].remove("zip_code")
+        site.sign(site.write("policies/expert-fixed.yaml", content | {"policy": "expert-fixed"}))
+    return path
+
+
+def expert_without_ceiling(site: TestSite) -> Path:
+    """Write and sign expert-k11 with categories in the place of mapped codes: for what a few patients must deliver."""
+    path = site.folder / "policies" / "expert-categories.yaml"
+    if not path.exists():
+        content = yaml.safe_load((POLICIES / "expert-k11.yaml").read_text())
+        kept = {"icd10pcs": {"roll_up": "operation"}, "cpt": {"roll_up": "section"}, "ndc": {"roll_up": "product"}}
+        own = {kind: kept.get(kind, {"generalize_code": 3}) for kind in content["limits"].pop("codes")["kinds"]}
+        own["loinc"] = {"roll_up": "code"}
+        content["limits"].pop("risk")
+        site.write(
+            "policies/expert-categories.yaml",
+            content | {"policy": "expert-categories", "rules": content["rules"] | own},
+        )
+        site.sign(path)
+    return path

@@ -13,9 +13,9 @@ from deid.legal import Judgment
 from deid.period import parse_period
 from deid.plan import Plan, compile_plan
 from deid.policy import Basis, load_policy
-from deid.release import rule_text
 from deid.request import load_request
 from deid.sources.description import load_dataset
+from deid.transforms.words import rule_text
 
 
 def compile_request(path: Path, period: str | None, release: str | None = None) -> Plan:
@@ -61,6 +61,7 @@ def as_lines(plan: Plan, judgment: Judgment) -> list[str]:
         lines += ["", f"{planned.table.name}  ({planned.not_requested} described columns are not requested, not read)"]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines += ["  " + "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[4]]) for row in rows]
+    lines += _ladders(plan)
     earned = "nothing" if judgment.earns_nothing else _words(judgment.earned.value)
     lines += ["", f"earned   {earned}: {judgment.headline}"]
     for basis in Basis:
@@ -98,12 +99,30 @@ def as_record(plan: Plan, judgment: Judgment) -> dict[str, Any]:
                     "output": str(step.output.type) if step.output else None,
                     "domain": step.output.domain.describe() if step.output else None,
                     "citation": step.citation,
+                    "rungs": [rule_text(rule) for rule, _ in step.rungs],
+                    "reduced": step.take.value if step.take is not None else None,
                 }
                 for step in planned.steps
             ]
             for planned in plan.tables
         },
     }
+
+
+def _ladders(plan: Plan) -> list[str]:
+    """Return the rules among which the run will choose, and the columns that will show one value of the patient."""
+    limits = plan.policy.limits
+    lines = [
+        f"  {'.'.join(place)}: {' > '.join(rule_text(rule) for rule, _ in rungs)}"
+        for place, rungs in plan.ladders.items()
+    ]
+    if lines:
+        share = f"{100 * limits.suppression:g} %"
+        head = f"chosen by the run, from fine to coarse, so that k = {limits.k} withholds at most {share}"
+        lines = ["", head, *lines]
+    taken = [(f"{t.table.name}.{s.column.name}", s.take) for t in plan.tables for s in t.written if s.take is not None]
+    reduced = [f"  {name}: {take.value}" for name, take in taken]
+    return lines + (["", "reduced to one value of the patient", *reduced] if reduced else [])
 
 
 def _words(value: str) -> str:

@@ -11,7 +11,7 @@ from deid.cli.common import PathArgument, day_of, json_option, passphrase, print
 from deid.kinds import KINDS
 from deid.legal.policies import check_policy
 from deid.policy import Policy, load_policy
-from deid.release import rule_text
+from deid.transforms.words import rule_text
 
 
 @click.group()
@@ -53,6 +53,9 @@ def _lines(policy: Policy) -> list[str]:
     if policy.limits.k is not None:
         kinds = ", ".join(policy.limits.quasi_identifiers)
         lines.append(f"  k = {policy.limits.k} over {kinds}; at most {100 * policy.limits.suppression:g} % withheld")
+    for kind, rungs in policy.limits.recoding.items():
+        lines.append(f"  {kind} is recoded by one of: {' > '.join(rule_text(rung) for rung in rungs)}")
+    lines += [f"  {name} shows one value of the patient: {take}" for name, take in policy.limits.reduced.items()]
     return lines
 
 

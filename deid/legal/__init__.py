@@ -6,22 +6,26 @@ The rules, in the order in which they are asked:
 - of each written column, what each basis demands (`safe_harbor`, `limited_data_set`, `expert`);
 - of the columns together, that no age and year reveal an age over 89, and no length of stay its days (`combinations`);
 - of a policy that promises k, that k counts whatever tells patients apart (`limits`);
+- of one that promises a ceiling on known codes, that it covers every code that is released (`mapped_codes`);
 - of the request, that cohort, period, schedule, window and names tell no more than the columns may (`request_rules`).
 
+Where a policy lets disclosure control choose among rules, each of them is judged.
 The whole table of kinds and transforms is docs/reference/legal-table.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from deid.errors import PlanError
 from deid.kinds import Kind
-from deid.legal import combinations, expert, limited_data_set, limits, request_rules, safe_harbor
+from deid.legal import combinations, expert, limited_data_set, limits, mapped_codes, request_rules, safe_harbor
 from deid.legal.judgment import Finding, Judgment, strongest
 from deid.plan import Plan
 from deid.policy import Basis
 from deid.transforms import Transform
+from deid.transforms.words import rule_text
 
 __all__ = ["Finding", "Judgment", "judge", "require", "verdict"]
 
@@ -44,12 +48,7 @@ def verdict(kind: Kind, transform: Transform, *, subject: str = "") -> tuple[Fin
 
 def judge(plan: Plan) -> Judgment:
     """Return what `plan` and its request earn, with every finding and its paragraph."""
-    findings = (
-        *_columns(plan),
-        *combinations.findings(plan),
-        *limits.findings(plan),
-        *request_rules.findings(plan),
-    )
+    findings = (*_of_plan(plan), *_of_rungs(plan))
     claimed = plan.policy.basis
     return Judgment(
         earned=strongest(findings),
@@ -58,6 +57,33 @@ def judge(plan: Plan) -> Judgment:
         needs_statement=claimed is Basis.SAFE_HARBOR,
         needs_agreement=claimed is Basis.LIMITED_DATA_SET,
     )
+
+
+def _of_plan(plan: Plan) -> tuple[Finding, ...]:
+    return (
+        *_columns(plan),
+        *combinations.findings(plan),
+        *limits.findings(plan),
+        *mapped_codes.findings(plan),
+        *request_rules.findings(plan),
+    )
+
+
+def _of_rungs(plan: Plan) -> Iterator[Finding]:
+    """Yield what is found against the other rungs of a recoding, each put in the place of the finest.
+
+    Which of them will be chosen is not known yet, and the finest is not always the worst: a coarser one may lack what
+    a combination needs. The rules that were chosen are judged once more, together, when the plan is resolved.
+    """
+    if plan.is_resolved:
+        return
+    known = set(_of_plan(plan))
+    for place, rungs in plan.ladders.items():
+        for rule in rungs[1:]:
+            fresh = [finding for finding in _of_plan(plan.with_rules({place: rule})) if finding not in known]
+            known.update(fresh)
+            words = f"; so with the rung `{rule_text(rule[0])}` of {'.'.join(place)}"
+            yield from (replace(finding, text=finding.text + words) for finding in fresh)
 
 
 def require(plan: Plan) -> Judgment:

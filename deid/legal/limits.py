@@ -1,12 +1,15 @@
 """What a policy that promises k asks of the plan, so that the promise holds for everything that is released.
 
-k is counted once, over the vectors that the population table delivers (`disclosure.k_anonymity`). Hence:
+k is counted once, over the vectors that the population table delivers and the columns that are reduced to one value of
+the patient (`disclosure.k_anonymity`). Hence:
 
 - the population table is delivered, with something that is counted;
-- whatever else it delivers is counted as well: a column of any role tells patients of one class apart;
-- no other table repeats what belongs to the patient, where a row would tell what the class hides;
-- no other table is of the dead, or of those alive in some year, where having a row tells it;
-- one release is made, because nothing yet counts over the union of several.
+- whatever else it delivers is counted as well, or sensitive and held diverse: any column tells patients apart;
+- no other table repeats what belongs to the patient, where a row would tell what the class hides, unless it is reduced;
+- no age stands beside dates of visits, though both be coarse: together they tell a birth date that nobody counted;
+- no other table is of the dead, or of those alive in some year, where having a row tells it.
+
+Over several releases of a request k is joint: the ledger holds newcomers and leavers (docs/formats/ledger.md).
 
 The promise is the policy's own, so a broken one breaks every basis that the policy may claim.
 Codes and dates of visits stay outside the vector: k on demographics does not make them safe; the expert weighs them.
@@ -18,13 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deid.kinds import Group, Kind
+from deid.errors import PlanError
+from deid.kinds import Group, Kind, Value
 from deid.legal.expert import PARAGRAPH
 from deid.legal.judgment import Finding
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
-from deid.request import Schedule
 from deid.selection import start_of_visit
+from deid.sensitive_columns import sensitive_steps
+from deid.transforms.redact_note import RedactNote
 
 _EVERY_BASIS = frozenset(Basis)
 _OF_THE_PATIENT = frozenset({Group.PERSON, Group.PLACE})
@@ -42,23 +47,20 @@ def findings(plan: Plan) -> Iterator[Finding]:
     if plan.policy.limits.k is None:
         return
     yield from _population(plan)
+    yield from _ages_beside_dates(plan)
+    yield from _sensitive(plan)
     for table in plan.tables:
         if table.table.name != plan.dataset.population:
             yield from _repeated(table, plan)
             yield from _of_the_dead(table, plan)
-    if plan.request.schedule is not Schedule.ONCE:
-        yield _broken(
-            "request.schedule",
-            f"k = {plan.policy.limits.k} is counted in each release alone, so two of them may tell apart whom each "
-            "hides; write `schedule: once`",
-        )
 
 
 def _population(plan: Plan) -> Iterator[Finding]:
     limits, name = plan.policy.limits, plan.dataset.population
     population = plan.table(name)
     written = population.written if population is not None else ()
-    if not any(step.column.kind.name in limits.quasi_identifiers for step in written):
+    asked = [s for s in (population.steps if population is not None else ()) if s.rungs or s.output is not None]
+    if not any(step.column.kind.name in limits.quasi_identifiers for step in asked):
         counted = ", ".join(limits.quasi_identifiers) or "(limits.quasi_identifiers lists none)"
         yield _broken(
             f"request.tables.{name}",
@@ -67,12 +69,29 @@ def _population(plan: Plan) -> Iterator[Finding]:
         )
     for step in written:
         kind = step.column.kind.name
-        if kind not in limits.quasi_identifiers and not _is_own_number(step):
+        is_held = kind in limits.quasi_identifiers or any(sensitive.kind == kind for sensitive in limits.sensitive)
+        if not is_held and not _is_own_number(step):
             yield _broken(
                 f"{name}.{step.column.name}",
                 f"k = {limits.k} does not count {kind}, so patients may be told apart by it: count it among "
                 "limits.quasi_identifiers, or leave it out",
             )
+
+
+def _sensitive(plan: Plan) -> Iterator[Finding]:
+    """Yield a finding where classes cannot be held diverse, or not be checked to be so on what was released."""
+    try:
+        held = list(sensitive_steps(plan))
+    except PlanError as error:
+        yield _broken("limits.sensitive", f"{error.message}; {error.hint}")
+        return
+    population = plan.table(plan.dataset.population)
+    is_named = population is not None and any(s.column.name == population.table.patient for s in population.written)
+    if held and not is_named:
+        yield _broken(
+            f"request.tables.{plan.dataset.population}",
+            "classes that are held diverse are checked on what was released; ask for the patient's pseudonym",
+        )
 
 
 def _is_own_number(step: Step) -> bool:
@@ -86,12 +105,41 @@ def _is_own_number(step: Step) -> bool:
 def _repeated(table: TablePlan, plan: Plan) -> Iterator[Finding]:
     for step in table.written:
         kind = step.column.kind
-        if is_of_the_patient(kind) and step.transform.name != "pseudonymize":
+        if is_of_the_patient(kind) and step.transform.name != "pseudonymize" and step.take is None:
             yield _broken(
                 f"{table.table.name}.{step.column.name}",
                 f"k = {plan.policy.limits.k} is counted on {plan.dataset.population}, and {kind.name} belongs to the "
-                f"patient too: ask for it in {plan.dataset.population}, if the policy counts it there, or leave it out",
+                f"patient too: ask for it in {plan.dataset.population}, if the policy counts it there, leave it "
+                "out, or let the policy reduce it to one value of the patient (limits.reduced)",
             )
+
+
+def _ages_beside_dates(plan: Plan) -> Iterator[Finding]:
+    """Yield a finding for an age at a visit whose time stands beside it.
+
+    In one class, who is from 40 to 59 at a visit of 2005 and who is so at one of 2020 were born fifteen years apart: a
+    target's own birth date rules most of the class out, though every band was counted.
+    """
+    dates = [f"{t.table.name}.{s.column.name}" for t in plan.tables for s in t.written if _tells_time(plan, t, s)]
+    if not dates:
+        return
+    for table in plan.tables:
+        for step in table.written:
+            if step.column.kind.name == "age" and step.take is not None:
+                yield _broken(
+                    f"{table.table.name}.{step.column.name}",
+                    f"an age beside the time of visits ({', '.join(dates[:3])}) tells a birth date finer than what is "
+                    "counted; leave out the ages, or the dates, or reduce the dates to one value of the patient too",
+                )
+
+
+def _tells_time(plan: Plan, table: TablePlan, step: Step) -> bool:
+    """Whether a column tells when a visit was, and is not part of the vector."""
+    kind = step.column.kind
+    if isinstance(step.transform, RedactNote):
+        return step.transform.dates != "tag"
+    in_vector = step.take is not None or table.table.name == plan.dataset.population
+    return not in_vector and (kind.value is Value.DATE or kind.name in ("year", "part_of_year"))
 
 
 def _of_the_dead(table: TablePlan, plan: Plan) -> Iterator[Finding]:

@@ -13,7 +13,9 @@ def check_policy(policy: Policy) -> tuple[Finding, ...]:
 
     Overrides of single columns are judged with each plan, because only a description tells the column's kind.
     """
-    findings = [finding for kind, rule in policy.rules.items() for finding in verdict(KINDS[kind], rule, subject=kind)]
+    rules = list(policy.rules.items())
+    rules += [(kind, rung) for kind, ladder in policy.limits.recoding.items() for rung in ladder]
+    findings = [finding for kind, rule in rules for finding in verdict(KINDS[kind], rule, subject=kind)]
     broken = [finding for finding in findings if policy.basis in finding.breaks]
     if policy.basis is Basis.EXPERT_DETERMINATION and policy.limits.k is None:
         findings.append(

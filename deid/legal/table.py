@@ -44,6 +44,7 @@ VARIANTS: dict[str, Transform] = {
     "{generalize_zip: zip3}": build("generalize_zip", {"": "zip3"}),
     "{generalize_code: 3}": build("generalize_code", {"": 3}),
     **{f"{{roll_up: {level}}}": build("roll_up", {"": level}) for level in _LEVELS},
+    "map_codes": build("map_codes", {}),
     "{top_code: 90}": build("top_code", {"": 90}),
     "{bottom_code: 1937}": build("bottom_code", {"": 1937}),
     "{round: 10}": build("round", {"": 10}),

@@ -13,6 +13,7 @@ from deid.transforms.generalize_code import GeneralizeCode
 from deid.transforms.generalize_date import GeneralizeDate
 from deid.transforms.generalize_zip import GeneralizeZip
 from deid.transforms.keep import Keep
+from deid.transforms.map_codes import MapCodes
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.roll_up import RollUp
@@ -29,6 +30,7 @@ __all__ = [
     "GeneralizeDate",
     "GeneralizeZip",
     "Keep",
+    "MapCodes",
     "Output",
     "Pseudonymize",
     "RedactNote",
@@ -52,6 +54,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
         GeneralizeZip,
         GeneralizeCode,
         RollUp,
+        MapCodes,
         TopCode,
         BottomCode,
         Round,

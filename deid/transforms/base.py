@@ -31,6 +31,10 @@ class Output:
     meaning: str
 
 
+def _no_map(system: str, _codes: pa.Array) -> pa.Array:
+    raise AssertionError(f"no map of {system} was made")
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a batch brings beside its cells; every array has one entry for each row of the batch.
@@ -42,6 +46,8 @@ class Context:
     `redact`: from notes, string array with nulls, to redacted notes; a null stays or becomes null (withheld).
     `window`: first and last day of the declared data window, or None.
     `reference_year`: the year in which ages are judged, that of the plan's reference date.
+    `map_codes`: from the name of a code system, and well-formed codes of its kind, string array with nulls, to what the
+    run's map of the system makes of them.
     """
 
     patient: Integers
@@ -51,6 +57,7 @@ class Context:
     redact: Callable[[pa.Array], pa.Array]
     window: tuple[date, date] | None
     reference_year: int
+    map_codes: Callable[[str, pa.Array], pa.Array] = _no_map
 
 
 class Transform(Protocol):

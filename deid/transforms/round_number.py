@@ -1,4 +1,4 @@
-"""Round numbers to a multiple."""
+"""Round numbers to a multiple, and large ones to one class."""
 
 from __future__ import annotations
 
@@ -21,21 +21,27 @@ _LARGEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Write the nearest multiple of `to`; half way between two, the one away from zero.
+    """Write the nearest multiple of `to`; half way between two, the one away from zero. `top` stands for all above it.
 
     Contract:
     - accepts: integer and decimal kinds; output: int64 or float64; nulls stay null;
     - half way is judged on the number as stored, so a decimal fraction that binary cannot hold may fall either way;
     - key: none; linkable wherever the number is known; not reversible;
-    - source: ISO/IEC 20889, 8.4.2 (rounding).
+    - `top` is a multiple of `to`;
+    - source: ISO/IEC 20889, 8.4.2 (rounding), 8.4.3 (top coding).
     """
 
     to: float
+    top: float | None = None
     name: ClassVar[str] = "round"
     primary: ClassVar[str | None] = "to"
 
     def __post_init__(self) -> None:
         number("to", self.to, above=0)
+        if self.top is not None:
+            number("top", self.top, above=0)
+            if self.top % self.to:
+                raise ValueError("top is a multiple of to")
 
     @property
     def derived(self) -> bool:
@@ -45,12 +51,17 @@ class Round:
     def output(self, column: Column) -> Output:
         """Return the multiples of `to`; raise PlanError for a kind that is no number."""
         kind = number_type(self.name, column, self.to)
-        return Output(kind, Between(multiple_of=self.to), f"rounded to a multiple of {self.to:g}")
+        words = f"rounded to a multiple of {self.to:g}"
+        if self.top is not None:
+            words += f"; {self.top:g} stands for {self.top:g} and more"
+        return Output(kind, Between(high=self.top, multiple_of=self.to), words)
 
     def apply(self, column: Column, values: pa.Array, context: Context) -> pa.Array:
         """Return the nearest multiple of each number."""
         raw = values.fill_null(0).to_numpy(zero_copy_only=False)
         rounded = self._whole(raw) if raw.dtype.kind == "i" else self._fractions(raw)
+        if self.top is not None:
+            rounded = np.minimum(rounded, rounded.dtype.type(self.top))
         return pa.array(rounded, values.type, mask=~validity(values))
 
     def _whole(self, raw: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -379,7 +379,7 @@ def scan_bytes(folder: Path, known: Known) -> Found:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.name
         data = path.read_bytes()
-        is_text = path.suffix in (".json", ".md", ".txt")
+        is_text = path.suffix in (".json", ".md", ".txt", ".html")
         if is_text:
             data = _FILE_SIZES.sub(b"", _LISTS.sub(b"", data))
         for kind, times in _in_bytes(data, needles).items():

@@ -28,12 +28,12 @@ from attack.inputs import (
     smallest_class,
     wide,
 )
-from attack.leaks import EXPERT
+from attack.leaks import Basis
 from attack.raw_ccda import collect_ccda
 from attack.raw_hl7v2 import collect_hl7v2
 from attack.raw_sources import DESYNPUF, IDR, SYNTHEA, Raw, collect_fhir, collect_text, header_of, rows_of
 from attack.raw_x12 import collect_x12
-from sites import TestSite
+from sites import TestSite, expert_fixed
 
 from deid.schema import DatasetDescription
 from deid.sources import load_dataset, spelling
@@ -373,7 +373,7 @@ def desynpuf_under_k11(site: TestSite, _: Path) -> Large:
     vector = ["BENE_BIRTH_DT", "BENE_DEATH_DT", "BENE_SEX_IDENT_CD", "BENE_RACE_CD"]
     tables["beneficiaries"] = ["DESYNPUF_ID", *vector]  # the policy's k counts nothing else of a patient
     tables["inpatient"].remove("CLM_UTLZTN_DAY_CNT")  # a length beside two dates tells days
-    done = run(site, DESYNPUF_INPUT, EXPERT, tables=tables)
+    done = run(site, DESYNPUF_INPUT, Basis(expert_fixed(site).stem), tables=tables)
     smallest = smallest_class(done.tables["beneficiaries"], vector)
     told = "birth in bands of 20 years, year of death, sex, race"
     return Large(DESYNPUF_INPUT, done, told, done.raw.rows["beneficiaries"], smallest)
@@ -388,7 +388,7 @@ def fifty_thousand_under_k11(site: TestSite, folder: Path) -> Large:
     left_out = {"language", "marital_status", "contact_relation"}  # the policy keeps no count of them
     tables["patients"] = [name for name in tables["patients"] if name not in left_out]
     tables["encounters"].remove("payer")  # the patient's, and not among what k counts
-    done = run(site, source, EXPERT, tables=tables, derive=["readmitted_30d"])
+    done = run(site, source, Basis(expert_fixed(site).stem), tables=tables, derive=["readmitted_30d"])
     vector = ["birth_date", "death_date", "sex", "race", "ethnicity"]
     smallest = smallest_class(done.tables["patients"], vector)
     told = "birth in bands of 20 years, year of death, sex, race, ethnicity"

@@ -27,7 +27,7 @@ from attack.inputs import (
 from attack.leaks import EXPERT, LIMITED, SAFE_HARBOR, Basis, Known, known_of, note_words, scan, scan_bytes
 from attack.page import line_of, lines_in
 from attack.raw_sources import Raw, rows_of
-from sites import TestSite, make_site
+from sites import TestSite, expert_without_ceiling, make_site
 
 from deid.synthetic import generate, samples
 
@@ -132,7 +132,9 @@ EXPERT_TABLES = {
 
 def test_redacted_notes_hold_no_identifier_of_a_patient(site: TestSite) -> None:
     """Notes under expert determination: no number, address, date or e-mail of anybody, and no more names than words."""
-    done = run(site, CLAIMS_SAMPLE, EXPERT, tables=EXPERT_TABLES)
+    # Under a ceiling on known codes demographics leave so coarse here that nobody is withheld.
+    by = Basis(expert_without_ceiling(site).stem)
+    done = run(site, CLAIMS_SAMPLE, by, tables=EXPERT_TABLES)
     known = known_of(done.raw)
     assert not scan(done.tables, known, EXPERT, notes=["notes.note_text"])
     made = generate(samples.SEED, samples.PATIENTS, notes=samples._NOTES)

@@ -269,7 +269,7 @@ def test_desynpuf_reaches_k_11(site: TestSite, tmp_path: Path) -> None:
     assert 0 < withheld <= 0.05 * large.patients
     known = set(done.tables["beneficiaries"]["DESYNPUF_ID"].to_pylist())
     assert not set(done.tables["inpatient"]["DESYNPUF_ID"].to_pylist()) - known
-    assert line_of(large.source, "expert-k11", done, found) in lines_in("large")
+    assert line_of(large.source, "expert-fixed", done, found) in lines_in("large")
     assert class_line(large) in lines_in("classes")
 
 
@@ -292,5 +292,5 @@ def test_fifty_thousand_patients_reach_k_11(site: TestSite, tmp_path: Path) -> N
     )
     assert large.withheld == withheld == 50_000 - done.patients
     assert 0 < withheld <= 2_500
-    assert line_of(large.source, "expert-k11", done, found) in lines_in("large")
+    assert line_of(large.source, "expert-fixed", done, found) in lines_in("large")
     assert class_line(large) in lines_in("classes")

@@ -46,6 +46,7 @@ FORMS: dict[str, Transform] = {
     "prefix3": build("generalize_code", {"prefix": 3}),
     "rolled": build("roll_up", {"level": "code"}),
     "rolled3": build("roll_up", {"level": "category"}),
+    "mapped": build("map_codes", {}),
     "top": build("top_code", {"at": 89}),
     "bottom": build("bottom_code", {"at": 1990}),
     "round": build("round", {"to": 10}),

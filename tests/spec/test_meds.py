@@ -162,7 +162,7 @@ def test_a_year_is_not_taken_for_a_day(opened: Converted) -> None:
 
 
 def test_quarters_bands_and_categories_say_what_they_are(opened: Converted) -> None:
-    """Under expert-k11 days are quarters, births bands of twenty years, and diagnoses categories."""
+    """Under expert-k11 days are quarters, births bands of twenty years, and diagnoses what their map makes of them."""
     release, folder = opened.get("expert")
     found = events(folder).to_pydict()
     rows = list(zip(found["code"], found["time"], found["time_precision"], strict=True))
@@ -174,7 +174,7 @@ def test_quarters_bands_and_categories_say_what_they_are(opened: Converted) -> N
     assert {p for _, p in visits} == {"quarter"}
     assert {(m.month - 1) % 3 for m, _ in visits} == {0}
     diagnoses = {code for code in found["code"] if code.startswith("ICD10CM")}
-    assert all(code.split("//")[1] == "CATEGORY" and len(code.split("//")) == 3 for code in diagnoses)
+    assert all(code.split("//")[1] == "MAP_CODES" and len(code.split("//")) == 3 for code in diagnoses)
 
 
 def test_lines_of_a_claim_tell_its_diagnoses_once(opened: Converted) -> None:

@@ -114,6 +114,9 @@ generalize_age                                  | age          |      | 131     
 {round: 100}                                    | charge_amount |     | -149.99    | -100
 {round: 0.1}                                    | charge_amount |     | 0.29       | 0.3
 {round: 0.25}                                   | charge_amount |     | 1.4        | 1.5
+{round: 2000, top: 50000}                       | charge_amount |     | 999.99     | 0
+{round: 2000, top: 50000}                       | charge_amount |     | 51000.5    | 50000
+{round: 7, top: 28}                             | length_of_stay |    | 30         | 28
 """
 REFUSED_OPTIONS = """
 {generalize_date: day}                     | generalize_date is year or quarter or month or week
@@ -141,6 +144,8 @@ pseudonymize                               | pseudonymize needs method
 {top_code: .nan}                           | at is a number
 {bottom_code: .inf}                        | at is a number
 {round: 0}                                 | to is larger than 0
+{round: 10, top: 25}                       | top is a multiple of to
+{round: 10, top: 0}                        | top is larger than 0
 {round: -5}                                | to is larger than 0
 {round: 100000000000000000000}             | to is at most 2 to the power of 53
 {keep: year}                               | keep takes no value

@@ -1,0 +1,73 @@
+"""`deid tabulate`: public-health tables whose small cells nobody can work out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option
+from deid.keys import open_provider
+from deid.manifest import shown
+from deid.period import parse_period
+from deid.site import load_site
+from deid.tables.run import Tabulated
+from deid.tables.run import tabulate as run_tables
+from deid.tables.tabulation import load_tabulation
+
+
+@click.command()
+@click.argument("request_path", metavar="REQUEST", type=PathArgument)
+@site_option
+@click.option("--period", help="Only what lies within this period: 2026, 2026-Q3 or 2026-10.")
+@click.option("--release", "name", help="The name of these tables.  [default: the period, or `all`]")
+@json_option
+def tabulate(request_path: Path, site_path: Path, period: str | None, name: str | None, as_json: bool) -> None:
+    """Make the tables of a REQUEST and publish them in clear; nothing is left behind if anything fails.
+
+    Counts of few patients are hidden, with what would give them away, and an audit proves that it is enough.
+    """
+    asked = load_tabulation(request_path)
+    within = parse_period(period) if period else None
+    site = load_site(site_path)
+    provider = open_provider(site.keys, passphrase("the site's keys"))
+    with progress_bar() as progress:
+        done = run_tables(asked, site, provider, progress=progress, period=within, name=name)
+    if as_json:
+        print_json(
+            {
+                "release": str(done.folder),
+                "tables": {table: {"cells": n, "marked": marked} for table, (n, marked) in done.cells.items()},
+                "primary": done.primary,
+                "small_differences": done.gaps,
+                "secondary": done.protected.secondary,
+                "secondary_at_least": done.protected.fewest,
+                "narrowest_interval": done.protected.narrowest,
+                "totals_in_one_cell": done.telling,
+                "rows_left_out": shown(done.left_out),
+            }
+        )
+    else:
+        click.echo("\n".join(summary(done)))
+
+
+def summary(done: Tabulated) -> list[str]:
+    """Return what a person wants to know of finished tables."""
+    lines = [f"published {done.folder}"]
+    lines += [f"  {n:>12,} cells  {table}, {marked:,} of them marked" for table, (n, marked) in done.cells.items()]
+    lines.append(
+        f"  {done.primary:>12,} small cells, {done.protected.secondary:,} more hidden to protect them "
+        f"(no safe choice hides fewer than {done.protected.fewest:,})"
+    )
+    if done.gaps:
+        lines.append(f"  {done.gaps:>12,} small differences or sums of cells, protected like small cells")
+    for attacker, width in done.protected.narrowest.items():
+        if width is not None:
+            lines.append(
+                f"  {width:>12,} counts: the narrowest interval left to the {attacker} attacker, both ends apart"
+            )
+    if done.telling:
+        lines.append(f"  {done.telling:>12,} totals lie in one cell: whoever is in the total is in that cell; weigh it")
+    if done.left_out:
+        lines.append(f"  {shown(done.left_out):>12} bad rows left out")
+    return lines

@@ -1,0 +1,145 @@
+"""Who has which codes, of all that a plan releases by a map: read when it is known whose rows leave, before any does.
+
+In memory while the run lasts: 16 bytes for each distinct (patient, code, visit), 16 to 20 for each visit, and what
+sorting them takes for a moment; the numbers mean nothing outside the run. docs/reference/memory.md states it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deid import evidence
+from deid.buffers import scattered
+from deid.code_numbers import CodeNumbers
+from deid.codes.formed import entries_of
+from deid.codes.mapped_levels import FULL, MappedLevels, mapped_levels
+from deid.date_entries import DateEntries
+from deid.dated_steps import columns_dated
+from deid.decision import Decision, RowSelection
+from deid.disclosure.coded import Coded
+from deid.disclosure.sampling import Dates
+from deid.entries import NO_VISIT, Entries
+from deid.observers import encounter_key
+from deid.patients import Tagger
+from deid.pipeline import kept_rows
+from deid.plan import Plan, Step, TablePlan
+from deid.rows import TypedRows
+from deid.schema import Column, Table
+from deid.selection import carriers, days_of, start_of_visit
+from deid.shapes import wellformed
+from deid.tags import TagIndex
+from deid.transforms.map_codes import MapCodes, levels_of
+
+Integers = npt.NDArray[np.int32]
+
+
+def mapped_steps(planned: TablePlan) -> list[Step]:
+    """Return the steps of a table whose codes are mapped."""
+    return [step for step in planned.written if isinstance(step.transform, MapCodes)]
+
+
+def maps_codes(plan: Plan) -> bool:
+    """Whether any column of the release goes through a map."""
+    return any(mapped_steps(planned) for planned in plan.tables)
+
+
+def levels_under(plan: Plan, column: Column) -> MappedLevels:
+    """Return the levels between which a column's codes are mapped under the plan's limits."""
+    levels = levels_of(column)
+    if levels is None or plan.policy.limits.codes is None:
+        raise AssertionError(f"kind {column.kind.name} has no map")
+    return mapped_levels(levels.system, plan.policy.limits.codes.rare) or levels
+
+
+def visit_column(plan: Plan, table: Table) -> Column | None:
+    """Return the column that tells which rows are of one visit: the visit's number, else the day of the row."""
+    return evidence.visit_key(plan.dataset, table) or next(iter(encounter_key(table)), None) or start_of_visit(table)
+
+
+def columns_counted(plan: Plan, table: Table, selection: RowSelection | None) -> list[str]:
+    """Return the columns by which codes of a table are counted: the codes, their visit, and what selects rows."""
+    planned = plan.table(table.name)
+    steps = mapped_steps(planned) if planned is not None else []
+    dated = columns_dated(plan, table) if maps_codes(plan) else []
+    if not steps and not dated:
+        return []
+    visit = visit_column(plan, table) if steps else None
+    names = [*(step.column.name for step in steps), *dated, *([visit.name] if visit is not None else [])]
+    if selection is not None:
+        names += [c.name for predicate in selection.evaluated(table) for c in carriers(table, predicate)]
+        names += [column.name for column in encounter_key(table, selection.key_kind)]
+    return list(dict.fromkeys(names))
+
+
+@dataclass(slots=True)
+class CodeEntries:
+    """Notes the codes of the rows that will be released; an Observer (deid.observers) of a reading of its own.
+
+    It sees rows when patients and encounters have been selected, so that it counts a row exactly if the row will be
+    transformed (`pipeline.kept_rows`), whoever is withheld for k later.
+    """
+
+    plan: Plan
+    decision: Decision
+    numbers: CodeNumbers = field(default_factory=CodeNumbers)
+    entries: Entries = field(default_factory=Entries)
+    days: DateEntries = field(init=False)
+    _tagger: Tagger = field(default_factory=Tagger.fresh)
+    _visits: TagIndex = field(default_factory=TagIndex)
+
+    def __post_init__(self) -> None:
+        """Note dates beside codes, where somebody may know them."""
+        self.days = DateEntries(self.plan, self.decision)
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """The mapped codes, the number of the visit, dates if they may be known, and what selects rows."""
+        return columns_counted(self.plan, table, self.decision.rows)
+
+    def see(self, rows: TypedRows) -> None:
+        """Count the codes of a batch."""
+        planned = self.plan.table(rows.table.name)
+        if planned is None:
+            return
+        kept = np.flatnonzero(kept_rows(planned, self.decision, rows))
+        self.days.see(planned, rows, kept)
+        index, patient = pa.array(kept), rows.patient[kept]
+        steps = mapped_steps(planned)
+        visit = self._visit(rows, kept) if steps else np.zeros(0, np.int32)
+        for step in steps:
+            levels = levels_under(self.plan, step.column)
+            # Shaped first and in the way of MapCodes: what is counted is what will be mapped.
+            cells = wellformed(step.column.kind, rows.values[step.column.name].take(index))
+            entries, places = entries_of(levels.values(cells, FULL))
+            numbers = np.append(self.numbers.of(levels, entries), np.int32(-1))[places]
+            has = numbers >= 0
+            self.entries.add(patient[has], numbers[has], visit[has])
+
+    def _visit(self, rows: TypedRows, kept: npt.NDArray[np.int64]) -> Integers:
+        """Return the number of each kept row's visit, NO_VISIT where nothing tells it."""
+        column = visit_column(self.plan, rows.table)
+        if column is None:
+            return np.full(len(kept), NO_VISIT, np.int32)
+        cells, patient = rows.values[column.name].take(pa.array(kept)), rows.patient[kept]
+        known = pc.is_valid(cells).to_numpy(zero_copy_only=False)
+        if pa.types.is_temporal(cells.type):
+            day = days_of(cells).astype(np.int64).astype(np.uint64) & np.uint64(0xFFFFFFFF)
+            tags = scattered((patient.astype(np.uint64) << np.uint64(32)) | day)
+        else:
+            tags = self._tagger.visit_tags(cells, patient)
+        visit = np.full(len(kept), NO_VISIT, np.int32)
+        visit[known] = self._visits.add(tags[known])[0]
+        return visit
+
+    def coded(self) -> Coded:
+        """Return what was counted."""
+        return self.entries.coded(len(self.decision.patients))
+
+    def dates(self) -> Dates | None:
+        """Return the dates that each patient shows, None where the policy counts none."""
+        return self.days.dates()

@@ -1,0 +1,145 @@
+"""What a policy with a ceiling on known codes (`limits.codes`) asks of the plan, so that the ceiling holds.
+
+The attack that is held to the ceiling knows the released codes as sets: of the patient, or of each visit. Hence:
+
+- what the policy lists is mapped wherever it is released, and nothing is mapped that it does not list;
+- no other codes are released, and nothing that is read from codes, unless the policy names the column itself under
+  `columns`: its signer then answers for it. Notes, which say codes in words, are noted for the expert;
+- nothing beside mapped codes tells their order or which is the principal one: with these two codes of a visit identify
+  41 of 100 patients where the set identifies 9 (docs/adr/0017).
+
+The ceiling is the policy's own promise, so a broken one breaks every basis that the policy may claim.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from deid.dated_steps import dated_steps
+from deid.kinds import Group, Kind, Value
+from deid.legal.expert import PARAGRAPH
+from deid.legal.judgment import Finding
+from deid.plan import Plan, Step, TablePlan
+from deid.policy import Basis
+from deid.transforms.map_codes import MapCodes, levels_of
+
+_EVERY_BASIS = frozenset(Basis)
+# They tell where and how somebody was seen, in a few values that many share, and not what was found or done.
+_OF_THE_SETTING = frozenset(
+    {
+        "icd_version",
+        "place_of_service",
+        "admission_type",
+        "encounter_class",
+        "discharge_status",
+        "visit_flag",
+        "em_level",
+    }
+)  # fmt: skip
+_TELLING_CODES = frozenset({"comorbidity", "comorbidity_score", "lab_value", "code_description"})
+_IN_WORDS = (
+    "notes say in words what the code map hides; the ceiling on known codes does not cover them, the expert does"
+)
+_OF_ORDER = {
+    "sequence_number": "the order of codes",
+    "present_on_admission": "which codes were there before the visit",
+}
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    """Yield a finding for everything by which a ceiling on known codes, if there is one, would not hold."""
+    limits = plan.policy.limits.codes
+    listed = limits.kinds if limits is not None else ()
+    for table in plan.tables:
+        for step in table.written:
+            subject = f"{table.table.name}.{step.column.name}"
+            kind, is_mapped = step.column.kind.name, isinstance(step.transform, MapCodes)
+            if is_mapped and kind not in listed:
+                yield _broken(subject, f"map_codes needs a ceiling: name {kind} among limits.codes.kinds")
+            elif is_mapped and (step.take is not None or kind in plan.policy.limits.quasi_identifiers):
+                yield _broken(
+                    subject, f"limits.codes counts {kind}, and so does the vector of quasi-identifiers: count it once"
+                )
+            elif kind in listed and not is_mapped:
+                yield _broken(subject, f"limits.codes counts {kind}, so its rule is map_codes, or drop")
+    if limits is None or not any(isinstance(s.transform, MapCodes) for t in plan.tables for s in t.written):
+        return
+    for table in plan.tables:
+        yield from _uncounted(table, plan)
+        yield from _ordered(table)
+        yield from _alone(table, plan)
+
+
+def tells_codes(kind: Kind) -> bool:
+    """Whether values of a kind tell what was found or done, so that they belong under a ceiling on known codes."""
+    is_code = kind.group is Group.CODE and kind.name not in _OF_ORDER
+    return (is_code or kind.value is Value.NOTE or kind.name in _TELLING_CODES) and kind.name not in _OF_THE_SETTING
+
+
+def _uncounted(table: TablePlan, plan: Plan) -> Iterator[Finding]:
+    for step in table.written:
+        subject = f"{table.table.name}.{step.column.name}"
+        if tells_codes(step.column.kind) and not isinstance(step.transform, MapCodes):
+            if subject in plan.policy.columns:
+                continue
+            if step.column.kind.value is Value.NOTE:
+                yield Finding(PARAGRAPH, subject, _IN_WORDS, frozenset())
+                continue
+            yield _broken(
+                subject,
+                f"limits.codes does not count {step.column.kind.name}, and it tells what the map hides: count it, drop "
+                f"it, or let the policy name {subject} under `columns` and answer for it",
+            )
+
+
+def _ordered(table: TablePlan) -> Iterator[Finding]:
+    mapped = [step for step in table.written if isinstance(step.transform, MapCodes)]
+    if not mapped:
+        return
+    for step in table.written:
+        subject = f"{table.table.name}.{step.column.name}"
+        told = _OF_ORDER.get(step.column.kind.name)
+        if told is not None:
+            yield _broken(subject, f"it tells {told}, which a ceiling on known codes does not cover; leave it out")
+        elif step in mapped and step.column.use not in (None, "procedure"):
+            yield _broken(
+                subject,
+                f"as a column of its own it tells which code is the {step.column.use} one, which the ceiling does not "
+                "cover; leave it out: where the source repeats it among the other codes, nothing is lost",
+            )
+    yield from _wide(table, mapped)
+
+
+def _alone(table: TablePlan, plan: Plan) -> Iterator[Finding]:
+    """Yield a finding for codes or dates without their patient: what was released could not be attacked again."""
+    mapped = any(isinstance(step.transform, MapCodes) for step in table.written)
+    own = any(s.column.kind.name == "patient_id" and s.transform.name == "pseudonymize" for s in table.written)
+    if not mapped and not own and dated_steps(plan, table):
+        yield _broken(
+            f"request.tables.{table.table.name}",
+            "limits.codes.known_dates counts dates by patient, as they are released; ask for the patient's key in this "
+            "table, or leave its dates out",
+        )
+    if mapped and not own:
+        yield _broken(
+            f"request.tables.{table.table.name}",
+            "mapped codes leave beside their patient's pseudonym only, so that the attack can be made again on what "
+            "was released; ask for the patient's key in this table",
+        )
+
+
+def _wide(table: TablePlan, mapped: list[Step]) -> Iterator[Finding]:
+    """Yield a finding for several columns of one system in a row, whose place tells the rank of a code."""
+    systems = [levels.system.name for step in mapped if (levels := levels_of(step.column)) is not None]
+    for system, columns in Counter(systems).items():
+        if columns > 1:
+            yield _broken(
+                f"request.tables.{table.table.name}",
+                f"{columns} columns of {system} in a row tell the order of codes by their place, which the ceiling "
+                "does not cover; deliver the source with one code a row, or ask for one of them",
+            )
+
+
+def _broken(subject: str, text: str) -> Finding:
+    return Finding(PARAGRAPH, subject, text, _EVERY_BASIS)

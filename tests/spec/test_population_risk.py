@@ -1,0 +1,191 @@
+"""Chances by class sizes, by a table of the population, and estimates of who is alone in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sites import TestSite, make_site
+
+from deid.disclosure.estimators import METHODS, uniques
+from deid.disclosure.risk import figures
+from deid.errors import DisclosureError, DocumentError
+from deid.population_table import census, read_population
+from deid.site import load_site
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 300)), min_size=1, max_size=20), st.integers(2, 12))
+def test_chances_are_means_over_patients(classes: list[tuple[int, int]], k: int) -> None:
+    """Every figure equals its definition, taken patient by patient; nobody is rarer outside than inside."""
+    patients = [(size, max(size, people)) for size, people in classes for _ in range(size)]
+    found = figures(np.array([s for s, _ in classes]), np.array([p for _, p in classes]), k=k)
+    assert found.prosecutor_max == pytest.approx(max(1 / size for size, _ in patients))
+    assert found.prosecutor_mean == pytest.approx(sum(1 / size for size, _ in patients) / len(patients))
+    assert found.journalist_max == pytest.approx(max(1 / people for _, people in patients))
+    assert found.marketer == found.journalist_mean
+    assert found.journalist_mean == pytest.approx(sum(1 / people for _, people in patients) / len(patients))
+    assert found.below == pytest.approx(sum(size < k for size, _ in patients) / len(patients))
+    assert found.unique == pytest.approx(sum(size == 1 for size, _ in patients) / len(patients))
+
+
+def test_nobody_has_no_risk_and_one_patient_has_all_of_it() -> None:
+    """An empty release has chances of 0, a single patient one of 1, and without a table no journalist's."""
+    assert figures(np.zeros(0, np.int64)).prosecutor_max == 0.0
+    assert figures(np.array([0, 20, 0]), np.array([5, 40, 0])).journalist_max == 1 / 40
+    alone = figures(np.ones(1, np.int64))
+    assert (alone.prosecutor_max, alone.unique, alone.journalist_max, alone.marketer) == (1.0, 1.0, None, 1.0)
+
+
+def sampled(fraction: float) -> tuple[np.ndarray, float, int]:
+    """Return the class sizes of a sample of 200,000 people, and how many of these are alone."""
+    draw = np.random.default_rng(3)
+    people = 200_000
+    key = np.minimum(draw.zipf(1.3, people), 2_000) * 180 + draw.integers(0, 180, people)
+    _, place, counts = np.unique(key, return_inverse=True, return_counts=True)
+    sizes = np.bincount(place[draw.random(people) < fraction])
+    return sizes[sizes > 0], float((counts == 1).sum() / people), people
+
+
+@pytest.mark.parametrize("fraction", [0.02, 0.1, 0.4])
+def test_the_range_of_estimates_is_near_the_truth(fraction: float) -> None:
+    """On a skewed population the lowest estimate is at most 1.3 times what is true, and none is a third of it."""
+    sizes, truth, people = sampled(fraction)
+    found = uniques(sizes, people)
+    assert found.low is not None
+    assert found.high is not None
+    assert truth / 3 < found.low < 1.3 * truth
+    assert found.fraction == pytest.approx(fraction, rel=0.05)
+
+
+def test_what_does_not_converge_is_no_estimate() -> None:
+    """Classes of one size, or nobody alone, give a method nothing to fit: it is named, and is never 0."""
+    found = uniques(np.full(40, 12), 10_000)
+    assert (found.low, found.high, found.methods, found.without) == (None, None, (), tuple(METHODS))
+    large = uniques(np.array([50, 60, 70, 80, 90] * 20), 1_000_000)
+    assert "Zayatz" in large.without
+    assert large.low is None or large.low > 0
+    with pytest.raises(ValueError, match="holds the release"):
+        uniques(np.array([5]), 4)
+
+
+def test_the_shipped_table_tells_of_every_prefix_with_people() -> None:
+    """The census table holds 894 prefixes and everybody in them."""
+    table = census()
+    assert (len(table.people), table.total) == (894, 334_726_586)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "sex\nF\n", "sex,count\nF,many\n", "sex,count\nF,-1\n", "count\n5\n", "person_name,count\nAda,1\n",
+     "shoe_size,count\n43,5\n", "sex,count\nF,1,2\n"],
+)  # fmt: skip
+def test_what_is_no_population_table_is_refused(tmp_path: Path, text: str) -> None:
+    """A table without counts, with unknown or identifying columns, or torn, is refused without quoting it."""
+    (tmp_path / "people.csv").write_text(text)
+    with pytest.raises(DocumentError) as refused:
+        read_population(tmp_path / "people.csv")
+    assert "Ada" not in str(refused.value)
+    assert "43" not in str(refused.value)
+
+
+PEOPLE = [("1950", "F", 40), ("1950", "M", 20), ("1980", "F", 20), ("1980", "M", 20)]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> TestSite:
+    """Return a site with one hundred patients in four classes of demographics, half of each kind of payer."""
+    made = make_site(tmp_path_factory.mktemp("population") / "site")
+    folder = made.folder / "source"
+    folder.mkdir()
+    lines = ["id,born,sex,payer"]
+    numbers = iter(range(1_000))
+    for born, sex, count in PEOPLE:
+        lines += [f"P{next(numbers)},{born}-05-05,{sex},{'ABC'[i % 2]}" for i in range(count)]
+    (folder / "patients.csv").write_text("\n".join(lines) + "\n")
+    return made
+
+
+def released(site: TestSite, number: int, risk: dict[str, float], population: str | int | None) -> dict[str, Any]:
+    """Release the patients under a policy with these ceilings, and return the risk section of the report."""
+    import json
+    from dataclasses import replace
+
+    dataset = site.write("dataset.yaml", {
+        "dataset": "few", "format": "csv", "root": "source", "confirmed": True, "population": "patients",
+        "tables": {"patients": {"path": "patients.csv", "patient": "id", "columns": {
+            "id": "patient_id", "born": "birth_date", "sex": "sex", "payer": "payer"}}},
+    })  # fmt: skip
+    policy = site.write(f"policies/p{number}.yaml", {
+        "policy": f"p{number}", "version": 1, "basis": "expert_determination",
+        "rules": {"patient_id": {"pseudonymize": "keyed"}, "birth_date": {"generalize_date": "year", "floor_age": 90},
+                  "sex": "keep", "payer": "keep"},
+        "limits": {"k": 5, "quasi_identifiers": ["birth_date", "sex", "payer"], "risk": risk},
+    })  # fmt: skip
+    site.sign(policy)
+    request = site.request(
+        dataset, {"patients": ["id", "born", "sex", "payer"]}, request=f"r{number}", policy=str(policy)
+    )
+    from deid.export import export
+
+    own = {"site": "test", "keys": "local:keys/site.key", "trust": "trust.yaml"}
+    own |= {"population": population} if population is not None else {}
+    known = load_site(site.write(f"site{number}.yaml", own))
+    place = replace(site.site, population=known.population)
+    done = export(site.plan(request), place, site.provider, progress=lambda _what, _rows: None)
+    return json.loads((done.folder / "report.json").read_text())["risk"]
+
+
+def test_the_population_of_a_class_is_counted_by_the_rules_of_the_release(site: TestSite) -> None:
+    """The site's people fall into the released classes; what its table does not tell is split as in the release."""
+    rows = [
+        ("1950-01-01", "F", 400),
+        ("1950-12-31", "F", 400),
+        ("1950", "M", 300),
+        ("1980", "F", 1_000),
+        ("1999", "M", 7),
+    ]
+    table = "birth_date,sex,count\n" + "".join(f"{b},{s},{n}\n" for b, s, n in rows)
+    (site.folder / "people.csv").write_text(table)
+    found = released(site, 1, {}, "people.csv")
+    # Payer is not told, and halves each class; there are no men of 1980 in the table, so the twenty released count.
+    fits = [(20, 400), (10, 150), (10, 500), (10, 10)] * 2
+    mean = sum(size / people for size, people in fits) / sum(size for size, _ in fits)
+    assert found.get("journalist_max") is None  # it would tell of a class of ten
+    assert found["journalist_mean"] == pytest.approx(mean, abs=1e-4)
+    assert found["marketer"] == found["journalist_mean"]
+    assert "people.csv" in found["population"]
+
+
+def test_a_number_of_people_gives_a_range_of_estimates(site: TestSite) -> None:
+    """Where only the size of the population is known, the report has a range, or says that there is none."""
+    found = released(site, 2, {}, 5_000)
+    assert found["uniques"]["sampling"] == pytest.approx(0.02)
+    assert found.get("journalist_max") is None
+    assert set(found["uniques"]["methods"]) | set(found["uniques"]["without"]) == set(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("number", "risk", "population", "hint"),
+    [
+        (3, {"prosecutor": 0.09}, None, "limits.risk.prosecutor to 0.1"),
+        (4, {"marketer": 0.05}, None, "limits.risk.marketer to 0.08"),
+        (5, {"journalist": 0.5}, None, "site.yaml"),
+        (6, {"journalist": 0.05}, "people.csv", "limits.risk.journalist to 0.1"),
+        (7, {}, 50, "correct `population`"),
+        (8, {}, "nowhere.csv", "docs/reference/population-risk.md"),
+    ],
+)
+def test_a_ceiling_that_is_passed_stops_the_release(
+    site: TestSite, number: int, risk: dict[str, float], population: str | int | None, hint: str
+) -> None:
+    """A chance over its ceiling leaves nothing, and the hint names the nearest setting that would do."""
+    (site.folder / "people.csv").write_text("birth_date,sex,count\n1950,F,800\n1950,M,300\n1980,F,1000\n1999,M,7\n")
+    before = site.leftovers()
+    with pytest.raises((DisclosureError, DocumentError)) as refused:
+        released(site, number, risk, population)
+    assert hint in refused.value.hint
+    assert site.leftovers() == before
