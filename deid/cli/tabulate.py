@@ -44,6 +44,7 @@ def tabulate(request_path: Path, site_path: Path, period: str | None, name: str 
                 "secondary_at_least": done.protected.fewest,
                 "narrowest_interval": done.protected.narrowest,
                 "totals_in_one_cell": done.telling,
+                "not_audited_with": list(done.unaudited),
                 "rows_left_out": shown(done.left_out),
             }
         )
@@ -68,6 +69,8 @@ def summary(done: Tabulated) -> list[str]:
             )
     if done.telling:
         lines.append(f"  {done.telling:>12,} totals lie in one cell: whoever is in the total is in that cell; weigh it")
+    if done.unaudited:
+        lines.append(f"  not audited together with the tables of {', '.join(done.unaudited)}: an officer weighs both")
     if done.left_out:
         lines.append(f"  {shown(done.left_out):>12} bad rows left out")
     return lines

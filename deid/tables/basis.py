@@ -26,6 +26,12 @@ def require(asked: Tabulation, policy: Policy) -> None:
             "a Limited Data Set goes to recipients under an agreement, and tables go to everybody, 164.514(e)(1)",
             hint="use a policy on the basis of safe_harbor or expert_determination",
         )
+    limits = policy.limits.tables
+    if limits.method == "round" and limits.base < limits.smallest:
+        raise PlanError(
+            f"multiples of {limits.base} show counts below {limits.smallest}, the least that the policy lets be shown",
+            hint=f"set limits.tables.base to {limits.smallest} or more",
+        )
     if policy.basis is Basis.SAFE_HARBOR:
         finer = sorted(asked.dimensions - _SAFE_HARBOR)
         if finer:
@@ -37,8 +43,13 @@ def require(asked: Tabulation, policy: Policy) -> None:
             raise PlanError(
                 "an age band begins above 90, 164.514(b)(2)(i)(C)", hint="let the last band be 90+ or wider"
             )
-        if policy.limits.tables.smallest < SAFE_HARBOR_SMALLEST:
+        if limits.smallest < SAFE_HARBOR_SMALLEST:
             raise PlanError("cells below 11 need an expert", hint="set limits.tables.smallest to 11 or more")
+        if limits.protection < SAFE_HARBOR_SMALLEST - 1:
+            raise PlanError(
+                "marks that can be told to lie within less than 10 of each other need an expert",
+                hint="set limits.tables.protection to 10 or more",
+            )
     for dimension in sorted(asked.dimensions):
         _check_dimension(asked, policy, dimension)
 

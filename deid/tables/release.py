@@ -26,7 +26,8 @@ TABLES, AUDIT, README = "tables.json", "audit.json", "README.md"
 TOTAL, MARK = "total", "suppressed"
 _MEASURES = (
     "Incidence: patients whose first visit with the code lies in the period. Prevalence: patients with a visit with "
-    "the code in the period, each once. Visits: each visit once for each code group. Population: all patients."
+    "the code in the period, each once. Visits: each visit once for each code group. Population: all patients of the "
+    "source, once for all periods, by age on the last day."
 )
 _FIGURES = ("population", "rate", "rate_low", "rate_high", "standardized", "standardized_low", "standardized_high")
 
@@ -194,6 +195,7 @@ def _readme(asked: Tabulation, facts: Facts, tables: Mapping[str, tuple[TableReq
         f"{asked.purpose.rstrip('.')}. For {asked.requester}, {asked.first} to {asked.last}; made on {facts.created}.",
         "",
         rule,
+        *_beside(asked),
         "",
         "| table | counts | by | totals over | cells | marked |",
         "|---|---|---|---|---|---|",
@@ -214,6 +216,14 @@ def _readme(asked: Tabulation, facts: Facts, tables: Mapping[str, tuple[TableReq
         )
         lines += [rates, ""]
     return "\n".join(lines)
+
+
+def _beside(asked: Tabulation) -> list[str]:
+    """Return what readers of other tables must know: that nothing was proven about both together."""
+    if not asked.weighed_beside:
+        return []
+    names = ", ".join(sorted(asked.weighed_beside))
+    return ["", f"Not audited together with the tables of {names}, which were counted from the same data."]
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:

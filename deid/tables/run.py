@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Tabulated:
     gaps: int
     telling: int
     left_out: int
-    rates: bool = field(default=False)
+    unaudited: tuple[str, ...]
 
 
 def tabulate(
@@ -123,6 +123,7 @@ def tabulate(
         linked.gaps,
         telling_totals(linked.system, protected.hidden),
         reader.left_out,
+        asked.weighed_beside,
     )
 
 

@@ -33,7 +33,7 @@ BLOCK: dict[str, Any] = {
 def _made(folder: Path, seed: int, tables: dict[str, Any], *, method: str = "suppress", **more: Any) -> Made:
     asked = asked_for(folder, {**BLOCK, **more, "tables": tables})
     people, events = drawn_people(seed, 400, 1800, counties=5, groups=GROUPS, first=FIRST, last=LAST)
-    return make(asked, people, events, TableLimits(method=method), seed=seed)  # type: ignore[arg-type]
+    return make(asked, people, events, TableLimits(method=method), seed=seed)
 
 
 @pytest.mark.parametrize("measure", ["visits", "prevalence"])

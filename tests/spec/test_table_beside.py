@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from deid.errors import DisclosureError
+from deid.errors import DisclosureError, PlanError
+from deid.tables.cube import Address, Cube
+from deid.tables.linking import link
+from deid.tables.primary import telling_totals
 from deid.tables.run import tabulate
 from deid.tables.tabulation import load_tabulation
 from tests.sites import TestSite, make_site
@@ -81,3 +84,38 @@ def test_what_cannot_be_audited_together_is_refused_until_it_is_weighed(site: Te
         _publish(site, "both", "rounded", policy="rounds")
     folder = _publish(site, "both", "some", cohort=some, weighed_beside=["everybody"])
     assert json.loads((folder / "audit.json").read_text())["not_audited_with"] == ["everybody"]
+    assert "Not audited together with the tables of everybody" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("basis", "limits", "message"),
+    [
+        ("safe_harbor", {"method": "round", "base": 3}, "multiples of 3"),
+        ("expert_determination", {"method": "round", "base": 5}, "multiples of 5"),
+        ("safe_harbor", {"protection": 2}, "within less than 10"),
+    ],
+)
+def test_no_way_of_protection_tells_small_counts_after_all(
+    site: TestSite, basis: str, limits: dict[str, Any], message: str
+) -> None:
+    """Rounded to multiples of 3, a shown 3 is 1 to 5; and a mark between 2 and 4 is no secret."""
+    name = f"weak-{basis.replace('_', '-')}-{len(message)}"
+    rules = {"service_date": {"generalize_date": "year"}, "state": "keep"}
+    content = {"policy": name, "version": 1, "basis": basis, "rules": rules, "limits": {"tables": limits}}
+    site.sign(site.write(f"policies/{name}.yaml", content))
+    _source(site.folder / name, 4)
+    tables = {"t": {"measure": "visits", "by": ["year", "state"]}}
+    with pytest.raises(PlanError, match=message):
+        _publish(site, name, name, policy=name, tabulate={"tables": tables, "ages": [], "codes": {}})
+
+
+def test_a_population_of_whom_all_have_the_diagnosis_is_counted_for_the_officer() -> None:
+    """No difference is left to protect, and everybody's diagnosis is told."""
+    cube = Cube()
+    for address, count in (
+        (Address("prevalence", "x", "2024", "", "", "", "", "", ""), 20),
+        (Address("population", "", "", "", "", "", "", "", ""), 20),
+    ):
+        cube.counts[address] = cube.patients[address] = count
+    system = link(cube, {}, smallest=11, groups={"x": {"icd10cm": ("A",)}}).system
+    assert telling_totals(system, system.forced) == 1
