@@ -3,8 +3,12 @@
 l-diversity (Machanavajjhala 2007) comes in three forms: how many values a class has (distinct), the largest share that
 one value has of it (the bound on what is inferred, 1/l), and the exponential of its entropy. t-closeness (Li 2007) is
 how far a class is from everybody: half the sum of absolute differences (equal distance), or the mean distance in ranks
-(ordered distance) for values that have an order. Of these k alone grows with every union of classes; entropy and t may
-not, so the search asks each recoding for itself (deid.disclosure.lattice).
+(ordered distance) for values that have an order. `distinct`, `entropy` and `distance` are what pycanon 1.3 calls l, the
+entropy l, which it rounds down, and t; it takes numbers for ordered.
+
+Two classes that keep such a limit keep it when they unite: all of these measures are convex in the distribution. But
+one that keeps it may unite with one that breaks it, and then both are withheld. So with suppression a coarser recoding
+may withhold more patients, and the search asks each recoding for itself (deid.disclosure.lattice).
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.disclosure.grouping import Table, grouped, numbered
+from deid.disclosure.nearest import Outcome, Wanted, refusal
 from deid.disclosure.vectors import Ladder, Tally
 from deid.errors import DisclosureError
 
@@ -31,7 +32,9 @@ Flags = npt.NDArray[np.bool_]
 Levels = tuple[int, ...]
 
 MOST_NODES = 4_000_000
+_WEIGHED = 30_000_000  # vectors times recodings that are counted to name the nearest settings: some seconds
 _CACHED = 4  # tables that are remembered, in multiples of the first one's rows
+_BLOCK = 1024  # nodes that are looked at together
 _OPEN, _FAILS, _HOLDS = np.int8(0), np.int8(-1), np.int8(1)
 
 
@@ -61,7 +64,7 @@ class Lattice:
     ) -> None:
         """Raise DisclosureError for a ladder that is not nested, or for more recodings than can be weighed."""
         for ladder in ladders:
-            _check_nested(ladder)
+            ladder.check_nested()
         self._ladders, self._tally, self._rule = tuple(ladders), tally, rule
         self.k, self.suppression = k, suppression
         self._limit = int(suppression * tally.total + 1e-9)
@@ -72,12 +75,12 @@ class Lattice:
                 f"the ladders allow {nodes:,} recodings; at most {MOST_NODES:,} can be weighed exactly",
                 hint="give fewer rungs under limits.recoding, or fewer quasi-identifiers",
             )
-        self._losses = [[_loss(ladder, level) for level in range(len(ladder.lookups))] for ladder in ladders]
+        self._losses = [[ladder.losses(level) for level in range(len(ladder.lookups))] for ladder in ladders]
         self._bound = self._bounds()
         self._tags = np.full(self._dims, _OPEN, np.int8)
         self._known: dict[Levels, Node | None] = {}
-        base = Table((0,) * len(ladders), tuple(tally.leaves), tally.patients)
-        self._tables = [base]
+        finest = [ladder.lookups[0][leaf] for ladder, leaf in zip(ladders, tally.leaves, strict=True)]
+        self._tables = [Table((0,) * len(ladders), tuple(finest), tally.patients)]
 
     @property
     def nodes(self) -> int:
@@ -105,7 +108,7 @@ class Lattice:
             return
         waiting: list[tuple[float, int, Node]] = []
         bounds = self._bound.ravel()
-        for flat in np.argsort(bounds, kind="stable").tolist():
+        for flat in self._by_bound():
             while waiting and waiting[0][0] <= bounds[flat]:
                 yield heapq.heappop(waiting)[2]
             levels = tuple(int(level) for level in np.unravel_index(flat, self._dims))
@@ -118,6 +121,16 @@ class Lattice:
                 heapq.heappush(waiting, (node.loss, flat, node))
         while waiting:
             yield heapq.heappop(waiting)[2]
+
+    def _by_bound(self) -> Iterator[int]:
+        """Yield nodes, as places in the flat lattice, by what they lose at least, without most of those that fail."""
+        tags = self._tags.reshape(-1)
+        order = np.argsort(self._bound, axis=None, kind="stable")
+        for start in range(0, len(order), _BLOCK):
+            some = order[start : start + _BLOCK]
+            yield from some[tags[some] != _FAILS].tolist()
+            if tags[-1] == _FAILS:
+                return  # the coarsest fails, and so does everything
 
     def classes(self, levels: Sequence[int]) -> Numbers:
         """Return the class of each vector, int32 (vectors,), numbered from 0, -1 where its patients are withheld."""
@@ -160,8 +173,9 @@ class Lattice:
     def _holds(self, levels: Levels) -> bool:
         """Count a node and tag it, with all finer ones if it fails and all coarser ones if it holds.
 
-        The tag is of k alone, for which withheld patients only grow fewer upward. Under a further rule they may not
-        (two classes that are diverse enough may merge into one that is not), so that is asked of each node for itself.
+        The tag is of k alone, for which withheld patients only grow fewer upward. Under a further rule they may grow
+        more: a class that keeps the rule may unite with one that breaks it, and both are withheld. So the rule is asked
+        of each node for itself. It can only withhold more than k does, so a node whose tag fails, fails with it too.
         """
         self._count(levels)
         return bool(self._tags[levels] == _HOLDS)
@@ -227,54 +241,16 @@ class Lattice:
 
     def _refusal(self) -> DisclosureError:
         """Return the error for a lattice without a node that is allowed, with the nearest settings that would do."""
-        total = self._tally.total
-        if not total:
-            return DisclosureError("there is no patient to release", hint="widen the cohort or the period")
-        if self.k > total:
-            return DisclosureError(
-                f"k = {self.k:,} is more than there are patients to release",
-                hint="lower limits.k and sign the policy again, or ask for a larger cohort",
-            )
-        top = tuple(size - 1 for size in self._dims)
-        classes, count = self._raw(top)
-        sizes = np.bincount(classes, weights=self._tally.patients, minlength=count).astype(np.int64)
-        kept = self._kept(classes, count)
-        if not kept.any():
-            what = f"no class of patients reaches k = {self.k:,}"
-            what += "" if self._rule is None else " and the limits of sensitive kinds"
-        else:
-            what = f"k = {self.k:,} would withhold {100 * sizes[~kept].sum() / total:.1f} % of the patients"
-        ways = [f"lower limits.k to {reached}" if (reached := self._largest_k(sizes)) >= 2 else ""]
-        if kept.any():
-            ways.append(f"raise limits.suppression to {np.ceil(1000 * sizes[~kept].sum() / total) / 1000:g}")
-        ways.append("coarsen the quasi-identifiers by another rung under limits.recoding")
-        return DisclosureError(
-            f"{what} under the coarsest recoding; the policy allows {100 * self.suppression:g} %",
-            hint=", or ".join(way for way in ways if way) + "; then sign the policy again",
-        )
+        wanted = Wanted(self.k, self._limit, self._tally.total, self.suppression)
+        if self._rule is None:
+            return refusal(wanted, self._outcomes(1), is_ruled=False, is_whole=True)
+        most = max(1, _WEIGHED // max(1, len(self._tally.patients)))
+        return refusal(wanted, self._outcomes(most), is_ruled=True, is_whole=most >= self.nodes)
 
-    def _largest_k(self, sizes: npt.NDArray[np.int64]) -> int:
-        """Return the largest k for which these classes withhold no more than is allowed."""
-        ordered = np.sort(sizes)
-        below = np.cumsum(ordered) - ordered  # patients in smaller classes: these are withheld at k = the size itself
-        return int(ordered[below <= self._limit].max(initial=0))
-
-
-def _loss(ladder: Ladder, level: int) -> npt.NDArray[np.float64]:
-    """Return what each value at a rung loses, float64 (values,), from 0 for a single leaf to 1 for all of them."""
-    return np.asarray((np.bincount(ladder.lookups[level]) - 1) / max(1, ladder.leaves - 1), np.float64)
-
-
-def _check_nested(ladder: Ladder) -> None:
-    """Raise DisclosureError unless whatever one rung joins, the next one joins too: the search rests on that."""
-    for level in range(1, len(ladder.lookups)):
-        finer, coarser = ladder.lookups[level - 1], ladder.lookups[level]
-        values = int(finer.max(initial=-1)) + 1
-        one = np.zeros(values, np.int32)
-        one[finer] = coarser
-        if (one[finer] != coarser).any():
-            raise DisclosureError(
-                f"limits.recoding of {ladder.name}: {ladder.rungs[level]} is not coarser than "
-                f"{ladder.rungs[level - 1]}; it tells apart what the rung before joins",
-                hint="order rungs from fine to coarse, each a union of values of the one before: widths 5, 10, 20",
-            )
+    def _outcomes(self, most: int) -> Iterator[Outcome]:
+        """Yield what nodes come to, at most so many, those that lose most first: from the coarsest downward."""
+        for flat in np.argsort(self._bound.ravel(), kind="stable")[::-1][:most].tolist():
+            classes, count = self._raw(np.unravel_index(flat, self._dims))
+            sizes = np.bincount(classes, weights=self._tally.patients, minlength=count).astype(np.int64)
+            broken = np.zeros(count, bool) if self._rule is None else self._rule.broken(classes, count)
+            yield Outcome(sizes, broken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 
@@ -52,17 +53,17 @@ class Case:
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Up to 24 patients with one to three quasi-identifiers, whose rungs are nested."""
+    """Up to 24 patients with one to three quasi-identifiers, whose rungs are nested; the finest may join leaves."""
     rungs = []
     for _ in range(draw(st.integers(1, 3))):
         leaves = draw(st.integers(1, 4))
         ladder = [list(range(leaves))]
-        for _ in range(draw(st.integers(0, 2))):
+        for _ in range(draw(st.integers(0, 3))):
             finer = ladder[-1]
             joined = draw(st.lists(st.integers(0, 2), min_size=max(finer) + 1, max_size=max(finer) + 1))
             dense = {value: i for i, value in enumerate(dict.fromkeys(joined))}
             ladder.append([dense[joined[value]] for value in finer])
-        rungs.append(ladder)
+        rungs.append(ladder[1:] if len(ladder) == 4 else ladder)
     person = st.tuples(*(st.integers(0, len(r[0]) - 1) for r in rungs))
     people = draw(st.lists(person, min_size=1, max_size=24))
     values = draw(st.lists(st.integers(0, 3), min_size=len(people), max_size=len(people)))
@@ -138,6 +139,107 @@ def test_the_search_is_exact_under_rules_that_do_not_grow(
     agrees(case, lattice, naive(case, k, suppression, most=most, t=far))
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("suppression", [0.0, 0.1, 0.4])
+def test_what_is_withheld_does_not_upset_the_order(
+    seed: int, suppression: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where withholding costs much more than recoding, recodings still come by what they lose in all."""
+    monkeypatch.setattr("deid.disclosure.lattice._BLOCK", 2)
+    draw = np.random.default_rng(seed)
+    people = [tuple(map(int, row)) for row in np.minimum(draw.geometric(0.4, (60, 3)) - 1, 7)]
+    rungs = [[[leaf // width for leaf in range(8)] for width in widths] for widths in ((1, 2, 4, 8), (1, 4, 8), (1, 8))]
+    case = Case(people, [0] * len(people), rungs)
+    agrees(case, Lattice(case.ladders(), case.tally(), k=5, suppression=suppression), naive(case, 5, suppression))
+
+
+LIMITS = [(None, None), (2, None), (None, 0.3), (3, 0.5)]
+
+
+@given(cases(), st.integers(2, 9), st.sampled_from([0.0, 0.05, 0.3]), st.sampled_from(LIMITS))
+def test_a_refusal_names_the_nearest_settings(
+    case: Case, k: int, suppression: float, limits: tuple[int | None, float | None]
+) -> None:
+    """The k and the suppression that a refusal names would do, and the next ones nearer to what was asked would not."""
+    most, far = limits
+    rule = None if limits == (None, None) else Diversity(case.spread(), most, far)
+    if naive(case, k, suppression, most=most, t=far):
+        return
+    with pytest.raises(DisclosureError) as refused:
+        Lattice(case.ladders(), case.tally(), k=k, suppression=suppression, rule=rule).best()
+    hint = refused.value.hint
+    if k > len(case.people):
+        assert "more than there are patients" in refused.value.message
+        return
+    lower, more = re.search(r"limits\.k to (\d+)", hint), re.search(r"limits\.suppression to ([\d.]+\d)", hint)
+    reached = [n for n in range(2, k) if naive(case, n, suppression, most=most, t=far)]
+    assert (int(lower[1]) if lower else None) == max(reached, default=None)
+    nearest = min((w for _, w in naive(case, k, 1.0, most=most, t=far).values()), default=None)
+    assert (more is None) == (nearest is None)
+    if more is not None and nearest is not None:
+        assert float(more[1]) - 0.001 < nearest / len(case.people) <= float(more[1]) + 1e-12
+        assert naive(case, k, float(more[1]), most=most, t=far)
+
+
+def test_what_a_refusal_names_is_of_the_coarsest_recoding_and_rounded_so_that_it_does() -> None:
+    """Of three patients among seven, 42.857 %, 0.429 is named, which is not refused, and k of the smaller class."""
+    case = Case([(0,)] * 2 + [(1,)] * 2 + [(2,)] * 2 + [(3,)], [0] * 7, [[[0, 1, 2, 3], [0, 0, 1, 1]]])
+    with pytest.raises(DisclosureError, match=r"withhold 42\.9 % of the patients under the coarsest") as refused:
+        Lattice(case.ladders(), case.tally(), k=4, suppression=0.0).best()
+    assert refused.value.hint.startswith("lower limits.k to 3, or raise limits.suppression to 0.429, or coarsen")
+    assert Lattice(case.ladders(), case.tally(), k=4, suppression=0.429).best().suppressed == 3
+    assert Lattice(case.ladders(), case.tally(), k=3, suppression=0.0).best().smallest == 3
+
+
+@given(cases())
+def test_classes_that_unite_tell_no_more_than_the_worse_of_them(case: Case) -> None:
+    """No measure is worse of a union than of its worst part: only who is withheld may grow from a rung to the next."""
+    spread = case.spread()
+    fine = np.arange(len(case.vectors()), dtype=np.int32)
+    united = np.zeros_like(fine)
+    for ordered in (False, True):
+        parts, whole = told(spread, fine, len(fine), ordered=ordered), told(spread, united, 1, ordered=ordered)
+        assert whole.largest[0] <= parts.largest.max() + 1e-9
+        assert whole.distance[0] <= parts.distance.max() + 1e-9
+        assert whole.distinct[0] >= parts.distinct.min()
+        assert whole.entropy[0] >= parts.entropy.min() - 1e-9
+
+
+def test_a_coarser_recoding_may_withhold_more_under_a_rule() -> None:
+    """A diverse class that unites with a larger one of a single value is withheld with it; the finer one is found."""
+    case = Case([(0,)] * 4 + [(1,)] * 12, [0, 1, 0, 1] + [0] * 12, [[[0, 1], [0, 0]]])
+    rule = Diversity(case.spread(), l=2)
+    found = list(Lattice(case.ladders(), case.tally(), k=2, suppression=0.75, rule=rule).ordered())
+    assert [(node.levels, node.suppressed) for node in found] == [((0,), 12)]
+    with pytest.raises(DisclosureError) as refused:
+        Lattice(case.ladders(), case.tally(), k=2, suppression=0.5, rule=rule).best()
+    assert "limits.suppression to 0.75" in refused.value.hint
+    assert "relax l or t" in refused.value.hint
+    assert "limits.k" not in refused.value.hint
+
+
+def test_that_nothing_is_allowed_is_known_after_a_few_counts() -> None:
+    """Where the coarsest recoding fails nothing else is counted, however many recodings there are."""
+    half, all_alike = np.arange(4, dtype=np.int32) // 2, np.arange(4, dtype=np.int32)
+    ladders = [Ladder(f"q{i}", ("a", "b"), (all_alike, half)) for i in range(12)]
+    leaves = tuple(np.arange(4, dtype=np.int32) for _ in ladders)
+    lattice = Lattice(ladders, Tally(leaves, np.full(4, 3, np.int64)), k=7, suppression=0.0)
+    with pytest.raises(DisclosureError, match="no class of patients reaches k = 7"):
+        lattice.best()
+    assert lattice.nodes == 4096
+    assert lattice.counted < 10
+
+
+def test_where_not_every_recoding_can_be_asked_what_is_named_would_still_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too many recodings to ask each, a refusal under a rule says which it asked, and names what would do."""
+    monkeypatch.setattr("deid.disclosure.lattice._WEIGHED", 4)
+    case = Case([(0,)] * 4 + [(1,)] * 12, [0, 1, 0, 1] + [0] * 12, [[[0, 1], [0, 1], [0, 0]]])
+    rule = Diversity(case.spread(), l=2)
+    with pytest.raises(DisclosureError, match="the 2 coarsest recodings") as refused:
+        Lattice(case.ladders(), case.tally(), k=2, suppression=0.5, rule=rule).best()
+    assert "limits.suppression to 0.75" in refused.value.hint
+
+
 @given(cases(), st.integers(1, 5), st.data())
 def test_suppressing_more_never_lowers_k(case: Case, k: int, data: st.DataObject) -> None:
     """Whatever share may be withheld, and whichever classes are withheld beside, no class that stays is below k."""
@@ -188,6 +290,12 @@ def test_a_ladder_whose_rungs_are_not_nested_is_refused() -> None:
     case = Case([(0,), (1,), (2,)], [0, 0, 0], [[[0, 1, 2], [0, 0, 1], [0, 1, 1]]])
     with pytest.raises(DisclosureError, match="not coarser"):
         Lattice(case.ladders(), case.tally(), k=2, suppression=0.0)
+
+
+def test_a_vector_that_no_patient_has_is_refused() -> None:
+    """A tally of something else than patients, such as of differences, is no tally."""
+    with pytest.raises(ValueError, match="patients have"):
+        Tally((np.zeros(2, np.int32),), np.array([3, 0], np.int64))
 
 
 def test_rows_cannot_be_counted_for_patients() -> None:
