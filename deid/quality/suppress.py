@@ -99,10 +99,26 @@ def _hidden(lines: _Lines, whole: Flags, parts: Sequence[Flags], told: Sequence[
     for name, places in hidden.items():
         _hide_more(lines, name, places, parts)
     found = {name: _union(whole, (parts[place] for place in places)) for name, places in hidden.items()}
-    # Whatever is shown elsewhere can be taken from the totals, of all lines: what is left is told as one period.
-    left = _union(whole, found.values())
-    still = set(_may_show(lines, left, told)) if left.any() else set(told)
-    return {name: periods if name in still else whole.copy() for name, periods in found.items()}
+    while worse := {name for left in _left(whole, found) for name in _too_much(lines, found, left)}:
+        found |= {name: whole.copy() for name in worse}
+    return found
+
+
+def _left(whole: Flags, found: Hidden) -> list[Flags]:
+    """Return the periods that are told as one: what is hidden of a line, and of all lines together.
+
+    Whatever is shown elsewhere can be taken from the totals, so the sum over these is known.
+    """
+    some = [*found.values(), _union(whole, found.values())]
+    distinct = {periods.tobytes(): periods for periods in some if periods.any() and (periods != whole).any()}
+    return list(distinct.values())
+
+
+def _too_much(lines: _Lines, found: Hidden, left: Flags) -> list[str]:
+    """Return the lines that may not be known for some periods together, beside the others that are."""
+    known = [name for name, hidden in found.items() if not (hidden & ~left).any() or not (hidden & left).any()]
+    may = set(_may_show(lines, left, known))
+    return [name for name in known if name not in may]
 
 
 def _hide_more(lines: _Lines, name: str, hidden: list[int], parts: Sequence[Flags]) -> None:
