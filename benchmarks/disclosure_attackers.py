@@ -131,7 +131,7 @@ def _into_readme(section: str) -> None:
     """Write the rows that tell most into the README, between its two marks."""
     lines = section.splitlines()
     head = next(at for at, line in enumerate(lines) if line.startswith("|"))
-    rows = [line for line in lines[head + 2 :] if line.split("|")[1].strip() in README_ROWS]
+    rows = [line for line in lines[head + 2 :] if line.startswith("|") and line.split("|")[1].strip() in README_ROWS]
     readme = ROOT / "README.md"
     told = "\n".join([*lines[head : head + 2], *rows, ""])
     text = _MARKED.sub(lambda found: found[1] + told + found[2], readme.read_text(encoding="utf-8"))
