@@ -256,6 +256,7 @@ class _Run:
         )
         self.plan = self.plan.resolved(decision.controls)
         self.source_side = SourceSide(self.plan, self._patients)
+        self.source_side.is_continued = decision.is_continued
         written: dict[str, tuple[WrittenFile, ...]] = {}
         prints = self._workshop.series.prints(self._patients) if self._workshop.series is not None else None
         population = self.plan.dataset.population

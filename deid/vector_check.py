@@ -21,7 +21,6 @@ from deid.errors import VerificationError
 from deid.manifest import shown
 from deid.patients import Tagger
 from deid.plan import Plan, TablePlan
-from deid.request import Series
 from deid.tags import TagIndex
 
 Numbers = npt.NDArray[np.int32]
@@ -94,9 +93,7 @@ class VectorCheck:
         sizes = self._sizes(released, decided)
         self._diverse(released)
         small = int(((sizes > 0) & (sizes < limits.k)).sum())
-        # An increment holds of a class whoever has a row in it: k is that of all releases (deid.ledger.checking).
-        is_part = self._decision.is_continued and self._plan.request.series is Series.INCREMENT
-        if small and not is_part:
+        if small:
             raise VerificationError(
                 f"{small:,} classes of released patients are smaller than k = {limits.k}", hint=DEFECT
             )

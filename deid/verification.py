@@ -1,8 +1,9 @@
 """Verification of what was really written: staged files are read back from disk and held against the plan.
 
 What is checked: every digest; every column against its step's output domain; row counts; that every patient of every
-table is one whom the population released; k, counted again on the released vectors; that released text holds none of
-its patient's own identifiers; that the envelope holds exactly one stanza for each recipient.
+table is one whom the population released; k, counted again on the released vectors; that no number is of two patients;
+that released text holds none of its patient's own identifiers; that the envelope holds exactly one stanza for each
+recipient.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import scattered, spans
+from deid.buffers import plain, scattered, spans
 from deid.code_check import CodeCheck
 from deid.code_decision import Mapped
 from deid.decision import Decision
@@ -26,6 +27,7 @@ from deid.further_check import FurtherCheck
 from deid.ledger.checking import SeriesCheck
 from deid.ledger.run import SeriesRun
 from deid.note_owners import checks_of
+from deid.number_check import NumberCheck
 from deid.observers import identifiers_of
 from deid.plan import Plan, Step, TablePlan
 from deid.prf import PSEUDONYM_LENGTH
@@ -99,6 +101,7 @@ class _Check:
         self._vectors = VectorCheck(plan, decision)
         self._codes = CodeCheck(plan, decision)
         self._further = FurtherCheck(plan, decision)
+        self._numbers = NumberCheck(plan)
         self._positions: TagIndex | None = None
         self._named: npt.NDArray[np.int32] = np.zeros(0, np.int32)
         self._notes = bool(plan.steps_of(RedactNote))
@@ -121,6 +124,7 @@ class _Check:
             self._vectors.visits(planned, batch, self._released_position(planned, batch, key))
         if self._codes.checks(planned) and key is not None:
             self._codes.batch(planned, batch, self._position_of(batch.column(key.column.name)))
+        self._own_numbers(planned, batch, key)
         if self._further.is_needed:
             people = pseudonym_tags(batch.column(key.column.name)) if key is not None else None
             self._further.batch(planned, batch, people)
@@ -194,6 +198,17 @@ class _Check:
                 return True
         self._asked = entries
         return bool((released.find(pseudonym_tags(entries)) >= 0).all())
+
+    def _own_numbers(self, planned: TablePlan, batch: pa.RecordBatch, key: Step | None) -> None:
+        is_population = planned.table.name == self._plan.dataset.population
+        for step in self._numbers.steps(planned):
+            # A table of no patients at all tells none apart: where its numbers stand beside patients, they are checked.
+            if key is None and not is_population:
+                continue
+            own = self._position_of(batch.column(key.column.name)) if key is not None else None
+            cells = plain(batch.column(step.column.name))
+            has = cells.is_valid().to_numpy(zero_copy_only=False)
+            self._numbers.add(planned, step, pseudonym_tags(cells.drop_null()), own[has] if own is not None else None)
 
     def _released_position(self, planned: TablePlan, batch: pa.RecordBatch, key: Step | None) -> npt.NDArray[np.int32]:
         """Return the place of each row's patient among the released ones, in the order of the population."""

@@ -58,7 +58,8 @@ class Arrivals:
     """The decision for one release.
 
     `released`: bool (m,), who of the patients at hand is in it. `klass`: int32 (m,), the class that each shows.
-    `outcome`: uint8 (m,), the state of each. `state`: of the series if this release is published.
+    `outcome`: uint8 (m,), the state of each; in an increment, who was released before may be RELEASED and not be in
+    this one. `state`: of the series if this release is published.
     """
 
     number: int
@@ -116,8 +117,12 @@ def arrive(before: State, tags: U64, klass: I32, number: int, rules: SeriesRules
     since[arriving] = 0
 
     after = replace(state, klass=shown, state=status, since=since, arrival=arrival, left=left)
+    released = is_here & (status == RELEASED)
+    if rules.is_increment:
+        # Each file keeps k by itself, too: one of a class released long ago may be the only one with a row now.
+        released &= _enough(shown, released, rules.k)
     movement = Movement(
-        released=int(((status == RELEASED) & is_here).sum()),
+        released=int(released.sum()),
         arrived=int(arriving.sum()),
         at_once=at_once,
         coarsest=int(coarse.sum()),
@@ -131,7 +136,7 @@ def arrive(before: State, tags: U64, klass: I32, number: int, rules: SeriesRules
     outcome = status[at]
     # Held newcomers who are no longer in the source leave no trace: nobody was told of them.
     kept = np.ones(len(after), bool) if rules.is_increment else is_here | (status != HELD)
-    return Arrivals(number, outcome == RELEASED, shown[at], outcome, after.only(kept), movement)
+    return Arrivals(number, released[at], shown[at], outcome, after.only(kept), movement)
 
 
 def _enough(klass: I32, among: Bools, k: int) -> Bools:

@@ -39,13 +39,15 @@ def frozen_of(plan: Plan) -> Frozen:
 
 def limits_digest(limits: Limits) -> str:
     """Return a digest of the limits that decide what is shown of whom; fields at their defaults do not count."""
-    told = {
+    told: dict[str, object] = {
         "quasi_identifiers": limits.quasi_identifiers,
         "recoding": {kind: [rule_text(rung) for rung in ladder] for kind, ladder in limits.recoding.items()},
         "reduced": dict(limits.reduced),
         "codes": _set(limits.codes) if limits.codes else None,
         "series": _set(limits.series),
     }
+    if limits.sensitive:
+        told["sensitive"] = [{f.name: getattr(rule, f.name) for f in fields(rule)} for rule in limits.sensitive]
     return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from deid.manifest import shown
 from deid.reports.model import Bias, Group
-from deid.reports.small import is_small, pooled, rounded
+from deid.reports.small import pooled, rounded
 from deid.reports.source_side import LOST, SourceSide, may_be_named
 from deid.reports.utility import EMPTY
 
@@ -31,11 +31,18 @@ def biases(source: SourceSide) -> tuple[Bias, ...]:
     return tuple(told)
 
 
+def _hidden(source: SourceSide) -> str:
+    """Return why nothing is shown; in a series the reason itself must not tell whether few are withheld, or none."""
+    if source.is_continued or (source.is_series and source.lost):
+        return _SERIES
+    return _FEW if source.lost else _NOBODY
+
+
 def _bias(attribute: str, source: SourceSide, place: int) -> Bias:
     numbers, counts = source.vectors.table(place)
     lost = source.lost
     if not lost or not source.tells_lost:
-        return Bias(attribute, (), 0, (_FEW if is_small(lost) else _SERIES) if lost else _NOBODY)
+        return Bias(attribute, (), 0, _hidden(source))
     if not may_be_named(source.steps[place]):
         return Bias(attribute, (), 0, _EXACT)
     table = pooled(counts)

@@ -70,7 +70,7 @@ def report(
     asked = source.lost + back.released
     held = Held(
         smallest=int(sizes.min()) if len(sizes) else None,
-        withheld=source.lost / asked if asked else 0.0,
+        withheld=None if source.is_continued else source.lost / asked if asked else 0.0,
         share=people.share_withheld,
     )
     return RiskReport(
@@ -130,7 +130,7 @@ def _people(source: SourceSide, back: ReleaseSide) -> People:
     # Beside a small part, the sum of all would tell it.
     tells = source.tells_lost and not (is_small(released) and lost)
     asked = lost + released
-    hidden = None if source.is_series and lost else shown(lost)
+    hidden = None if source.is_continued or (source.is_series and lost) else shown(lost)
     return People(
         asked=shown(asked) if tells else None,
         released=shown(released),

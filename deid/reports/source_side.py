@@ -78,6 +78,7 @@ class SourceSide:
         self._plan, self._patients = plan, patients
         self._tagger = Tagger.fresh()
         self.is_series = plan.request.schedule is not Schedule.ONCE
+        self.is_continued = False  # whether this is a later release of one request, on a schedule or run again
         self.population = plan.dataset.population
         self.steps = vector_steps(plan)
         self.values = tuple(Values() for _ in self.steps)  # shared with the other side, so that numbers agree
@@ -123,9 +124,10 @@ class SourceSide:
     def tells_lost(self) -> bool:
         """Whether anything that counts withheld patients may be told.
 
-        Not where they are one to ten, and not in a series: what differs from month to month would tell who is new.
+        Not where they are one to ten, and not in a series: what differs from month to month would tell who is new. In
+        a later release even that there are none is told by nothing.
         """
-        return not is_small(self.lost) and (self.lost == 0 or not self.is_series)
+        return not (self.is_continued or is_small(self.lost) or (self.lost and self.is_series))
 
     def patients(self) -> tuple[Numbers, Numbers, Numbers]:
         """Return vector, visits and mentions of everybody asked for, int32 (n,) each."""

@@ -206,11 +206,14 @@ def _value(text: str, patients: int, total: int) -> Value:
 def _granularity(column: ColumnTally, *, count_lost: bool) -> float | None:
     """Return the mean share of the source's values that stand under the released one (iLoss, Xiao and Tao 2006)."""
     pairs = column.pairs
-    leaves = len(column.leaves)
     if not len(pairs):
         return None
+    # Where withheld patients may not be told, neither may what they alone have.
+    own = pairs.rows if count_lost else pairs.rows[pairs.counts[:, RELEASED] > 0]
+    leaves = len(np.unique(own[:, 0]))
     released, counts = pairs.table(1)
-    under = np.bincount(np.searchsorted(released[:, 0], pairs.rows[:, 1]))  # pairs are distinct: one for each leaf
+    # Pairs are distinct: one for each leaf.
+    under = np.bincount(np.searchsorted(released[:, 0], own[:, 1]), minlength=len(released))
     table = pooled(counts if count_lost else counts[:, [RELEASED]])
     if table is None:
         return None

@@ -19,10 +19,13 @@ ADVERSARIES = {
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is known and may not be shown: the smallest class, and the share withheld beside what is shown of it."""
+    """What is known and may not be shown: the smallest class, and the share withheld beside what is shown of it.
+
+    `withheld`: None in later releases of a series, which the policy's share does not bind: newcomers wait.
+    """
 
     smallest: int | None
-    withheld: float
+    withheld: float | None
     share: float | None
 
 
@@ -47,7 +50,7 @@ def _of_classes(limits: Limits, held: Held, classes: Classes | None) -> Iterator
         yield Verdict(
             "smallest class of patients with the same demographics", shown, PATIENTS, "at least", limits.k, result
         )
-        result = _told(held.withheld <= limits.suppression, measured=True)
+        result = _told((held.withheld or 0.0) <= limits.suppression, measured=held.withheld is not None)
         yield Verdict("patients withheld", held.share, SHARE, "at most", limits.suppression, result)
     elif classes is not None:
         below = classes.patients_below

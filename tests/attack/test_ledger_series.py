@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from tiny_sources import World
 from deid.cli.ledger import ledger as command
 from deid.decision import Decision
 from deid.errors import DisclosureError, StorageError, VerificationError
+from deid.ledger.arrivals import Arrivals, arrive
 from deid.ledger.run import SeriesRun
+from deid.ledger.state import RELEASED
 from deid.manifest import from_bytes
 from deid.patients import SELECTED
 
@@ -159,6 +161,39 @@ def test_monthly_increments_hold_k_over_their_union(world: World) -> None:
     assert any(earlier.keys() - later.keys() for earlier, later in pairwise(releases))
 
 
+def test_an_increment_of_few_patients_shows_none_of_them(world: World) -> None:
+    """A month in which one known patient has a visit: the file alone keeps k, and is empty."""
+    hospital = Hospital(world, seed=11)
+    request = hospital.request("series", series="increment")
+    hospital.month(MONTHS[0], 80)
+    first = hospital.release(request, MONTHS[0])
+    assert len(first) > K
+    person = min(hospital.people)
+    with hospital.dataset.parent.joinpath("visits.csv").open("a") as visits:
+        visits.write(f"E-more,{person},{MONTHS[1]}-05,I10\n")
+    done = world.site.run(request, period=MONTHS[1])
+    assert shown({t: world.site.open(done).read(t) for t in ("patients", "visits")}) == {}
+    assert from_bytes((done.folder / "manifest.json").read_bytes()).tables["visits"].rows == 0
+
+
+def test_an_increment_that_shows_few_of_a_class_is_not_published(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were they not left out, k counted on the decrypted file would stop the release."""
+    hospital = Hospital(world, seed=11)
+    request = hospital.request("series", series="increment")
+    hospital.month(MONTHS[0], 80)
+    hospital.release(request, MONTHS[0])
+    with hospital.dataset.parent.joinpath("visits.csv").open("a") as visits:
+        visits.write(f"E-more,{min(hospital.people)},{MONTHS[1]}-05,I10\n")
+
+    def careless(*given: Any) -> Arrivals:
+        found = arrive(*given)
+        return replace(found, released=found.outcome == RELEASED)
+
+    monkeypatch.setattr("deid.ledger.arrive", careless)
+    with pytest.raises(VerificationError, match="smaller than k = 4"):
+        hospital.release(request, MONTHS[1])
+
+
 def test_the_manifest_names_the_ledger_and_a_removed_ledger_stops_the_series(world: World) -> None:
     """What is published proves which generation it was entered in; without the ledger nothing more is released."""
     hospital = Hospital(world, seed=2)
@@ -188,6 +223,20 @@ def test_a_series_keeps_to_its_first_release(world: World) -> None:
         hospital.release(hospital.request("series", series="increment"), MONTHS[1])
     with pytest.raises(DisclosureError, match="has none"):
         hospital.release(hospital.request("series", {"k": None, "quasi_identifiers": []}), MONTHS[1])
+
+
+def test_a_series_stays_as_diverse_as_it_began(world: World) -> None:
+    """Classes that were held diverse at first are so in every release: a policy that forgets it is refused."""
+    hospital = Hospital(world, seed=3)
+    hospital.month(MONTHS[0], 90)
+    diverse = {"sensitive": {"icd10cm": {"l": 2, "take": "first"}}, "suppression": 0.9}
+    hospital.release(hospital.request("series", diverse), MONTHS[0])
+    hospital.month(MONTHS[1], 30)
+    with pytest.raises(DisclosureError, match="limits of the policy were others"):
+        hospital.release(hospital.request("series", {"suppression": 0.9}), MONTHS[1])
+    laxer = {"sensitive": {"icd10cm": {"t": 0.9, "take": "first"}}, "suppression": 0.9}
+    with pytest.raises(DisclosureError, match="limits of the policy were others"):
+        hospital.release(hospital.request("series", laxer), MONTHS[1])
 
 
 def test_a_failed_release_leaves_the_ledger_as_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

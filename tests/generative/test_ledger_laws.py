@@ -135,6 +135,22 @@ def test_an_increment_series_holds_k_in_every_class_and_arrival_group(
     assert all(count >= k for count in Counter(first.values()).values())
 
 
+@given(months(), st.integers(2, 5), st.integers(0, 3), st.sampled_from([None, 7]))
+@settings(max_examples=200, deadline=None)
+def test_each_increment_holds_k_by_itself(source: list[Month], k: int, hold: int, coarsest: int | None) -> None:
+    """Who opens one month's file alone finds k patients in every class, and all of a class or none of it."""
+    rules = SeriesRules(k=k, hold=hold, coarsest=coarsest, is_increment=True)
+    shown = publish(source, rules).shown
+    klass = {person: own for release in reversed(shown) for person, own in release.items()}
+    known: set[int] = set()
+    for month, release in zip(source, shown, strict=True):
+        known |= release.keys()
+        counts = Counter(release.values())
+        assert all(count >= k for count in counts.values())
+        left_out = Counter(klass[person] for person in known & month.keys() - release.keys())
+        assert all(count < k and own not in counts for own, count in left_out.items())
+
+
 @given(months(), CUMULATIVE)
 @settings(max_examples=200, deadline=None)
 def test_nobody_waits_longer_than_the_policy_allows(source: list[Month], rules: SeriesRules) -> None:

@@ -263,6 +263,24 @@ def test_a_series_tells_nothing_of_who_is_withheld(world: World) -> None:
     assert report["utility"]["propensity"] is None
 
 
+@pytest.mark.parametrize("schedule", ["once", "monthly"])
+def test_a_request_that_is_run_again_tells_nothing_of_who_waits(world: World, schedule: str) -> None:
+    """Nobody new, one and twenty new patients who are held: the reports of the second releases are alike."""
+    cells = {("1950", "F", "White", "NY"): 40, ("1970", "M", "Black", "NJ"): 30}
+    told, tables = [], {"patients": list(PATIENTS), "visits": list(VISITS)}
+    for number, more in enumerate((0, 1, 20)):
+        name = f"again-{schedule}-{number}"
+        for release, own in (("a", cells), ("b", cells | {("1990", "F", "Asian", "NY"): more} if more else cells)):
+            request = world.request(
+                source(world, own), tables, policy=policy(world, 30), request=name, agreement=None, schedule=schedule
+            )
+            done = world.site.run(request, name=release)
+        report = json.loads((done.folder / "report.json").read_text())
+        told.append({part: value for part, value in report.items() if part != "about"})
+        assert (report["people"]["asked"], report["people"]["withheld"]) == (None, None)
+    assert told[0] == told[1] == told[2]
+
+
 def test_combinations_of_values_are_listed_only_under_k_of_eleven(world: World) -> None:
     """Below k = 11 a state and a race beside each other may differ by few patients, so no value is listed."""
     cells = {("1950", "F", "White", "NY"): 40, ("1970", "M", "Black", "NJ"): 30, ("1990", "F", "Asian", "NY"): 5}

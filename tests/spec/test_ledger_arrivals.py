@@ -125,7 +125,10 @@ def test_absence_from_an_increment_is_not_leaving() -> None:
     sheet = Sheet(is_increment=True)
     sheet.release(crowd(0, 5))
     assert sheet.release(crowd(0, 4))[0] == crowd(0, 4)
-    assert sheet.release(crowd(3, 2))[0] == crowd(3, 2)
+    assert sheet.release(crowd(1, 4))[0] == crowd(1, 4)
+    # Two alone would be told apart by their month.
+    assert sheet.release(crowd(3, 2))[0] == {}
+    assert sheet.release(crowd(0, 5))[0] == crowd(0, 5)
 
 
 def test_newcomers_of_an_increment_arrive_with_those_who_are_there() -> None:
