@@ -98,7 +98,7 @@ class VectorCheck:
                 f"{small:,} classes of released patients are smaller than k = {limits.k}", hint=DEFECT
             )
         withheld = self._decision.suppressed_patients
-        if not self._decision.is_continued and withheld > limits.suppression * (withheld + self._patients):
+        if not self._decision.is_continued and withheld > limits.suppression * (withheld + self._patients) + 1e-9:
             raise VerificationError(
                 f"{shown(withheld)} patients were withheld, more than the policy's share of {limits.suppression:g}",
                 hint=DEFECT,
