@@ -67,7 +67,7 @@ def findings(plan: Plan) -> Iterator[Finding]:
         return
     for table in plan.tables:
         yield from _uncounted(table, plan)
-        yield from _ordered(table)
+        yield from _ordered(table, plan)
         yield from _alone(table, plan)
 
 
@@ -93,7 +93,7 @@ def _uncounted(table: TablePlan, plan: Plan) -> Iterator[Finding]:
             )
 
 
-def _ordered(table: TablePlan) -> Iterator[Finding]:
+def _ordered(table: TablePlan, plan: Plan) -> Iterator[Finding]:
     mapped = [step for step in table.written if isinstance(step.transform, MapCodes)]
     if not mapped:
         return
@@ -102,6 +102,12 @@ def _ordered(table: TablePlan) -> Iterator[Finding]:
         told = _OF_ORDER.get(step.column.kind.name)
         if told is not None:
             yield _broken(subject, f"it tells {told}, which a ceiling on known codes does not cover; leave it out")
+        elif step.column.kind.name == "indicator" and subject not in plan.policy.columns:
+            yield _broken(
+                subject,
+                "a flag beside a code may tell that it is the principal one, which a ceiling on known codes does not "
+                f"cover: leave it out, or let the policy name {subject} under `columns` and answer for it",
+            )
         elif step in mapped and step.column.use not in (None, "procedure"):
             yield _broken(
                 subject,

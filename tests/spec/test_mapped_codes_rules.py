@@ -125,6 +125,13 @@ def test_order_and_presence_are_refused_beside_mapped_codes(kind: str) -> None:
     assert refused(policy, lines=CODES, visits={"pid": "patient_id", "asked": kind}) == []
 
 
+def test_a_flag_beside_a_code_may_tell_the_principal_one() -> None:
+    """A flag in a row of codes leaves only where the policy names it; without codes in the row it stays."""
+    assert refused(lines=CODES | {"first": "indicator"}) == ["lines.first"]
+    assert refused(replace(EXPERT, columns={"lines.first": KEEP}), lines=CODES | {"first": "indicator"}) == []
+    assert refused(visits={"pid": "patient_id", "open": "indicator"}, lines=CODES) == []
+
+
 def test_a_column_of_principal_diagnoses_is_refused() -> None:
     """A mapped column that tells the role of its codes is refused; one of procedures is not."""
     compiled = plan(EXPERT, patients=COUNTED, visits={"pid": "patient_id"}, lines=CODES)
