@@ -45,7 +45,7 @@ def population_risk(plan: Plan, decision: Decision, population: Path | int | Non
     vectors = decision.controls.vectors
     if plan.policy.limits.k is None or vectors is None:
         return None
-    sizes = class_sizes(decision)
+    sizes = class_sizes(decision, vectors)
     table = read_population(population) if isinstance(population, Path) else census()
     people = None if isinstance(population, int) else people_of_classes(plan, vectors, sizes, table)
     found = figures(sizes, people, k=plan.policy.limits.k)
@@ -59,11 +59,13 @@ def population_risk(plan: Plan, decision: Decision, population: Path | int | Non
     )
 
 
-def class_sizes(decision: Decision) -> Counts:
+def class_sizes(decision: Decision, vectors: Vectors) -> Counts:
     """Return the released patients of each class, int64 (classes,); verified on the output by deid.vector_check."""
     patients = decision.patients
     classes = patients.klass[: len(patients)][patients.selected]
-    return np.bincount(classes[classes >= 0]).astype(np.int64)
+    # In a later release of a series the last classes may have nobody left.
+    number = max((len(values) for values in vectors.columns.values()), default=0)
+    return np.bincount(classes[classes >= 0], minlength=number).astype(np.int64)
 
 
 def people_of_classes(plan: Plan, vectors: Vectors, sizes: Counts, table: PopulationTable) -> Counts | None:
