@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from deid.code_decision import Mapped, attacked
 from deid.code_entries import levels_under, mapped_steps
+from deid.code_sets import not_sets, sets_of
 from deid.codes.formed import entries_of
 from deid.date_entries import DateEntries
 from deid.dated_steps import dated_steps
@@ -58,12 +59,25 @@ class CodeCheck:
             numbers = self._numbers(system, name, batch.column(step.column.name))
             has = numbers >= 0
             self._released.add(patient[has], numbers[has], np.full(int(has.sum()), NO_VISIT))
+        self._sets(planned, batch)
         self._days.see_released(planned, batch, patient)
         if planned.table.name == self._plan.dataset.population:
             vectors = self._decision.controls.vectors
             places = [place for place in vectors.columns if place[0] == planned.table.name] if vectors else []
             texts = vector_texts([batch.column(column) for _, column in places], batch.num_rows)
             self._vector[patient] = self._vectors.add(self._tagger.tags(texts))[0]
+
+    def _sets(self, planned: TablePlan, batch: pa.RecordBatch) -> None:
+        """Check that codes side by side in a row are a set: in another order their places would tell ranks."""
+        for steps in sets_of(planned):
+            names = [step.column.name for step in steps]
+            told = not_sets([batch.column(name) for name in names])
+            if told:
+                raise VerificationError(
+                    f"{told:,} rows of {planned.table.name} hold {names[0]} to {names[-1]} in another order than that "
+                    "of their text, or one code twice",
+                    hint=DEFECT,
+                )
 
     def finish(self) -> Mapped | None:
         """Return what was decided with the figures of the attack on what was written, None where nothing is mapped.
@@ -80,8 +94,8 @@ class CodeCheck:
         items = mapped.chosen[coded.code[rows]]
         expected.add(coded.patient[rows], items, np.full(len(rows), NO_VISIT), coded.mentions[rows])
         wanted, found = expected.coded(patients), self._released.coded(patients)
-        same = (np.array_equal(getattr(wanted, name), getattr(found, name)) for name in ("patient", "code", "mentions"))
-        if not all(same):
+        same = [np.array_equal(getattr(wanted, name), getattr(found, name)) for name in ("patient", "code")]
+        if not (all(same) and self._as_often(wanted.code, wanted.mentions, found.mentions)):
             raise VerificationError("released codes are not those that the map makes of each patient's", hint=DEFECT)
         klass = self._classes(coded.klass)
         limits = mapped.limits
@@ -98,6 +112,17 @@ class CodeCheck:
                     hint=DEFECT,
                 )
         return replace(mapped, risk=risk, dated=dated, dates=dates)
+
+    def _as_often(self, items: Numbers, wanted: Numbers, found: Numbers) -> bool:
+        """Whether items stand as often as their codes did; in sets at most as often, where several became one."""
+        mapped = self._mapped
+        steps = (own[0] for planned in self._plan.tables for own in sets_of(planned))
+        systems = {levels_under(self._plan, step.column).system.name for step in steps}
+        if mapped is None:
+            return True
+        kinds = [number for number, system in enumerate(mapped.items.systems) if system in systems]
+        joined = np.isin(mapped.items.system_of_item[items], kinds)
+        return bool(((found == wanted) | (joined & (found < wanted))).all())
 
     def _dates(self) -> Dates | None:
         """Return the dates as they were read back; raise VerificationError where others were counted."""

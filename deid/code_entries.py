@@ -6,6 +6,7 @@ sorting them takes for a moment; the numbers mean nothing outside the run. docs/
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -111,6 +112,8 @@ class CodeEntries:
         index, patient = pa.array(kept), rows.patient[kept]
         steps = mapped_steps(planned)
         visit = self._visit(rows, kept) if steps else np.zeros(0, np.int32)
+        if len(steps) > 1:
+            visit = self._rows_alone(visit)
         for step in steps:
             levels = levels_under(self.plan, step.column)
             # Shaped first and in the way of MapCodes: what is counted is what will be mapped.
@@ -119,6 +122,12 @@ class CodeEntries:
             numbers = np.append(self.numbers.of(levels, entries), np.int32(-1))[places]
             has = numbers >= 0
             self.entries.add(patient[has], numbers[has], visit[has])
+
+    def _rows_alone(self, visit: Integers) -> Integers:
+        """Return visits with a number for each row of several codes that names none: the row tells them together."""
+        alone = np.flatnonzero(visit == NO_VISIT)
+        visit[alone] = self._visits.add(np.frombuffer(os.urandom(8 * len(alone)), np.uint64))[0]
+        return visit
 
     def _visit(self, rows: TypedRows, kept: npt.NDArray[np.int64]) -> Integers:
         """Return the number of each kept row's visit, NO_VISIT where nothing tells it."""

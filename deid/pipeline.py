@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from deid import evidence
 from deid.buffers import validity
+from deid.code_sets import as_sets, sets_of
 from deid.days import NO_DAY
 from deid.decision import Decision
 from deid.mapped_codes import release_cells
@@ -98,7 +99,16 @@ def transform(plan: Plan, table: TablePlan, decision: Decision, rows: TypedRows,
         if lost and step.take is None and isinstance(step.transform, (Keep, GeneralizeCode, RollUp)):
             malformed[step.column.name] = ~validity(columns[-1]) & validity(cells)
     names = [step.column.name for step in table.written]
+    _write_sets(table, names, columns)
     return Transformed(pa.RecordBatch.from_arrays(columns, names=names), kept, malformed)
+
+
+def _write_sets(table: TablePlan, names: list[str], columns: list[pa.Array]) -> None:
+    """Write side by side columns of mapped codes anew as sets: the place of a code tells its rank."""
+    for steps in sets_of(table):
+        places = [names.index(step.column.name) for step in steps]
+        for place, cells in zip(places, as_sets([columns[place] for place in places]), strict=True):
+            columns[place] = cells
 
 
 def cells_of(

@@ -14,6 +14,7 @@ from msgspec import structs
 
 import deid
 from deid import places
+from deid.code_sets import set_words
 from deid.code_words import codebook_lines, codes_entry
 from deid.croissant import CROISSANT, About, croissant
 from deid.data_package import PACKAGE, data_package
@@ -161,11 +162,11 @@ def _table_entry(planned: TablePlan, fact: TableFacts) -> TableEntry:
     return TableEntry(
         rows=shown(fact.rows),
         files=tuple(structs.replace(file, rows=shown(file.rows)) for file in fact.files if isinstance(file.rows, int)),
-        columns=tuple(_column_entry(step, fact) for step in planned.written),
+        columns=tuple(_column_entry(planned, step, fact) for step in planned.written),
     )
 
 
-def _column_entry(step: Step, fact: TableFacts) -> ColumnEntry:
+def _column_entry(planned: TablePlan, step: Step, fact: TableFacts) -> ColumnEntry:
     output = step.output
     if output is None:
         raise AssertionError("a dropped column has no entry")
@@ -176,7 +177,7 @@ def _column_entry(step: Step, fact: TableFacts) -> ColumnEntry:
         transform=rule_text(step.transform),
         type=str(output.type),
         domain=output.domain.describe(),
-        meaning=f"{meaning}; {output.meaning}{taken_words(step)}",
+        meaning=f"{meaning}; {output.meaning}{taken_words(step)}{set_words(planned, step)}",
         citation=step.citation,
         nulls=fact.nulls.get(step.column.name, 0),
     )
@@ -224,7 +225,7 @@ def _codebook_table(planned: TablePlan, fact: TableFacts) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for step in planned.written:
-        entry = _column_entry(step, fact)
+        entry = _column_entry(planned, step, fact)
         empty = "few or nearly all" if entry.nulls is None else f"{entry.nulls:,}"
         if step.column.name in fact.malformed:
             empty += f", {_malformed(fact.malformed[step.column.name])} of them malformed in the source"

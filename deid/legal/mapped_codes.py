@@ -6,23 +6,24 @@ The attack that is held to the ceiling knows the released codes as sets: of the 
 - no other codes are released, and nothing that is read from codes, unless the policy names the column itself under
   `columns`: its signer then answers for it. Notes, which say codes in words, are noted for the expert;
 - nothing beside mapped codes tells their order or which is the principal one: with these two codes of a visit identify
-  41 of 100 patients where the set identifies 9 (docs/adr/0017).
+  41 of 100 patients where the set identifies 9 (docs/adr/0017). Columns of codes side by side are written as a set
+  (deid.code_sets); then all of a series must be there, and nothing that goes by the number of one.
 
 The ceiling is the policy's own promise, so a broken one breaks every basis that the policy may claim.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
+from deid.code_sets import numbered, series, sets_of
 from deid.dated_steps import dated_steps
 from deid.kinds import Group, Kind, Value
 from deid.legal.expert import PARAGRAPH
 from deid.legal.judgment import Finding
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
-from deid.transforms.map_codes import MapCodes, levels_of
+from deid.transforms.map_codes import MapCodes
 
 _EVERY_BASIS = frozenset(Basis)
 # They tell where and how somebody was seen, in a few values that many share, and not what was found or done.
@@ -97,6 +98,7 @@ def _ordered(table: TablePlan, plan: Plan) -> Iterator[Finding]:
     mapped = [step for step in table.written if isinstance(step.transform, MapCodes)]
     if not mapped:
         return
+    in_sets = [step for steps in sets_of(table) for step in steps]
     for step in table.written:
         subject = f"{table.table.name}.{step.column.name}"
         told = _OF_ORDER.get(step.column.kind.name)
@@ -108,13 +110,14 @@ def _ordered(table: TablePlan, plan: Plan) -> Iterator[Finding]:
                 "a flag beside a code may tell that it is the principal one, which a ceiling on known codes does not "
                 f"cover: leave it out, or let the policy name {subject} under `columns` and answer for it",
             )
-        elif step in mapped and step.column.use not in (None, "procedure"):
+        elif step in mapped and step not in in_sets and step.column.use not in (None, "procedure"):
             yield _broken(
                 subject,
                 f"as a column of its own it tells which code is the {step.column.use} one, which the ceiling does not "
                 "cover; leave it out: where the source repeats it among the other codes, nothing is lost",
             )
-    yield from _wide(table, mapped)
+    yield from _parts(table, mapped, plan)
+    yield from _by_number(table, in_sets, plan)
 
 
 def _alone(table: TablePlan, plan: Plan) -> Iterator[Finding]:
@@ -135,16 +138,41 @@ def _alone(table: TablePlan, plan: Plan) -> Iterator[Finding]:
         )
 
 
-def _wide(table: TablePlan, mapped: list[Step]) -> Iterator[Finding]:
-    """Yield a finding for several columns of one system in a row, whose place tells the rank of a code."""
-    systems = [levels.system.name for step in mapped if (levels := levels_of(step.column)) is not None]
-    for system, columns in Counter(systems).items():
-        if columns > 1:
+def _parts(table: TablePlan, mapped: list[Step], plan: Plan) -> Iterator[Finding]:
+    """Yield a finding for some columns of a series alone: that a code stands among the first tells its rank."""
+    asked = {step.column.name for step in mapped}
+    for columns in series(table.table.columns):
+        names = [column.name for column in columns]
+        left_out = [name for name in names if name not in asked]
+        own = [name for name in names if name in asked and not _answered_for(table, name, plan)]
+        if own and left_out:
             yield _broken(
                 f"request.tables.{table.table.name}",
-                f"{columns} columns of {system} in a row tell the order of codes by their place, which the ceiling "
-                "does not cover; deliver the source with one code a row, or ask for one of them",
+                f"{own[0]} without {left_out[0]} tells which codes come first, which the ceiling does not cover; ask "
+                f"for all {len(names)} columns of {names[0]} to {names[-1]}: their codes leave as a set",
             )
+
+
+def _by_number(table: TablePlan, in_sets: list[Step], plan: Plan) -> Iterator[Finding]:
+    """Yield a finding for what goes with a code by the number of its column, which a set takes from it.
+
+    It would tell of the place a code had, and a reader would lay it beside another code.
+    """
+    numbers = {numbered(step.column)[1] for step in in_sets} - {None}
+    together = {column.name for columns in series(table.table.columns) for column in columns}
+    for step in table.written:
+        name = step.column.name
+        beside = name in together and numbered(step.column)[1] in numbers
+        if beside and not isinstance(step.transform, MapCodes) and not _answered_for(table, name, plan):
+            yield _broken(
+                f"{table.table.name}.{name}",
+                "it goes with a code by the number of its column, and the codes of a row leave as a set, in which the "
+                "number means nothing; leave it out",
+            )
+
+
+def _answered_for(table: TablePlan, column: str, plan: Plan) -> bool:
+    return f"{table.table.name}.{column}" in plan.policy.columns
 
 
 def _broken(subject: str, text: str) -> Finding:

@@ -27,8 +27,8 @@ _HEADS: dict[str, tuple[str, ...]] = {
     "samples": _RELEASES,
     "large": _RELEASES,
     "classes": (
-        "| input | quasi-identifiers | patients | withheld | smallest class |",
-        "|---|---|---:|---:|---:|",
+        "| input | quasi-identifiers, as they were recoded | patients | withheld | smallest class | mentions of codes in full | two codes of the record | two codes of a visit |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
     ),
     "refused": ("| file | why |", "|---|---|"),
     "nobody": ("| file | what it is |", "|---|---|"),
@@ -54,11 +54,12 @@ def line_of(source: Input, policy: str, done: Run, found: Found) -> str:
 
 
 def class_line(large: Large) -> str:
-    """Return the line of a run under k-anonymity."""
+    """Return the line of a run under k-anonymity and a ceiling on known codes."""
     share = 100 * large.withheld / large.patients
     return (
         f"| {large.source.title} | {large.vector} | {large.patients:,} | {large.withheld:,} ({share:.1f} %) "
-        f"| {large.smallest} |"
+        f"| {large.smallest} | {100 * large.codes.full:.1f} % | {100 * large.codes.record:.1f} % "
+        f"| {100 * large.codes.visit:.1f} % |"
     )
 
 
@@ -113,7 +114,7 @@ def _large(folder: Path) -> dict[str, list[str]]:
     site, lines, classes = make_site(folder / "site"), [], []
     for make in LARGE:
         large = make(site, folder)
-        lines.append(line_of(large.source, "expert-fixed", large.done, searched(large.done, EXPERT, site, NOTES)))
+        lines.append(line_of(large.source, EXPERT.name, large.done, searched(large.done, EXPERT, site, NOTES)))
         classes.append(class_line(large))
     return {"large": lines, "classes": classes}
 

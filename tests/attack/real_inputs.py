@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv as pcsv
 from attack.inputs import (
     INPUTS,
     REFERENCE,
@@ -28,12 +31,13 @@ from attack.inputs import (
     smallest_class,
     wide,
 )
-from attack.leaks import Basis
+from attack.known_codes import Kind, TwoCodes, classes_shown, gathered, mentions_of, two_codes
+from attack.leaks import EXPERT
 from attack.raw_ccda import collect_ccda
 from attack.raw_hl7v2 import collect_hl7v2
 from attack.raw_sources import DESYNPUF, IDR, SYNTHEA, Raw, collect_fhir, collect_text, header_of, rows_of
 from attack.raw_x12 import collect_x12
-from sites import TestSite, expert_fixed
+from sites import TestSite
 
 from deid.schema import DatasetDescription
 from deid.sources import load_dataset, spelling
@@ -351,19 +355,93 @@ DESYNPUF_INPUT = Input(
 
 @dataclass(frozen=True)
 class Large:
-    """A run under k-anonymity, with what was counted anew of its classes."""
+    """A run under k-anonymity with codes under a ceiling, with what was counted anew on what was opened.
+
+    `withheld` was computed from the source, by the recoding that the release shows; `codes` by an attack on it.
+    """
 
     source: Input
     done: Run
     vector: str
     patients: int
     smallest: int
+    withheld: int
+    codes: TwoCodes
     made: Population | None = None
 
-    @property
-    def withheld(self) -> int:
-        """How many patients were withheld."""
-        return self.done.exported.suppressed_patients
+
+EXPIRES = 2027
+_WORDS = {
+    "BENE_DEATH_DT": "year of death", "BENE_SEX_IDENT_CD": "sex", "BENE_RACE_CD": "race",
+    "death_date": "year of death", "sex": "sex", "race": "race", "ethnicity": "ethnicity",
+}  # fmt: skip
+_BORN = ("BENE_BIRTH_DT", "birth_date")
+_DIED = ("BENE_DEATH_DT", "death_date")
+
+
+def band(day: str, width: int) -> str:
+    """Return the band of a birth day (year first), those who reach 90 before the request expires as one."""
+    year = max(int(day[:4]), EXPIRES - 90)
+    return str(year - year % width)
+
+
+def _width(years: Iterable[int | None]) -> int:
+    """Return the widest band that all released years of birth are the first of."""
+    there = {year for year in years if year is not None}
+    return max(width for width in (5, 10, 20) if not any(year % width for year in there))
+
+
+def _measured(
+    source: Input, done: Run, key: str, vector: Sequence[str], raw: Iterable[dict[str, str]], codes: Sequence[_Codes]
+) -> Large:
+    """Count classes anew, compute who must be withheld from the source, and attack what was opened.
+
+    `vector`: the quasi-identifiers that were asked for; of the rest of the population table nothing tells patients
+    apart. `codes`: where codes stand, in the source and in the release.
+    """
+    table = done.tables[done.population]
+    shown = [name for name in vector if name in table.column_names]
+    width = next((_width(table[name].to_pylist()) for name in shown if name in _BORN), 0)
+
+    def recoded(name: str, cell: str) -> str:
+        return band(cell, width) if name in _BORN else cell[:4] if name in _DIED else cell
+
+    classes = {row[key]: tuple(recoded(name, row[name]) for name in shown) for row in raw}
+    withheld = sum(times for times in Counter(classes.values()).values() if times < 11)
+    attacked = two_codes(
+        gathered(*(mentions_of(each.source(), each.patient, each.visit, each.columns) for each in codes)),
+        classes,
+        gathered(*(mentions_of(done.tables[each.table], each.patient, each.visit, each.columns) for each in codes)),
+        classes_shown(table, key, shown),
+    )
+    told = ", ".join(f"birth in bands of {width} years" if name in _BORN else _WORDS[name] for name in shown)
+    return Large(source, done, told, len(classes), smallest_class(table, shown), withheld, attacked)
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """A table of codes: its file, and the columns of patient, visit and codes, called alike in the release."""
+
+    table: str
+    file: Path
+    patient: str
+    visit: str
+    columns: Mapping[str, Kind]
+
+    def source(self) -> pa.Table:
+        """Return the raw table, every cell as text."""
+        names = [self.patient, self.visit, *self.columns]
+        options = pcsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), include_columns=names)
+        return pcsv.read_csv(self.file, convert_options=options)
+
+
+_PUF_CODES = (
+    {f"ICD9_DGNS_CD_{n}": Kind("icd9cm") for n in range(1, 11)}
+    | {f"ICD9_PRCDR_CD_{n}": Kind("icd9cm", "procedure") for n in range(1, 7)}
+    | {"CLM_DRG_CD": Kind("drg")}
+)  # the columns of HCPCS codes are empty
+# What tells order or role of codes, and a length beside two dates, which tells days.
+_PUF_LEFT_OUT = {"SEGMENT", "ADMTNG_ICD9_DGNS_CD", "CLM_UTLZTN_DAY_CNT"}
 
 
 def desynpuf_under_k11(site: TestSite, _: Path) -> Large:
@@ -372,27 +450,50 @@ def desynpuf_under_k11(site: TestSite, _: Path) -> Large:
     tables = {name: tables[name] for name in ("beneficiaries", "inpatient")}
     vector = ["BENE_BIRTH_DT", "BENE_DEATH_DT", "BENE_SEX_IDENT_CD", "BENE_RACE_CD"]
     tables["beneficiaries"] = ["DESYNPUF_ID", *vector]  # the policy's k counts nothing else of a patient
-    tables["inpatient"].remove("CLM_UTLZTN_DAY_CNT")  # a length beside two dates tells days
-    done = run(site, DESYNPUF_INPUT, Basis(expert_fixed(site).stem), tables=tables)
-    smallest = smallest_class(done.tables["beneficiaries"], vector)
-    told = "birth in bands of 20 years, year of death, sex, race"
-    return Large(DESYNPUF_INPUT, done, told, done.raw.rows["beneficiaries"], smallest)
+    tables["inpatient"] = [name for name in tables["inpatient"] if name not in _PUF_LEFT_OUT]
+    done = run(site, DESYNPUF_INPUT, EXPERT, tables=tables)
+    codes = _Codes("inpatient", _PUF_ROOT / _PUF_FILES["inpatient"], "DESYNPUF_ID", "CLM_ID", _PUF_CODES)
+    raw = rows_of(_PUF_ROOT / _PUF_FILES["beneficiaries"])
+    return _measured(DESYNPUF_INPUT, done, "DESYNPUF_ID", vector, raw, [codes])
+
+
+_GENERATED_CODES: dict[str, dict[str, Kind]] = {
+    "encounters": {"drg": Kind("drg")},
+    "diagnoses": {"icd10cm": Kind("icd10cm")},
+    "procedures": {name: Kind(name) for name in ("cpt", "modifier", "icd10pcs", "revenue_code")},
+    "drugs": {"ndc": Kind("ndc")},
+}
+# The policy keeps no count of the first; the others tell the order of codes.
+_GENERATED_LEFT_OUT = {
+    "patients": {"language", "marital_status", "contact_relation"},
+    "encounters": {"payer"},  # the patient's, and not among what k counts
+    "diagnoses": {"sequence", "present_on_admission"},
+    "procedures": {"line"},
+}
+
+
+def generated_under_k11(site: TestSite, folder: Path, patients: int) -> Large:
+    """Release a generated population with coded visits and some notes, in classes of eleven or more."""
+    made = generate(11, patients, notes=0.01)
+    write_claims_csv(made, folder / "source")
+    source = generated(folder / "source")
+    tables = {
+        table: [name for name in names if name not in _GENERATED_LEFT_OUT.get(table, ())]
+        for table, names in wide(source.describe(site)).items()
+    }
+    done = run(site, source, EXPERT, tables=tables, derive=["readmitted_30d"])
+    codes = [
+        _Codes(table, folder / "source" / f"{table}.csv", "patient_id", "encounter_id", columns)
+        for table, columns in _GENERATED_CODES.items()
+    ]
+    vector = ["birth_date", "death_date", "sex", "race", "ethnicity", "zip_code"]
+    raw = rows_of(folder / "source" / "patients.csv")
+    return replace(_measured(source, done, "patient_id", vector, raw, codes), made=made)
 
 
 def fifty_thousand_under_k11(site: TestSite, folder: Path) -> Large:
-    """Release a generated population with coded visits and some notes, in classes of eleven or more."""
-    made = generate(11, 50_000, notes=0.01)
-    write_claims_csv(made, folder / "source")
-    source = generated(folder / "source")
-    tables = wide(source.describe(site))
-    left_out = {"language", "marital_status", "contact_relation"}  # the policy keeps no count of them
-    tables["patients"] = [name for name in tables["patients"] if name not in left_out]
-    tables["encounters"].remove("payer")  # the patient's, and not among what k counts
-    done = run(site, source, Basis(expert_fixed(site).stem), tables=tables, derive=["readmitted_30d"])
-    vector = ["birth_date", "death_date", "sex", "race", "ethnicity"]
-    smallest = smallest_class(done.tables["patients"], vector)
-    told = "birth in bands of 20 years, year of death, sex, race, ethnicity"
-    return Large(source, done, told, 50_000, smallest, made)
+    """Release fifty thousand generated patients; some minutes."""
+    return generated_under_k11(site, folder, 50_000)
 
 
 NOTES = ("notes.note_text",)  # of the generated population

@@ -349,7 +349,10 @@ def test_under_k_anonymity_the_codes_of_all_others_stay(site: TestSite) -> None:
     patients = done.raw.rows["patients"]
     assert done.tables["patients"].num_rows == patients - withheld
     assert withheld <= 0.05 * patients
-    assert smallest_class(done.tables["patients"], ["birth_date", "sex", "race"]) >= 11
+    # What is too fine for so few is left out whole by the recoding; sex has one rule, so it is always there.
+    shown = [name for name in EXPERT_TABLES["patients"][1:] if name in done.tables["patients"].column_names]
+    assert "sex" in shown
+    assert smallest_class(done.tables["patients"], shown) >= 11
     for file, column, level in (
         ("diagnoses", "icd10cm", category),
         ("procedures", "cpt", area),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -38,6 +38,7 @@ from attack.real_inputs import (
     NAMED,
     NOTES,
     REAL_INPUTS,
+    Large,
     described_alone,
     desynpuf_under_k11,
     fifty_thousand_under_k11,
@@ -75,7 +76,6 @@ def _cases(is_long: Callable[[Input, Basis], bool]) -> list[Any]:
 CASES = _cases(lambda source, basis: source.name == "cms-rif-2020" and basis is LIMITED)
 REOPENED = _cases(lambda source, basis: source.name not in SOON_REOPENED or basis is LIMITED)
 PROVIDERS = frozenset({"provider_name", "facility_name", "facility_phone", "employer_name"})
-EXPIRES = 2027
 
 
 @pytest.fixture(scope="module")
@@ -240,36 +240,39 @@ def test_answers_of_a_social_survey_hold_no_address(site: TestSite) -> None:
     assert numbers.total() > 900
 
 
-def expected_withheld(vectors: Iterable[tuple[str, ...]]) -> int:
-    """Return how many patients share their vector with fewer than ten others."""
-    return sum(times for times in Counter(vectors).values() if times < 11)
+def assert_held(large: Large) -> None:
+    """Classes have k patients, those withheld are those whom the source says, and two codes stay under the ceiling.
 
-
-def band(day: str) -> str:
-    """Return the twenty-year band of a birth day (year first), those who reach 90 before the request expires as one."""
-    year = max(int(day[:4]), EXPIRES - 90)
-    return str(year - year % 20)
+    All of it is counted anew: classes on what was opened, who is withheld from the source, and two known codes by an
+    attack in numpy, which also finds what the manifest says.
+    """
+    assert large.smallest >= 11
+    assert large.withheld == large.done.exported.suppressed_patients == large.patients - large.done.patients
+    assert 0 < large.withheld <= 0.05 * large.patients
+    codes = json.loads((large.done.exported.folder / "manifest.json").read_text())["codes"]
+    assert 0.04 < large.codes.record <= large.codes.visit <= codes["ceiling"] == 0.09
+    assert large.codes.record == pytest.approx(codes["adversaries"]["uniform"]["mean"], abs=0.001)
+    assert large.codes.visit == pytest.approx(codes["adversaries"]["visit"]["mean"], abs=0.001)
+    assert large.codes.full > 0.2
 
 
 @needs_reference
 def test_desynpuf_reaches_k_11(site: TestSite, tmp_path: Path) -> None:
-    """Ten thousand Medicare beneficiaries with their inpatient claims, in classes of eleven or more."""
+    """Ten thousand Medicare beneficiaries with ten codes in a row of their claims, k = 11 and two known codes under 9 %."""
     large = desynpuf_under_k11(site, tmp_path)
     done = large.done
     found = searched(done, EXPERT, site)
     assert not found
     assert_whole(done, tmp_path / "open")
-    assert large.smallest >= 11
-    path = REFERENCE / "desynpuf_sample1" / "DE1_0_2008_Beneficiary_Summary_File_Sample_1.csv"
-    withheld = expected_withheld(
-        (band(r["BENE_BIRTH_DT"]), r["BENE_DEATH_DT"][:4], r["BENE_SEX_IDENT_CD"], r["BENE_RACE_CD"])
-        for r in rows_of(path)
-    )
-    assert large.withheld == withheld == large.patients - done.patients
-    assert 0 < withheld <= 0.05 * large.patients
+    assert_held(large)
     known = set(done.tables["beneficiaries"]["DESYNPUF_ID"].to_pylist())
-    assert not set(done.tables["inpatient"]["DESYNPUF_ID"].to_pylist()) - known
-    assert line_of(large.source, "expert-fixed", done, found) in lines_in("large")
+    claims = done.tables["inpatient"]
+    assert not set(claims["DESYNPUF_ID"].to_pylist()) - known
+    for row in claims.select([f"ICD9_DGNS_CD_{n}" for n in range(1, 11)]).to_pylist():
+        codes = [code for code in row.values() if code is not None]
+        assert codes == sorted(set(codes))
+        assert None not in list(row.values())[: len(codes)]
+    assert line_of(large.source, EXPERT.name, done, found) in lines_in("large")
     assert class_line(large) in lines_in("classes")
 
 
@@ -285,12 +288,6 @@ def test_fifty_thousand_patients_reach_k_11(site: TestSite, tmp_path: Path) -> N
     assert len(notes) > 2_000
     assert large.made is not None
     assert note_words(notes, spans_of(large.made, without=PROVIDERS), known_of(done.raw)) == 0
-    assert large.smallest >= 11
-    withheld = expected_withheld(
-        (band(r["birth_date"]), r["death_date"][:4], r["sex"], r["race"], r["ethnicity"])
-        for r in rows_of(tmp_path / "source" / "patients.csv")
-    )
-    assert large.withheld == withheld == 50_000 - done.patients
-    assert 0 < withheld <= 2_500
-    assert line_of(large.source, "expert-fixed", done, found) in lines_in("large")
+    assert_held(large)
+    assert line_of(large.source, EXPERT.name, done, found) in lines_in("large")
     assert class_line(large) in lines_in("classes")

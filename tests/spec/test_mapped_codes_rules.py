@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import yaml
 from legal_plans import EXPERT, VISITS, broken, plan, ruled
 
 from deid.code_decision import declared_codes, limits_of, tells_visits
+from deid.code_sets import set_words, sets_of
 from deid.cohort import parse_cohort
 from deid.errors import DocumentError
 from deid.kinds import KINDS
@@ -19,7 +20,7 @@ from deid.legal.mapped_codes import tells_codes
 from deid.limits import Adversary, CodeLimits
 from deid.plan import Plan
 from deid.policy import Basis, Policy, load_policy
-from deid.schema import Column
+from deid.schema import Column, Use
 from deid.transforms import build
 
 COUNTED = {"pid": "patient_id", "born": "birth_date", "sex": "sex"}
@@ -56,11 +57,11 @@ def subjects(compiled: Plan) -> list[str]:
     return [subject for _, subject in broken(judge(compiled), Basis.EXPERT_DETERMINATION)]
 
 
-def of_use(compiled: Plan, use: Literal["principal", "procedure"]) -> Plan:
-    """Return the plan with the column of diagnoses described by a use."""
+def of_use(compiled: Plan, use: Use, name: str = "dx") -> Plan:
+    """Return the plan with a column of diagnoses described by a use."""
     tables = tuple(
         replace(t, steps=tuple(
-            replace(s, column=replace(s.column, use=use)) if s.column.name == "dx" else s for s in t.steps
+            replace(s, column=replace(s.column, use=use)) if s.column.name == name else s for s in t.steps
         ))
         for t in compiled.tables
     )  # fmt: skip
@@ -117,19 +118,19 @@ def test_every_kind_of_codes_is_decided() -> None:
     assert {name for name in of_codes if not tells_codes(KINDS[name])} == of_codes & silent
 
 
+def test_a_flag_beside_a_code_may_tell_the_principal_one() -> None:
+    """A flag in a row of codes leaves only where the policy names it; without codes in the row it stays."""
+    assert refused(lines=CODES | {"first": "indicator"}) == ["lines.first"]
+    assert refused(replace(EXPERT, columns={"lines.first": KEEP}), lines=CODES | {"first": "indicator"}) == []
+    assert refused(visits={"pid": "patient_id", "open": "indicator"}, lines=CODES) == []
+
+
 @pytest.mark.parametrize("kind", ["sequence_number", "present_on_admission"])
 def test_order_and_presence_are_refused_beside_mapped_codes(kind: str) -> None:
     """What tells which code came first is refused in a table of mapped codes, and stays elsewhere."""
     policy = ruled(EXPERT, **{kind: KEEP})
     assert refused(policy, lines=CODES | {"asked": kind}) == ["lines.asked"]
     assert refused(policy, lines=CODES, visits={"pid": "patient_id", "asked": kind}) == []
-
-
-def test_a_flag_beside_a_code_may_tell_the_principal_one() -> None:
-    """A flag in a row of codes leaves only where the policy names it; without codes in the row it stays."""
-    assert refused(lines=CODES | {"first": "indicator"}) == ["lines.first"]
-    assert refused(replace(EXPERT, columns={"lines.first": KEEP}), lines=CODES | {"first": "indicator"}) == []
-    assert refused(visits={"pid": "patient_id", "open": "indicator"}, lines=CODES) == []
 
 
 def test_a_column_of_principal_diagnoses_is_refused() -> None:
@@ -140,9 +141,47 @@ def test_a_column_of_principal_diagnoses_is_refused() -> None:
     assert subjects(of_use(compiled, "procedure")) == []
 
 
-def test_wide_rows_of_codes_are_refused() -> None:
-    """Two columns of one system in a row tell ranks by their place."""
-    assert refused(lines=CODES | {"dx2": "icd10cm"}) == ["request.tables.lines"]
+WIDE = {"pid": "patient_id", "dx1": "icd10cm", "dx2": "icd10cm", "dx3": "icd10cm"}
+
+
+def test_wide_rows_of_codes_are_let_through_as_sets() -> None:
+    """Columns of one system in a row leave as a set, of which each column is told in the manifest's words."""
+    compiled = plan(EXPERT, patients=COUNTED, visits={"pid": "patient_id"}, lines=WIDE | {"drug": "ndc"})
+    assert subjects(compiled) == []
+    assert [[step.column.name for step in steps] for steps in sets_of(compiled.tables[2])] == [["dx1", "dx2", "dx3"]]
+    told = [bool(set_words(compiled.tables[2], step)) for step in compiled.tables[2].steps]
+    assert told == [False, True, True, True, False]
+
+
+def test_a_part_of_a_series_is_refused() -> None:
+    """Who sees the first two columns of three alone knows which codes come first; the policy may answer for that."""
+    asked = {"patients": tuple(COUNTED), "visits": ("pid",), "lines": ("pid", "dx1", "dx2")}
+    tables = {"patients": COUNTED, "visits": {"pid": "patient_id"}, "lines": WIDE}
+    assert subjects(plan(EXPERT, **tables, tables=asked)) == ["request.tables.lines"]
+    assert subjects(plan(EXPERT, **tables, tables=asked | {"lines": ("pid", "dx1")})) == ["request.tables.lines"]
+    answered = replace(EXPERT, columns={"lines.dx1": MAP, "lines.dx2": MAP})
+    assert subjects(plan(answered, **tables, tables=asked)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [("icd_version", "v1", "v2"), ("service_date", "day1", "day2"), ("charge_amount", "p_1", "p_2")],
+)
+def test_what_goes_by_the_number_of_a_code_is_refused(kind: str, first: str, second: str) -> None:
+    """Versions, dates and amounts beside the codes of the same numbers tell their places; under other names they stay."""
+    assert refused(lines=WIDE | {first: kind, second: kind}) == [f"lines.{first}", f"lines.{second}"]
+    assert refused(lines=WIDE | {"one": kind, "other": kind}) == []
+    answered = replace(EXPERT, columns={f"lines.{name}": EXPERT.rules[kind] for name in (first, second)})
+    assert refused(answered, lines=WIDE | {first: kind, second: kind}) == []
+
+
+@pytest.mark.parametrize(("use", "refused_as"), [("principal", []), ("admitting", ["lines.dx1"])])
+def test_the_first_of_a_series_may_be_the_principal_diagnosis(use: Use, refused_as: list[str]) -> None:
+    """In the set nothing marks the principal diagnosis; other roles, and one under a name of its own, are refused."""
+    compiled = plan(EXPERT, patients=COUNTED, visits={"pid": "patient_id"}, lines=WIDE)
+    assert subjects(of_use(compiled, use, "dx1")) == refused_as
+    alone = plan(EXPERT, patients=COUNTED, visits={"pid": "patient_id"}, lines=WIDE | {"dx": "icd10cm"})
+    assert subjects(of_use(alone, "principal")) == ["lines.dx"]
 
 
 def test_codes_without_their_patient_are_refused() -> None:
