@@ -1,13 +1,16 @@
 """A table of the population, against which the journalist's risk is taken; docs/reference/population-risk.md.
 
 A site names its own, or its size alone, in `site.yaml`. The one that is shipped tells how many people live under each
-three-digit ZIP prefix (2020 Census, deid/data), and nothing of their age, sex or race.
+three-digit ZIP prefix (2020 Census, deid/data), and of their age and sex only what they are in the whole country.
 """
 
 from __future__ import annotations
 
+import csv
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +26,22 @@ from deid.kinds import KINDS, Role
 PEOPLE = "count"
 _CENSUS = "2020 Census, people by three-digit ZIP prefix"
 _HINT = "docs/reference/population-risk.md: columns named by kinds (zip_code, birth_date, age, sex ...), and `count`"
+_AGES = "age_sex_2019.csv"
 _MOST = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class PopulationTable:
-    """People counted by what is known of them: text columns by kind, and int64 (rows,) people."""
+    """People counted by what is known of them: text columns by kind, and int64 (rows,) people.
+
+    `is_of_places`: whether places are all that it tells. `split`: how what it does not tell is taken to be spread.
+    """
 
     name: str
     columns: Mapping[str, pa.Array] = field(repr=False)
     people: npt.NDArray[np.int64] = field(repr=False)
+    is_of_places: bool = False
+    split: str = "taken as in the release"
 
     @property
     def total(self) -> int:
@@ -44,7 +53,21 @@ def census() -> PopulationTable:
     """Return the shipped table; a prefix stands as a ZIP code that begins with it."""
     known = places.populations()
     zips = pa.array([f"{prefix}01" for prefix in known], pa.string())
-    return PopulationTable(_CENSUS, {"zip_code": zips}, np.array(list(known.values()), np.int64))
+    people = np.array(list(known.values()), np.int64)
+    split = "taken as in the release, age and sex as in the country (2019) where that is less"
+    return PopulationTable(_CENSUS, {"zip_code": zips}, people, is_of_places=True, split=split)
+
+
+@functools.cache
+def nationwide() -> Mapping[str, PopulationTable]:
+    """Return the people of the United States by year of age, for each sex (F, M); 100 stands for 100 and over."""
+    rows = list(csv.DictReader(resources.files("deid.data").joinpath(_AGES).read_text().splitlines()))
+    tables = {}
+    for sex in ("F", "M"):
+        own = [row for row in rows if row["sex"] == sex]
+        people = np.array([int(row["population"]) for row in own], np.int64)
+        tables[sex] = PopulationTable("United States", {"age": pa.array([row["age"] for row in own])}, people)
+    return tables
 
 
 def read_population(path: Path) -> PopulationTable:
