@@ -12,14 +12,18 @@ import numpy as np
 import yaml
 
 from deid.limits import TableLimits
-from deid.tables import release, run
+from deid.tables import release
+from deid.tables.counted import counted
 from deid.tables.cube import Address, Cube, Earlier
+from deid.tables.document import load_tabulation
 from deid.tables.linking import Linked, link
+from deid.tables.page import Facts
 from deid.tables.people import Attribute, People, Visits
 from deid.tables.protect import Protected, protect
 from deid.tables.published import Published, remembered
 from deid.tables.shown import shown_cells
-from deid.tables.tabulation import TableRequest, Tabulation, load_tabulation
+from deid.tables.tabulation import TableRequest, Tabulation
+from deid.tables.tallies import Counter
 
 BASE: dict[str, Any] = {
     "request": "drawn",
@@ -50,7 +54,7 @@ class Made:
     def remembered(self, before: Published) -> Published:
         """What a site would keep of this run."""
         return remembered(
-            before, self.cube, self.linked, self.protected, People({}, np.zeros(0, np.int32), np.zeros(0, bool)), "x"
+            before, self.cube, self.linked, self.protected, People({}, np.zeros(0, np.int32), np.zeros(0, bool))
         )
 
 
@@ -93,7 +97,7 @@ def make(
 ) -> Made:
     """Count, protect and write as a run does."""
     before = before or Published()
-    tables, cube = run._counted(asked, people, visits)
+    tables, cube = counted(asked, Counter(people, visits, asked.bands, asked.washout))
     linked = link(cube, before.cells, smallest=limits.smallest, groups=asked.groups)
     shown = linked.spread([before.shown.get(a, -1) for a in linked.addresses])
     protected = protect(linked.system, limits, seed, shown, seconds=1.0)
@@ -106,7 +110,7 @@ def publish(
     """Return tables.json as it would be published."""
     place = {address: i for i, address in enumerate(linked.addresses)}
     cells = shown_cells(asked, tables, cube, protected, place, None)
-    facts = release.Facts("p", 1, "0", "expert_determination", "d", date(2026, 1, 1), "all", limits, {})
+    facts = Facts("p", 1, "0", "expert_determination", "d", date(2026, 1, 1), "all", limits, {})
     files = release.files(asked, facts, {t.name: (t, cells[t.name]) for t in tables})
     release.verify(files, {a: bool(protected.hidden[i]) for a, i in place.items()})
     record: dict[str, Any] = msgspec.json.decode(files[release.TABLES])

@@ -8,12 +8,13 @@ import click
 
 from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option
 from deid.keys import open_provider
-from deid.manifest import shown
 from deid.period import parse_period
 from deid.site import load_site
-from deid.tables.run import Tabulated
+from deid.small_counts import shown
+from deid.sources.description import load_dataset
+from deid.tables.document import load_tabulation
+from deid.tables.run import Tabulated, store_of
 from deid.tables.run import tabulate as run_tables
-from deid.tables.tabulation import load_tabulation
 
 
 @click.command()
@@ -21,8 +22,16 @@ from deid.tables.tabulation import load_tabulation
 @site_option
 @click.option("--period", help="Only what lies within this period: 2026, 2026-Q3 or 2026-10.")
 @click.option("--release", "name", help="The name of these tables.  [default: the period, or `all`]")
+@click.option(
+    "--restore",
+    "is_restoring",
+    is_flag=True,
+    help="Make no tables: take the newest sound copy of what was published of the dataset before.",
+)
 @json_option
-def tabulate(request_path: Path, site_path: Path, period: str | None, name: str | None, as_json: bool) -> None:
+def tabulate(
+    request_path: Path, site_path: Path, period: str | None, name: str | None, is_restoring: bool, as_json: bool
+) -> None:
     """Make the tables of a REQUEST and publish them in clear; nothing is left behind if anything fails.
 
     Counts of few patients are hidden, with what would give them away, and an audit proves that it is enough.
@@ -31,6 +40,11 @@ def tabulate(request_path: Path, site_path: Path, period: str | None, name: str 
     within = parse_period(period) if period else None
     site = load_site(site_path)
     provider = open_provider(site.keys, passphrase("the site's keys"))
+    if is_restoring:
+        generation = store_of(load_dataset(asked.dataset).name, site, provider).restore()
+        click.echo(f"restored: generation {generation} of what was published; it knows every table below the releases")
+        click.echo("tables that were published after it and lie elsewhere are not known: bring them back first")
+        return
     with progress_bar() as progress:
         done = run_tables(asked, site, provider, progress=progress, period=within, name=name)
     if as_json:
@@ -45,6 +59,8 @@ def tabulate(request_path: Path, site_path: Path, period: str | None, name: str 
                 "narrowest_interval": done.protected.narrowest,
                 "totals_in_one_cell": done.telling,
                 "not_audited_with": list(done.unaudited),
+                "source_begins": str(done.begin) if done.begin else None,
+                "look_back_passed_over": shown(done.passed_over),
                 "rows_left_out": shown(done.left_out),
             }
         )
@@ -71,6 +87,12 @@ def summary(done: Tabulated) -> list[str]:
         lines.append(f"  {done.telling:>12,} totals lie in one cell: whoever is in the total is in that cell; weigh it")
     if done.unaudited:
         lines.append(f"  not audited together with the tables of {', '.join(done.unaudited)}: an officer weighs both")
+    if done.begin:
+        lines.append(f"  {done.begin!s:>12} the source begins, as incidence takes it; visits before it are passed over")
+    if done.passed_over:
+        lines.append(
+            f"  {shown(done.passed_over):>12} visits with codes passed over by incidence: before that day, or a birth"
+        )
     if done.left_out:
         lines.append(f"  {shown(done.left_out):>12} bad rows left out")
     return lines

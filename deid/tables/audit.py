@@ -54,7 +54,7 @@ class Audit:
 
     def weak(self, hidden: Flags) -> Index:
         """Return the targets that this pattern does not protect, as cells."""
-        open_program = _Program(self.system, self.attacker, hidden, self._slack)
+        open_program = self.program(hidden)
         signs = np.random.default_rng(0)
         fruitless = 0
         for _ in range(_BATCHES):
@@ -62,7 +62,7 @@ class Audit:
             if not len(short) or fruitless > 2:
                 break
             before = int(np.minimum(self.widths(hidden), self.needs).sum())
-            self._add(open_program.many(short, signs.choice([-1.0, 1.0], len(short))), hidden)
+            self.add(open_program.many(short, signs.choice([-1.0, 1.0], len(short))))
             fruitless += int(np.minimum(self.widths(hidden), self.needs).sum()) == before
         for target in self._short(hidden):
             if not self._is_safe(target, hidden):
@@ -71,12 +71,24 @@ class Audit:
 
     def cuts(self, weak: Sequence[int] | Index, hidden: Flags) -> list[Cut]:
         """Return a condition on patterns for each unprotected target, from the duals of both programs (Benders)."""
-        program = _Program(self.system, self.attacker, hidden, self._slack)
+        program = self.program(hidden)
         return [cut for target in weak if (cut := program.cut(int(target))) is not None]
 
     def lowest(self, target: int, hidden: Flags) -> int:
         """Return how far below its true count this target is proven to be possible, as a number of at most 0."""
         return int(self._ranges(hidden)[0][np.searchsorted(self.targets, target)])
+
+    def program(self, hidden: Flags) -> Program:
+        """Return the linear program of this attacker on a pattern."""
+        return Program(self.system, self.attacker, hidden, self._slack)
+
+    def moves(self, hidden: Flags) -> npt.NDArray[np.float32]:
+        """Return the movements at hand that only change hidden cells, (movements, n)."""
+        valid = [(cells, by) for cells, by in self._pool if hidden[cells].all()]
+        found = np.zeros((len(valid), len(self.system)), np.float32)
+        for row, (cells, by) in enumerate(valid):
+            found[row, cells] = by
+        return found
 
     def _short(self, hidden: Flags) -> Index:
         return np.asarray(self.targets[self.widths(hidden) < self.needs])
@@ -97,7 +109,7 @@ class Audit:
                 np.maximum.at(high, cells, by)
         return low[self.targets], high[self.targets]
 
-    def _add(self, movement: Reals | None, hidden: Flags) -> bool:
+    def add(self, movement: Reals | None) -> bool:
         """Keep a movement if it is whole; also its mirror image, where the attacker cannot rule that out."""
         if movement is None:
             return False
@@ -118,16 +130,16 @@ class Audit:
         sound = np.where(self.system.is_sum, change == 0, change <= self._slack)
         return bool(sound.all() and (by >= -self.attacker.down).all() and (by <= self.attacker.up).all())
 
-    def _single(self, program: _Program, target: int, hidden: Flags) -> None:
+    def _single(self, program: Program, target: int, hidden: Flags) -> None:
         for sign in (1.0, -1.0):
             movement = program.one(target, sign)
-            if not self._add(movement, hidden) and movement is not None and abs(movement[target]) > _WHOLE:
-                self._add(program.one_whole(target, sign), hidden)
+            if not self.add(movement) and movement is not None and abs(movement[target]) > _WHOLE:
+                self.add(program.one_whole(target, sign))
             if self._is_safe(target, hidden):
                 return
 
 
-class _Program:
+class Program:
     """The linear program of one pattern: its variables are movements of the hidden cells."""
 
     def __init__(self, system: System, attacker: Attacker, hidden: Flags, slack: Reals) -> None:
@@ -173,6 +185,11 @@ class _Program:
         limit = {"time_limit": _SEARCH_SECONDS}
         found = milp(objective, integrality=1, bounds=Bounds(low, high), constraints=rules, options=limit)
         return None if found.x is None else self._spread(np.rint(found.x))
+
+    def can_move(self, target: int) -> bool:
+        """Return whether a target can be changed at all, in fractions."""
+        found = (self.one(target, sign) for sign in (1.0, -1.0))
+        return any(movement is not None and abs(movement[target]) > _WHOLE for movement in found)
 
     def cut(self, target: int) -> Cut | None:
         """Return the condition that the duals of the furthest movements up and down give.

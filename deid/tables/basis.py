@@ -15,7 +15,7 @@ from deid.transforms.generalize_age import GeneralizeAge
 from deid.transforms.generalize_date import GeneralizeDate
 from deid.transforms.generalize_zip import GeneralizeZip
 
-_SAFE_HARBOR = frozenset({"year", "state", "zip3", "age", "sex", "race", "ethnicity", CODES})
+_SAFE_HARBOR = frozenset({"years", "year", "state", "zip3", "age", "sex", "race", "ethnicity", CODES})
 SAFE_HARBOR_SMALLEST = 11
 
 

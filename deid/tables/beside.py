@@ -10,6 +10,7 @@ from deid.errors import DisclosureError
 from deid.tables.cube import Address, Earlier
 from deid.tables.tabulation import Tabulation
 
+NO_WASHOUT = -1  # of a request that tells no incidence
 Codes = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
@@ -40,13 +41,14 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: dict[str, dict[str, list[str]]]
     method: str
     base: int
+    washout: int
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one request has published."""
+    """What one request has published; `releases`: SHA-256 of the `tables.json` of each."""
 
     terms: Terms
-    releases: list[str]
+    releases: dict[str, list[str]]
     labels: dict[str, list[str]]
     cells: list[Cell]
 
@@ -54,24 +56,38 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def terms_of(asked: Tabulation, method: str, base: int) -> Terms:
     """Return what may not change while a request goes on publishing; tables and periods may be added."""
     groups = {name: {k: sorted(codes) for k, codes in sorted(kinds.items())} for name, kinds in asked.groups.items()}
-    return Terms(repr(asked.cohort), [band.label for band in asked.bands], asked.level, groups, method, base)
+    ages = [band.label for band in asked.bands]
+    # Without a table of incidence the days of washout mean nothing, so that they may be changed.
+    washout = asked.washout if asked.tells_incidence else NO_WASHOUT
+    return Terms(repr(asked.cohort), ages, asked.level, groups, method, base, washout)
 
 
-def cells_beside(own: Terms, others: Mapping[str, Section]) -> Iterator[tuple[Address, Cell]]:
-    """Yield the cells of other requests under the addresses that they have among this one's.
+def carried(terms: Terms, before: Terms) -> Terms | None:
+    """Return the terms of a request that goes on, None where they have changed; incidence may come and go."""
+    washout = before.washout if terms.washout == NO_WASHOUT else terms.washout
+    if before.washout not in (NO_WASHOUT, washout):
+        return None
+    found = msgspec.structs.replace(terms, washout=washout)
+    return found if msgspec.structs.replace(before, washout=washout) == found else None
 
-    Raise DisclosureError for a request whose cells cannot be told in these terms: other cohorts, bands or methods.
+
+def cells_beside(own: Terms, others: Mapping[str, Section], name: str) -> Iterator[tuple[Address, Cell]]:
+    """Yield the cells of other requests under the addresses that they have among those of this one, `name`.
+
+    Raise DisclosureError for a request whose cells cannot be told in these terms: other cohorts, bands, methods, or
+    another washout where both tell incidence.
     """
     for request, section in sorted(others.items()):
         by_age = {bool(cell.address[Address._fields.index("age")]) for cell in section.cells}
         other_ages = section.terms.ages != own.ages and own.ages and True in by_age
         alike = (section.terms.cohort, section.terms.method, section.terms.base) == (own.cohort, own.method, own.base)
-        if other_ages or not alike:
+        other_washout = own.washout != section.terms.washout and NO_WASHOUT not in (own.washout, section.terms.washout)
+        if other_ages or other_washout or not alike:
             raise DisclosureError(
-                f"request {request} has published tables of the same dataset with other age bands, another cohort or "
-                "another way of protection: no audit holds for both together",
-                hint=f"take those of {request}; or, if the officer has weighed both, write "
-                f"`weighed_beside: [{request}]` in the request",
+                f"request {request} has published tables of the same dataset with other age bands, another cohort, "
+                "another washout or another way of protection: no audit holds for both together",
+                hint=f"take those of {request}; or let the privacy officer weigh both, write "
+                f"`weighed_beside: {{{name}: [{request}]}}` under limits.tables of the policy, and sign it",
             )
         for cell in section.cells:
             address = Address(*cell.address)

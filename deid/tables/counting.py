@@ -8,59 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from deid.codes import system_of
-from deid.cohort import Combine, Predicate
-from deid.days import NO_DAY
+from deid.cohort import Combine
+from deid.days import NO_DAY, number_of
 from deid.errors import PlanError
-from deid.observers import CohortPatients, Links, encounter_key
+from deid.observers import CohortPatients, Links
 from deid.patients import Patients, Tagger
 from deid.quarantine import refuse_bad_rows
 from deid.rows import LinkMap, Rows, TypedRows
 from deid.schema import DatasetDescription, Table
 from deid.sealed import SealedMap
-from deid.selection import days_of, matches, start_of_visit
+from deid.selection import days_of
 from deid.sources import Source
+from deid.tables.code_groups import CodeGroups
+from deid.tables.coverage import Coverage
+from deid.tables.pairs import Pairs
 from deid.tables.people import Attribute, Numbers, People, Visits, columns_of
 from deid.tables.tabulation import CODES, PEOPLE, PLACES, Tabulation
+from deid.visits import encounter_key, start_of_visit
 
 Progress = Callable[[str, int], None]
-ALL = ""  # the code group of all visits
 _SEALED = 24 * 2**20
-_FOLD = 2_000_000  # pairs of visit and group after which repetitions are taken out
-
-
-@dataclass(slots=True)
-class _Pairs:
-    """Gathers pairs of visit and group; repetitions go as soon as there are many."""
-
-    parts: list[tuple[Numbers, ...]] = field(default_factory=list, repr=False)
-    size: int = 0
-
-    def add(self, patient: Numbers, day: Numbers, group: Numbers, visit: Numbers) -> None:
-        self.parts.append((patient, day, group, visit))
-        self.size += len(patient)
-        if self.size > _FOLD:
-            self.parts = [self.folded()]
-            self.size = len(self.parts[0][0])
-
-    def folded(self) -> tuple[Numbers, ...]:
-        patient, day, group, visit = (np.concatenate([part[i] for part in self.parts]) for i in range(4))
-        order = np.lexsort((day, visit, group, patient))
-        patient, day, group, visit = patient[order], day[order], group[order], visit[order]
-        new = np.ones(len(order), bool)
-        new[1:] = (patient[1:] != patient[:-1]) | (group[1:] != group[:-1]) | (visit[1:] != visit[:-1])
-        return patient[new], day[new], group[new], visit[new]
 
 
 @dataclass(slots=True)
 class Reader:
-    """Reads one source for one tabulation; `spill` is a private folder for what outgrows memory, sealed."""
+    """Reads one source for one tabulation; `spill` is a private folder for what outgrows memory, sealed.
+
+    `told_before`: levels of places of earlier tables; they are read as well, to know which place lies in which.
+    """
 
     asked: Tabulation
     dataset: DatasetDescription
@@ -68,14 +49,16 @@ class Reader:
     spill: Path
     open: ExitStack
     progress: Progress
+    told_before: frozenset[str] = frozenset()
     left_out: int = 0
     _patients: Patients = field(init=False, repr=False)
     _rows: Rows = field(init=False, repr=False)
     _attributes: dict[str, Attribute] = field(init=False, repr=False)
-    _pairs: _Pairs = field(default_factory=_Pairs, repr=False)
+    _pairs: Pairs = field(default_factory=Pairs, repr=False)
     _days: SealedMap = field(init=False, repr=False)
     _tagger: Tagger = field(default_factory=Tagger.fresh, repr=False)
-    _labels: list[str] = field(default_factory=lambda: [ALL], repr=False)
+    _groups: CodeGroups = field(init=False, repr=False)
+    _coverage: Coverage = field(default_factory=Coverage, repr=False)
     _cohort: CohortPatients | None = field(init=False, repr=False)
     _alone: int = 0
     _days_known: bool = False
@@ -84,11 +67,14 @@ class Reader:
         keeps = {"birth_day"} | ({"met"} if self.asked.cohort else set())
         self._patients = Patients(keeps=frozenset(keeps))
         self._rows = Rows(self.source, self.dataset, self._patients)
-        self._attributes = {d: Attribute(d) for d in (*PLACES, *PEOPLE) if d in self.asked.dimensions and d != "age"}
+        population = self.dataset.table(self.dataset.population)
+        beside = {d for d in self.told_before if population is not None and columns_of(population, d)}
+        dimensions = self.asked.dimensions | (beside if self.asked.dimensions & set(PLACES) else set())
+        self._attributes = {d: Attribute(d) for d in (*PLACES, *PEOPLE) if d in dimensions and d != "age"}
         self._days = self.open.enter_context(
             SealedMap(pa.schema([("day", pa.int32())]), folder=self.spill, budget=_SEALED)
         )
-        self._labels += list(self.asked.groups)
+        self._groups = CodeGroups(self.asked, self.dataset)
         cohort = self.asked.cohort
         self._cohort = CohortPatients(cohort.predicates, self._patients, None) if cohort else None
 
@@ -128,9 +114,9 @@ class Reader:
             if table.name == self.dataset.population:
                 names += [n for d in self._attributes for n in columns_of(table, d)]
                 names += [c.name for c in list(table.of_kind("birth_date"))[:1]]
-            if table.name == self.dataset.encounters or self._code_columns(table):
+            if table.name == self.dataset.encounters or self._groups.columns(table):
                 start = start_of_visit(table)
-                names += [*self._code_columns(table), *(c.name for c in encounter_key(table))]
+                names += [*self._groups.columns(table), *(c.name for c in encounter_key(table))]
                 names += [start.name] if start is not None else []
             if names or table.name == self.dataset.population:
                 needed[table.name] = names
@@ -152,7 +138,7 @@ class Reader:
                 )
         if "age" in self.asked.dimensions and (population is None or not list(population.of_kind("birth_date"))):
             raise PlanError("no column tells birth dates, so no table is by age", hint="leave age out")
-        if CODES in self.asked.dimensions and not any(self._code_columns(table) for table in self.dataset.tables):
+        if CODES in self.asked.dimensions and not any(self._groups.columns(table) for table in self.dataset.tables):
             raise PlanError(
                 f"no table of {self.dataset.name} holds the kinds of codes that the tables count",
                 hint="name kinds of codes that the dataset description has",
@@ -163,14 +149,6 @@ class Reader:
         everything = any(CODES not in table.by for table in self.asked.tables)
         if encounters is None and everything:
             raise PlanError("the source has no encounters table, whose visits could be counted", hint="count codes")
-
-    def _code_columns(self, table: Table) -> list[str]:
-        if CODES not in self.asked.dimensions:
-            return []
-        kinds = {k for group in self.asked.groups.values() for k in group}
-        kinds |= {self.asked.level[0]} if self.asked.level else set()
-        is_dated = start_of_visit(table) is not None or bool(encounter_key(table))
-        return [c.name for c in table.of_kind(*kinds)] if is_dated and kinds else []
 
     def _order(self, needed: dict[str, tuple[str, ...]]) -> list[Table]:
         targets = {t.link.to for t in self.dataset.tables if t.link is not None and t.name in needed}
@@ -203,7 +181,7 @@ class Reader:
                 self._patients.birth_day[patient] = days_of(rows.values[birth.name])[good]
         if self._cohort is not None and self._cohort.columns(table):
             self._cohort.see(rows)
-        if table.name == self.dataset.encounters or self._code_columns(table):
+        if table.name == self.dataset.encounters or self._groups.columns(table):
             self._events(table, rows, good)
 
     def _events(self, table: Table, rows: TypedRows, good: Numbers) -> None:
@@ -211,6 +189,8 @@ class Reader:
         start = start_of_visit(table)
         day = np.full(len(good), NO_DAY, np.int32) if start is None else days_of(rows.values[start.name])[good]
         tags = self._tags(table, rows, good)
+        if self.dataset.encounters in (None, table.name):
+            self._coverage.see(day)
         if table.name == self.dataset.encounters:
             self._days.add(tags, pa.record_batch([pa.array(day)], names=["day"]))
             if any(CODES not in t.by for t in self.asked.tables):
@@ -219,42 +199,13 @@ class Reader:
             found, payload = self._days.find(tags)
             told = payload.column(0).fill_null(NO_DAY).to_numpy(zero_copy_only=False)
             day = np.where(found, told, day).astype(np.int32)
-        for name in self._code_columns(table):
+        for name in self._groups.columns(table):
             column = table.column(name)
             if column is None:
                 continue
             values = rows.values[name].take(take)
-            for at, group in self._groups_of(column.kind.name, column.use, values):
+            for at, group in self._groups.of(column, values):
                 self._keep(patient[at], day[at], group, tags[at])
-
-    def _groups_of(self, kind: str, use: str | None, values: pa.Array) -> Iterator[tuple[Numbers, Numbers]]:
-        """Yield rows and their group, for each group that any row is of."""
-        if self.asked.level is not None:
-            system = system_of(kind, use)
-            if system is None:
-                raise PlanError(f"{kind} has no code system, so no levels", hint="write groups of codes instead")
-            try:
-                rolled = system.roll_up(values, self.asked.level[1])
-            except KeyError:
-                levels = ", ".join(level.name for level in system.levels)
-                raise PlanError(f"{system.title} has no such level", hint=f"choose among {levels}") from None
-            encoded = rolled if isinstance(rolled, pa.DictionaryArray) else rolled.dictionary_encode()
-            for label in encoded.dictionary.to_pylist():
-                if label and label not in self._labels:
-                    self._labels.append(label)
-            lookup = np.array(
-                [self._labels.index(t) if t else -1 for t in encoded.dictionary.to_pylist()] + [-1], np.int32
-            )
-            group = lookup[encoded.indices.fill_null(len(lookup) - 1).to_numpy(zero_copy_only=False)]
-            at = np.flatnonzero(group >= 0)
-            yield at, group[at]
-            return
-        nobody = np.full(len(values), NO_DAY, np.int32)
-        for number, kinds in enumerate(self.asked.groups.values(), 1):
-            if kind in kinds:
-                column = next(c for t in self.dataset.tables for c in t.of_kind(kind))
-                at = np.flatnonzero(matches(Predicate(kind, codes=kinds[kind]), column, values, nobody))
-                yield at, np.full(len(at), number, np.int32)
 
     def _tags(self, table: Table, rows: TypedRows, good: Numbers) -> Numbers:
         """Return a tag of each row's visit; a row that names none is a visit of its own."""
@@ -290,13 +241,9 @@ class Reader:
         empty = tuple(np.zeros(0, kind) for kind in (np.int32, np.int32, np.int32, np.uint64))
         self._pairs.parts.append(empty)
         patient, day, group, _ = self._pairs.folded()
-        return Visits(patient, day, group, tuple(self._labels))
+        return Visits(patient, day, group, tuple(self._groups.labels), self._begin())
 
-
-def settled(people: People, *, smallest: int, allowed: dict[str, list[str]]) -> People:
-    """Return the people with labels in canonical order, rare ones under `other`; `allowed` by dimension."""
-    kept = {
-        d: attribute.settled(len(people), smallest=smallest, allowed=allowed.get(d))
-        for d, attribute in people.attributes.items()
-    }
-    return replace(people, attributes=kept)
+    def _begin(self) -> int | None:
+        """Return the day from which on the source tells visits: what the request says, else by its months."""
+        told = self.asked.since or self._coverage.begin(self.asked.first, self.asked.last)
+        return None if told is None else number_of(told)

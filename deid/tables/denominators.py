@@ -11,7 +11,7 @@ from pathlib import Path
 from deid.errors import DocumentError
 from deid.tables.cube import Address
 from deid.tables.people import BETWEEN, OTHER, UNKNOWN
-from deid.tables.periods import year_of
+from deid.tables.periods import years_of
 from deid.tables.tabulation import PEOPLE, PLACES, TableRequest, Tabulation
 
 YEAR, POPULATION = "year", "population"
@@ -41,7 +41,10 @@ class Denominators:
 
     def of(self, address: Address) -> int | None:
         """Return the people that a cell is a share of, None where the file does not have them."""
-        wanted = {YEAR: year_of(address.period)} if YEAR in self.columns else {}
+        years = years_of(address.period)
+        if YEAR in self.columns and len(years) > 1:
+            return None  # the people of several years are no sum of each year's
+        wanted = {YEAR: years[0]} if YEAR in self.columns else {}
         wanted |= {d: value for d in PEOPLE if (value := getattr(address, d))}
         if address.place:
             wanted[address.level] = address.place
@@ -93,6 +96,11 @@ def _check(path: Path, asked: Tabulation, columns: tuple[str, ...], rows: dict[t
     for table in asked.tables:
         if not table.rates:
             continue
+        if "years" in table.by and YEAR in columns:
+            raise DocumentError(
+                f"{path.name} tells people by year, and {table.name} has rates of several years together",
+                hint="give a population table without years (that of the middle, or their mean), or rates by year",
+            )
         missing = [d for d in table.by if d in (*PLACES, *PEOPLE) and d not in columns]
         if missing:
             raise DocumentError(

@@ -9,8 +9,9 @@ import numpy as np
 
 from deid.errors import DisclosureError
 from deid.tables.cube import Address, Cube, Earlier
+from deid.tables.periods import overlap
 from deid.tables.primary import small
-from deid.tables.relations import Relation, known_relations
+from deid.tables.relations import Inside, Relation, known_relations
 from deid.tables.system import Counts, Flags, Reals, System, relations
 from deid.tables.tabulation import Measure
 from deid.tables.unseen import unseen_totals
@@ -50,16 +51,25 @@ def link(
     smallest: int,
     groups: Mapping[str, Mapping[str, tuple[str, ...]]],
     people_of: Callable[[Address], int | None] = lambda _: None,
+    inside: Inside | None = None,
 ) -> Linked:
     """Return all cells, of this run and of earlier ones, with every relation between them.
 
     `people_of`: how many people a cell is a share of, by denominators that readers have as well, or None.
 
+    `inside`: for a place, by level and name, those of other levels that hold it.
+
     A count that was published before stands, whatever the source says now: a new one would tell who came late.
     """
     published = tuple(sorted({*cube.counts, *earlier}))
+    if overlap(a.period for a in published):
+        raise DisclosureError(
+            "tables of several years were published that share years with these: their difference would tell of single "
+            "years what no table shows",
+            hint="take the years that were taken before, or only years that follow them",
+        )
     addresses = (*published, *unseen_totals(published))
-    known = known_relations({address: i for i, address in enumerate(addresses)}, groups)
+    known = known_relations({address: i for i, address in enumerate(addresses)}, groups, inside or {})
     n, unseen = len(published), np.arange(len(addresses)) >= len(published)
     told = [(earlier[a].count, earlier[a].patients) if a in earlier else _now(cube, a) for a in published]
     counts, patients = np.zeros((2, len(addresses)), np.int64)
@@ -87,6 +97,7 @@ def link(
         most=np.append(_most(addresses, people, people_of), np.full(len(gaps), np.inf)),
         unseen=_padded(unseen, size, fill=True),
         smallest=smallest,
+        single=np.append(patients == 1, gaps == 1),
     )
     return Linked(published, patients[:n], system)
 

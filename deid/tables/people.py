@@ -7,7 +7,8 @@ the pen, or a name in the wrong column. An empty cell is `unknown`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 from deid.places import zip3
 from deid.schema import Table
 from deid.tables.system import Flags
+from deid.tables.tabulation import PLACES
 
 OTHER, UNKNOWN, NOWHERE = "other", "unknown", "000"
 BETWEEN = "/"  # between a state and its county
@@ -114,17 +116,52 @@ class People:
         return self.attributes[dimension].labels
 
 
+def places_inside(people: People) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Return for each place, by level and name, the places of other levels in which all its patients live.
+
+    What maps tell of ZIP codes, counties and states, as far as the source bears it out. A county names its state.
+    """
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    levels = [level for level in PLACES if level in people.attributes]
+    for fine, coarse in permutations(levels, 2):
+        if (fine, coarse) in (("county", "state"), ("state", "county")):
+            continue
+        part, whole = people.attributes[fine], people.attributes[coarse]
+        shape = (len(part.labels), len(whole.labels))
+        flat = part.of_patient.astype(np.int64) * shape[1] + whole.of_patient
+        both = np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape) > 0
+        for number in np.flatnonzero(both.sum(axis=1) == 1):
+            name, holder = part.labels[number], whole.labels[int(both[number].argmax())]
+            if not {name, holder} & {OTHER, UNKNOWN, NOWHERE}:
+                found.setdefault((fine, name), []).append((coarse, holder))
+    return found
+
+
+def settled(people: People, *, least: Mapping[str, int], allowed: Mapping[str, Sequence[str]]) -> People:
+    """Return the people with labels in canonical order, those of fewer patients than `least` under `other`.
+
+    `least`, `allowed`: by dimension; the latter are the labels that stay whatever their counts.
+    """
+    kept = {
+        d: attribute.settled(len(people), smallest=least[d], allowed=allowed.get(d))
+        for d, attribute in people.attributes.items()
+    }
+    return replace(people, attributes=kept)
+
+
 @dataclass(frozen=True, slots=True)
 class Visits:
     """Distinct pairs of a visit and a code group, sorted by patient and day; 24 bytes for each of them.
 
-    `group`: the number of the code group; `everything` of them is the group of all visits.
+    `group`: the number of the code group, 0 that of all visits. `begin`: the day from which on the source tells visits,
+    None where that is unknown.
     """
 
     patient: Numbers = field(repr=False)
     day: Numbers = field(repr=False)
     group: Numbers = field(repr=False)
     labels: tuple[str, ...] = field(repr=False)
+    begin: int | None = None
 
     def of(self, group: int) -> tuple[Numbers, Numbers]:
         """Return patients and days of the visits of one group."""

@@ -1,8 +1,8 @@
-"""Calendar periods as labels of tables: whole years, quarters or months within the days that are asked for."""
+"""Calendar periods as labels of tables: whole years, several or one, quarters or months of the days asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import numpy as np
@@ -14,7 +14,12 @@ from deid.tables.people import Numbers
 
 
 def whole_periods(level: str, first: date, last: date) -> tuple[Period, ...]:
-    """Return the periods of a level that lie wholly between two days, in order."""
+    """Return the periods of a level that lie wholly between two days, in order; of `years`, all years as one."""
+    if level == "years":
+        single = whole_periods("year", first, last)
+        if len(single) < 2:
+            return single
+        return (Period(f"{single[0].label}-{single[-1].label}", single[0].first, single[-1].last),)
     found = []
     for year in range(first.year, last.year + 1):
         labels = {
@@ -35,8 +40,24 @@ def period_of(periods: Sequence[Period], days: Numbers) -> npt.NDArray[np.int32]
     return np.where(inside, at, -1).astype(np.int32)
 
 
+def is_span(label: str) -> bool:
+    """Whether a period is of several years: 2020-2025, where a month would be 2020-05."""
+    return len(label) == 9
+
+
+def years_of(label: str) -> tuple[str, ...]:
+    """Return the years that a period lies in."""
+    if not is_span(label):
+        return (label[:4],)
+    return tuple(f"{year}" for year in range(int(label[:4]), int(label[5:]) + 1))
+
+
 def holds(label: str) -> tuple[tuple[str, ...], ...]:
-    """Return each way in which a period falls into shorter ones: a year into quarters, and into months."""
+    """Return each way in which a period falls into shorter ones: years into years, these into quarters and months."""
+    if is_span(label):
+        years = years_of(label)
+        parts = [holds(year) for year in years]
+        return (years, *(tuple(part for ways in parts for part in ways[i]) for i in range(2)))
     if "-Q" in label:
         year, quarter = label.split("-Q")
         first = 3 * int(quarter) - 2
@@ -46,6 +67,7 @@ def holds(label: str) -> tuple[tuple[str, ...], ...]:
     return (tuple(f"{label}-Q{q}" for q in range(1, 5)), tuple(f"{label}-{m:02d}" for m in range(1, 13)))
 
 
-def year_of(label: str) -> str:
-    """Return the year that holds a period."""
-    return label[:4]
+def overlap(labels: Iterable[str]) -> bool:
+    """Whether two different periods of several years share a year."""
+    spans = [set(years_of(label)) for label in set(labels) if is_span(label)]
+    return sum(map(len, spans)) > len(set().union(*spans))

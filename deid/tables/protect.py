@@ -13,9 +13,10 @@ from deid.errors import DisclosureError, VerificationError
 from deid.limits import TableLimits
 from deid.tables.audit import Audit
 from deid.tables.cube import Address, Cube
+from deid.tables.insiders import Insiders
 from deid.tables.rounding import rounded
 from deid.tables.secondary import SECONDS, suppress
-from deid.tables.system import Attacker, Counts, Flags, Index, System
+from deid.tables.system import PUBLIC, Attacker, Counts, Flags, Index, System
 from deid.tables.tabulation import TableRequest
 
 
@@ -43,16 +44,16 @@ def protect(system: System, limits: TableLimits, seed: int, before: Counts, *, s
     shown = system.counts.copy()
     secondary = fewest = 0
     narrowest: dict[str, int | None] = {}
-    started = time.monotonic()
+    started = time.process_time()
     pieces = components(system)
     for done, cells in enumerate(pieces):
         part = piece(system, cells)
         if limits.method == "round":
             shown[cells], attacker = rounded(part, limits, seed + done, before[cells])
             everything = np.ones(len(cells), bool)
-            _prove(part, everything, (attacker,), narrowest)
+            _prove(part, everything, (attacker,), narrowest, with_insiders=False)
             continue
-        left = max(0.5, (seconds - (time.monotonic() - started)) / (len(pieces) - done))
+        left = max(0.5, (seconds - (time.process_time() - started)) / (len(pieces) - done))
         pattern = suppress(part, limits.protection, seconds=left)
         hidden[cells] = pattern.hidden
         secondary += pattern.secondary
@@ -110,22 +111,36 @@ def piece(system: System, cells: Index) -> System:
         people=system.people[cells],
         most=system.most[cells],
         unseen=system.unseen[cells],
+        single=None if system.single is None else system.single[cells],
     )
 
 
-def _prove(system: System, hidden: Flags, attackers: tuple[Attacker, ...], narrowest: dict[str, int | None]) -> None:
+def _prove(
+    system: System,
+    hidden: Flags,
+    attackers: tuple[Attacker, ...],
+    narrowest: dict[str, int | None],
+    *,
+    with_insiders: bool = True,
+) -> None:
     """Audit anew, by an audit that has seen no other pattern; fail closed."""
     for attacker in attackers:
         audit = Audit(system, attacker)
         if len(audit.weak(hidden)):
-            raise VerificationError(
-                "a small cell could be worked out from the tables; nothing was published",
-                hint="this is a defect of deid: report it, with the number of cells of each table",
-            )
+            raise _unsafe()
         widths = audit.widths(hidden)
         if len(widths):
             least = narrowest.get(attacker.name)
             narrowest[attacker.name] = int(widths.min()) if least is None else min(least, int(widths.min()))
+        if attacker.name == PUBLIC and with_insiders and Insiders(system, audit).weak(hidden):
+            raise _unsafe()
+
+
+def _unsafe() -> VerificationError:
+    return VerificationError(
+        "a small cell could be worked out from the tables; nothing was published",
+        hint="this is a defect of deid: report it, with the number of cells of each table",
+    )
 
 
 def _rounded_elsewhere(

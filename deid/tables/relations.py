@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from deid.tables.aging import aged_bounds
 from deid.tables.cube import Address
 from deid.tables.people import BETWEEN
-from deid.tables.periods import holds
+from deid.tables.periods import holds, is_span
 from deid.tables.tabulation import PEOPLE, Measure
 
 HIERARCHICAL = frozenset({"icd10cm", "icd10pcs", "icd10", "icd9cm", "icd_any"})  # as in deid.selection
@@ -25,15 +26,18 @@ class Relation(NamedTuple):
     is_gap: bool
 
 
+Codes = Mapping[str, Mapping[str, tuple[str, ...]]]
+Inside = Mapping[tuple[str, str], Sequence[tuple[str, str]]]  # a place by level and name: those that hold it
 Named = tuple[list[Address], list[Address], bool, bool]
 SUM, GAP, BOUND = (True, False), (False, True), (False, False)
 
 
-def known_relations(
-    place: Mapping[Address, int], groups: Mapping[str, Mapping[str, tuple[str, ...]]]
-) -> list[Relation]:
+def known_relations(place: Mapping[Address, int], groups: Codes, inside: Inside) -> list[Relation]:
     """Return every relation that anybody may know, sums first."""
-    named = [*_families(place), *_periods(place), *_measures(place), *_ever(place), *_nested(place, groups)]
+    over = {n: [w for w in groups if w != n and _covers([groups[w]], groups[n])] for n in groups}
+    named = [*_families(place), *_periods(place), *_measures(place), *_ever(place), *_nested(place, groups, over)]
+    named += [(young, old, *GAP) for young, old in aged_bounds(place, over)]
+    named += _grounds(place, inside)
     found = [Relation([place[a] for a in plus], [place[a] for a in minus], *how) for plus, minus, *how in named]
     return sorted(found, key=lambda relation: not relation.is_sum)
 
@@ -75,7 +79,8 @@ def _periods(place: Mapping[Address, int]) -> Iterator[Named]:
             below = {Measure.PREVALENCE: Measure.INCIDENCE, Measure.VISITS: Measure.PREVALENCE}.get(
                 Measure(whole.measure)
             )
-            if below is not None:
+            # By age, a patient of several years may be new at another age than at the first visit of these.
+            if below is not None and not (below is Measure.INCIDENCE and whole.age and is_span(whole.period)):
                 less = _there(place, (whole._replace(measure=below.value, period=label) for label in split))
                 if less:
                     yield less, [whole], *(GAP if below is Measure.INCIDENCE else BOUND)
@@ -92,7 +97,8 @@ def _measures(place: Mapping[Address, int]) -> Iterator[Named]:
         people = [] if a.age else [a._replace(measure="population", group="", period="")]
         patients, visits = a._replace(measure="prevalence"), a._replace(measure="visits")
         if a.measure == Measure.INCIDENCE:
-            yield from (([a], [whole], *GAP) for whole in _there(place, [patients, *people]))
+            seen = [] if a.age and is_span(a.period) else [patients]
+            yield from (([a], [whole], *GAP) for whole in _there(place, [*seen, *people]))
         if a.measure in (Measure.INCIDENCE, Measure.PREVALENCE):
             yield from (([a], [whole], *BOUND) for whole in _there(place, [visits]))
         if a.measure == Measure.PREVALENCE:
@@ -105,18 +111,28 @@ def _ever(place: Mapping[Address, int]) -> Iterator[Named]:
     for a in sorted(place):
         people = a._replace(measure="population", group="", period="")
         if a.measure == Measure.INCIDENCE and not a.age and people in place:
-            length = len(holds(a.period))  # years, quarters and months fall into 2, 1 and 0 ways
+            length = len(holds(a.period))  # several years, years, quarters and months fall into 3, 2, 1 and 0 ways
             members.setdefault((length, a._replace(period=""), people), []).append(a)
     yield from ((some, [people], *GAP) for (_, _, people), some in members.items() if len(some) > 1)
 
 
-def _nested(place: Mapping[Address, int], groups: Mapping[str, Mapping[str, tuple[str, ...]]]) -> Iterator[Named]:
+def _grounds(place: Mapping[Address, int], inside: Inside) -> Iterator[Named]:
+    """Yield the places that lie within one of another level: anybody has a map of ZIP codes and counties."""
+    members: dict[tuple[str, Address], list[Address]] = {}
+    for a in sorted(place):
+        for level, name in inside.get((a.level, a.place), ()):
+            whole = a._replace(level=level, place=name)
+            if whole in place:
+                members.setdefault((a.level, whole), []).append(a)
+    yield from ((some, [whole], *GAP) for (_, whole), some in members.items())
+
+
+def _nested(place: Mapping[Address, int], groups: Codes, over: Mapping[str, list[str]]) -> Iterator[Named]:
     """Yield cells of code groups of which one lies within another, or several together hold it.
 
-    Not for incidence, nor for prevalence by age: the first visit of the wider group may be an earlier one. The visits
-    of all groups are among all visits.
+    Not for incidence, nor for prevalence by age (`aging`): the first visit of the wider group may be an earlier one.
+    The visits of all groups are among all visits.
     """
-    over = {n: [w for w in groups if w != n and _covers([groups[w]], groups[n])] for n in groups}
     whole = {w: [n for n in groups if w in over[n]] for w in groups}
     for a in sorted(place):
         if not a.group or a.measure == Measure.INCIDENCE or (a.measure == Measure.PREVALENCE and a.age):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -23,23 +24,25 @@ from deid.sources.description import load_dataset
 from deid.sources.once import ReadOnce
 from deid.staging import staged
 from deid.tables import basis, release
-from deid.tables.counting import Reader, settled
-from deid.tables.cube import Cube
+from deid.tables.counted import counted, periods_of
+from deid.tables.counting import Reader
 from deid.tables.denominators import Denominators, check_covered, load_denominators
 from deid.tables.linking import Linked, link
-from deid.tables.people import People, Visits
-from deid.tables.periods import whole_periods
+from deid.tables.page import Facts
+from deid.tables.people import People, places_inside, settled
 from deid.tables.primary import telling_totals
 from deid.tables.protect import Protected, protect, refuse_empty
 from deid.tables.published import Memory, Published, remembered
 from deid.tables.shown import shown_cells
-from deid.tables.tabulation import CODES, PATIENTS, PEOPLE, PERIODS, PLACES, Measure, TableRequest, Tabulation
+from deid.tables.store import Store
+from deid.tables.tabulation import PLACES, Tabulation
 from deid.tables.tallies import Counter
 from deid.trust import load_trust
 
 Progress = Callable[[str, int], None]
 SPILL = "spill"
 _SHARED = 24 * 2**20
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Tabulated:
     """What came of a run: the folder, and for each table its cells and how many of them are marked.
 
     `gaps`: differences and totals of published cells that are small themselves, and are protected as cells are.
+    `begin`, `passed_over`: from when on the source tells visits, and how many visits incidence did not look back to;
+    None and 0 where no table is of incidence.
     """
 
     folder: Path
@@ -57,6 +62,8 @@ class Tabulated:
     telling: int
     left_out: int
     unaudited: tuple[str, ...]
+    begin: date | None
+    passed_over: int
 
 
 def tabulate(
@@ -82,24 +89,32 @@ def tabulate(
     _authorize(asked, policy, dataset, site, now)
     own = load_denominators(asked.denominators, asked) if isinstance(asked.denominators, Path) else None
     home = site.releases / asked.name
-    memory = Memory(asked, dataset.name, site.state, home, provider)
     limits = policy.limits.tables
+    memory = Memory(asked, limits, store_of(dataset.name, site, provider))
     with ExitStack() as stack:
-        stack.enter_context(memory.held())
-        before = memory.load(method=limits.method, base=limits.base)
+        stack.enter_context(memory.store.held())
+        before, opened = memory.load()
         folder = stack.enter_context(staged(home / name))
         spill = make_folder(site.state / SPILL)
         source = stack.enter_context(ReadOnce(dataset, open_source(dataset), folder=spill, budget=_SHARED))
-        reader = Reader(asked, dataset, source, spill, stack, progress)
+        reader = Reader(
+            asked, dataset, source, spill, stack, progress, frozenset(a.level for a in before.cells if a.level)
+        )
         people, visits = reader.read()
-        people = _settled(people, limits.smallest, before, own)
+        people = _settled(asked, people, limits.smallest, before, own)
         progress("counting", 0)
-        tables, cube = _counted(asked, people, visits)
+        counter = Counter(people, visits, asked.bands, asked.washout)
+        tables, cube = counted(asked, counter)
         if own is not None:
             check_covered(own, [(t, cube.of_table[t.name]) for t in tables], cube.counts)
         known = own.of if own is not None else lambda _: None
         linked = link(
-            cube, before.cells, smallest=limits.smallest, groups={**before.groups, **asked.groups}, people_of=known
+            cube,
+            before.cells,
+            smallest=limits.smallest,
+            groups={**before.groups, **asked.groups},
+            people_of=known,
+            inside=places_inside(people),
         )
         progress("protecting small cells", 0)
         earlier_shown = linked.spread([before.shown.get(a, -1) for a in linked.addresses])
@@ -107,14 +122,16 @@ def tabulate(
         place = {address: i for i, address in enumerate(linked.addresses)}
         refuse_empty(tables, cube, protected, place)
         cells = shown_cells(asked, tables, cube, protected, place, own)
-        facts = _facts(asked, policy, dataset, name, now.date(), linked, protected)
+        begin = date.fromordinal(_EPOCH + visits.begin) if asked.tells_incidence and visits.begin is not None else None
+        facts = _facts(asked, policy, dataset, name, now.date(), linked, protected, opened.next, begin)
         written = release.files(asked, facts, {t.name: (t, cells[t.name]) for t in tables})
         release.verify(written, {a: bool(protected.hidden[i]) for a, i in place.items()})
         for file, data in written.items():
             write_new(folder / file, data)
         sync_folder(folder)
         # Remembered first: tables that are remembered and not published cost cells, the reverse costs patients.
-        memory.save(remembered(before, cube, linked, protected, people, name), method=limits.method, base=limits.base)
+        told = hashlib.sha256(written[release.TABLES]).hexdigest()
+        memory.save(opened, remembered(before, cube, linked, protected, people), name, told)
     return Tabulated(
         home / name,
         {t.name: (len(cells[t.name]), sum(c.count is None for c in cells[t.name])) for t in tables},
@@ -123,8 +140,15 @@ def tabulate(
         linked.gaps,
         telling_totals(linked.system, protected.hidden),
         reader.left_out,
-        asked.weighed_beside,
+        limits.weighed_beside.get(asked.name, ()),
+        begin,
+        counter.passed_over() if asked.tells_incidence else 0,
     )
+
+
+def store_of(dataset: str, site: Site, provider: KeyProvider) -> Store:
+    """Return the store of what a site has published of a dataset."""
+    return Store(dataset, site.state, site.releases, provider.subkey("published-tables", dataset))
 
 
 def _authorize(asked: Tabulation, policy: Policy, dataset: DatasetDescription, site: Site, now: datetime) -> None:
@@ -153,7 +177,7 @@ def _within(asked: Tabulation, period: Period | None, today: date) -> Tabulation
     if period is not None:
         asked = replace(asked, first=max(asked.first, period.first), last=min(asked.last, period.last))
     asked = replace(asked, last=min(asked.last, date.fromordinal(today.toordinal() - 1)))
-    tables = tuple(t for t in asked.tables if _periods(asked, t)) if asked.first <= asked.last else ()
+    tables = tuple(t for t in asked.tables if periods_of(asked, t)) if asked.first <= asked.last else ()
     if not tables:
         raise DocumentError(
             "no table has a whole period that is over within the days that are asked for",
@@ -162,11 +186,7 @@ def _within(asked: Tabulation, period: Period | None, today: date) -> Tabulation
     return replace(asked, tables=tables)
 
 
-def _periods(asked: Tabulation, table: TableRequest) -> tuple[Period, ...]:
-    return whole_periods(table.dimension(PERIODS) or "year", asked.first, asked.last)
-
-
-def _settled(people: People, smallest: int, before: Published, own: Denominators | None) -> People:
+def _settled(asked: Tabulation, people: People, smallest: int, before: Published, own: Denominators | None) -> People:
     if not len(people):
         raise SourceError("the population table holds no patients", hint="check the source and its description")
     allowed = dict(before.labels)
@@ -174,40 +194,8 @@ def _settled(people: People, smallest: int, before: Published, own: Denominators
         told = own.labels(dimension) if own is not None else None
         if told is not None and dimension not in allowed:
             allowed[dimension] = told
-    return settled(people, smallest=smallest, allowed=allowed)
-
-
-def _counted(asked: Tabulation, people: People, visits: Visits) -> tuple[list[TableRequest], Cube]:
-    """Count every table, and the patients behind rates as tables of their own."""
-    counter, cube = Counter(people, visits, asked.bands), Cube()
-    tables = list(asked.tables)
-    if asked.denominators == PATIENTS:
-        for table in asked.tables:
-            if table.rates:
-                by = tuple(d for d in table.by if d in (*PLACES, *PEOPLE))
-                tables.append(
-                    TableRequest(f"{table.name}-population", Measure.POPULATION, by, table.margins, rates=False)
-                )
-    if any(t.measure is Measure.INCIDENCE for t in tables) and len(visits.day):
-        _check_washout(asked, visits)
-    for table in tables:
-        dimensions = [d for d in table.by if d in (*PLACES, *PEOPLE)]
-        # The population is counted once, on one day: two of them would differ by who was born, came or grew older.
-        is_fixed = table.measure is Measure.POPULATION
-        periods = (Period("", asked.last, asked.last),) if is_fixed else _periods(asked, table)
-        tally = counter.tally(table.measure, periods, dimensions, by_group=CODES in table.by)
-        cube.add(table, tally, dimensions)
-    return tables, cube
-
-
-def _check_washout(asked: Tabulation, visits: Visits) -> None:
-    """Refuse incidence from a source that does not look back: everybody's first visit in it would seem to be new."""
-    known = date(1970, 1, 1).toordinal() + int(visits.day.min())
-    if 0 < asked.washout > asked.first.toordinal() - known:
-        raise PlanError(
-            f"the visits with these codes do not reach back {asked.washout} days before the tables begin",
-            hint="let the tables begin later, or shorten `washout`, by which old cases are told from new ones",
-        )
+    least = {d: max(smallest, asked.least_place) if d in PLACES else smallest for d in people.attributes}
+    return settled(people, least=least, allowed=allowed)
 
 
 def _facts(
@@ -218,14 +206,16 @@ def _facts(
     today: date,
     linked: Linked,
     protected: Protected,
-) -> release.Facts:
+    generation: int,
+    begin: date | None,
+) -> Facts:
     limits, system = policy.limits.tables, linked.system
     audit = {
         "format": "deid-table-audit/1",
         "cells": len(linked.addresses),
         "relations": int(system.matrix.shape[0]),
         "published_before": int((system.known | system.hidden).sum()),
-        "not_audited_with": sorted(asked.weighed_beside),
+        "not_audited_with": sorted(limits.weighed_beside.get(asked.name, ())),
         "primary": linked.primary,
         "secondary": protected.secondary,
         "secondary_at_least": protected.fewest,
@@ -234,6 +224,16 @@ def _facts(
         "totals_in_one_cell": telling_totals(system, protected.hidden),
         "method": limits.method,
     }
-    return release.Facts(
-        policy.name, policy.version, policy.digest, policy.basis.value, dataset.name, today, name, limits, audit
+    return Facts(
+        policy.name,
+        policy.version,
+        policy.digest,
+        policy.basis.value,
+        dataset.name,
+        today,
+        name,
+        limits,
+        audit,
+        generation,
+        begin,
     )

@@ -16,9 +16,10 @@ import numpy as np
 
 from deid.errors import DisclosureError
 from deid.tables.audit import Audit, Cut
+from deid.tables.insiders import Insiders
 from deid.tables.system import Attacker, Flags, Index, Reals, System
 
-SECONDS = 6.0  # after which the best safe pattern so far is taken
+SECONDS = 8.0  # of CPU, whatever else the machine does, after which the best safe pattern so far is taken
 _TOLERANCE = 0.03
 _MASTER_SECONDS = 2.0
 _ROUNDS = 200
@@ -38,10 +39,17 @@ class Pattern:
 class _Search:
     system: System
     audits: tuple[Audit, ...]
+    insiders: Insiders
     cuts: list[Cut] = field(default_factory=list)
 
     def weak(self, hidden: Flags) -> list[tuple[Audit, Index]]:
-        return [(audit, audit.weak(hidden)) for audit in self.audits]
+        """Return the cells that a pattern leaves unprotected, by audit; of insiders once all others are satisfied."""
+        found = [(audit, cells) for audit in self.audits if len(cells := audit.weak(hidden))]
+        return found or self.insiders.weak(hidden)
+
+    def is_safe(self, hidden: Flags) -> bool:
+        """Whether movements at hand prove a pattern safe; no program is solved."""
+        return all(audit.is_safe(hidden) for audit in self.audits) and self.insiders.is_safe(hidden)
 
 
 def suppress(system: System, protection: int, *, seconds: float = SECONDS, tolerance: float = _TOLERANCE) -> Pattern:
@@ -49,8 +57,9 @@ def suppress(system: System, protection: int, *, seconds: float = SECONDS, toler
 
     `protection`: limits.tables.protection. `tolerance`: how far above the proven optimum the cost may be.
     """
-    search = _Search(system, tuple(Audit(system, attacker) for attacker in system.attackers(protection)))
-    started = time.monotonic()
+    audits = tuple(Audit(system, attacker) for attacker in system.attackers(protection))
+    search = _Search(system, audits, Insiders(system, audits[0]))
+    started = time.process_time()
     forced = system.forced
     search.cuts += [cut for audit in search.audits for cut in relation_cuts(system, audit.attacker)]
     best: Flags | None = None
@@ -65,11 +74,11 @@ def suppress(system: System, protection: int, *, seconds: float = SECONDS, toler
         weak = search.weak(chosen)
         found = [cut for audit, cells in weak for cut in audit.cuts(cells, chosen)]
         search.cuts += found
-        safe = chosen if not any(len(cells) for _, cells in weak) else _repaired(search, chosen)
+        safe = chosen if not weak else _repaired(search, chosen)
         if best is None or _cost(system, safe) < _cost(system, best):
             best = safe
         within = _cost(system, best) <= bound * (1 + tolerance) + 1e-6
-        if within or solved is None or not found or time.monotonic() - started > seconds:
+        if within or solved is None or not found or time.process_time() - started > seconds:
             break
     assert best is not None
     best = _without_idle(search, best)
@@ -234,6 +243,6 @@ def _without_idle(search: _Search, hidden: Flags) -> Flags:
     for cell in spare[np.argsort(-system.weight[spare], kind="stable")]:
         less = hidden.copy()
         less[cell] = False
-        if all(audit.is_safe(less) for audit in search.audits):
+        if search.is_safe(less):
             hidden = less  # proven by movements at hand: no program is solved
     return hidden

@@ -11,7 +11,7 @@ from deid.tables import rates
 from deid.tables.cube import Address, Cube
 from deid.tables.denominators import Denominators
 from deid.tables.protect import Protected
-from deid.tables.release import Shown
+from deid.tables.sheets import Shown
 from deid.tables.standards import weights
 from deid.tables.tabulation import Measure, TableRequest, Tabulation
 from deid.tables.tallies import UNKNOWN_AGE

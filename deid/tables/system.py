@@ -49,6 +49,7 @@ class System:
     cell by `smallest` - 1; a count of visits has no such bound. `most`: what a count cannot exceed by what is known
     elsewhere, such as the people who live there, inf where nothing is. `unseen`: counts that no table shows, not even
     as a mark, and that still tie others or can be worked out: totals that were left out, differences of two cells.
+    `single`: which cells have one patient, where that is not what they count.
     """
 
     counts: Counts = field(repr=False)
@@ -62,6 +63,7 @@ class System:
     most: Reals = field(repr=False)
     unseen: Flags = field(repr=False)
     smallest: int = 11
+    single: Flags | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -70,6 +72,11 @@ class System:
     def forced(self) -> Flags:
         """The cells that are hidden whatever is chosen: small ones, those marked before, and those of no table."""
         return self.primary | self.hidden | self.unseen
+
+    @property
+    def alone(self) -> Flags:
+        """The small cells of one patient, who may know to be alone there; nobody knows it of what no table shows."""
+        return self.primary & ~self.unseen & (self.counts == 1 if self.single is None else self.single)
 
     @property
     def eligible(self) -> Flags:

@@ -1,4 +1,4 @@
-"""A request for tables, in declared form: docs/formats/tabulate.md is the specification of the document."""
+"""A request for tables as it is asked: measures, dimensions, tables; `document` reads it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
 
-import msgspec
+from deid.cohort import Cohort
+from deid.tables.bands import Band
 
-from deid.cohort import Cohort, CohortError, Unit, parse_cohort
-from deid.documents import Document, load
-from deid.kinds import KINDS, Role, Value
-from deid.request import NAME
-from deid.tables.bands import Band, read_bands
-from deid.tables.standards import STANDARDS, check_bands
-
-PERIODS, PLACES = ("year", "quarter", "month"), ("state", "county", "zip3")
+PERIODS, PLACES = ("years", "year", "quarter", "month"), ("state", "county", "zip3")
 PEOPLE = ("age", "sex", "race", "ethnicity")
 CODES = "codes"
 DIMENSIONS = (*PERIODS, *PLACES, *PEOPLE, CODES)
 PATIENTS = "patients"  # denominators counted from the source
-MAX_TABLES = 20
 
 
 class Measure(StrEnum):
@@ -55,8 +47,9 @@ class Tabulation:
     """A parsed request for tables; paths are absolute; `digest` is the SHA-256 (hex) of its file.
 
     `groups`: for each code group the codes by kind. `level`: instead of groups, a kind and a level of its code system.
-    `washout`: days without the code before a patient counts as incident. `denominators`: a file, "patients", or None.
-    `weighed_beside`: requests over the same dataset that are not audited together with this one.
+    `washout`: days without the code before a patient counts as incident. `since`: the day from which on the source
+    tells every visit, None to find it. `least_place`: the patients of the source that a place must have to be told by
+    its name. `denominators`: a file, "patients", or None.
     """
 
     name: str
@@ -67,13 +60,14 @@ class Tabulation:
     cohort: Cohort | None
     expires: date
     leave_out_bad_rows: bool
-    weighed_beside: tuple[str, ...]
     first: date
     last: date
     bands: tuple[Band, ...]
     groups: Mapping[str, Mapping[str, tuple[str, ...]]] = field(repr=False)
     level: tuple[str, str] | None
     washout: int
+    since: date | None
+    least_place: int
     tables: tuple[TableRequest, ...]
     denominators: Path | str | None
     standard: str | None
@@ -86,191 +80,7 @@ class Tabulation:
         """Every dimension that some table uses."""
         return frozenset(d for table in self.tables for d in table.by)
 
-
-class _Table(msgspec.Struct, forbid_unknown_fields=True):
-    measure: Literal["incidence", "prevalence", "visits"]
-    by: list[str]
-    margins: list[str] | None = None
-    rates: bool = False
-
-
-class _Tabulate(msgspec.Struct, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
-    start: date
-    end: date
-    tables: dict[str, _Table]
-    ages: list[str] = []
-    codes: dict[str, dict[str, list[str]]] = {}
-    code_level: dict[str, str] = {}
-    washout: int = 365
-    denominators: str | None = None
-    standard: str | None = None
-    per: int = 100_000
-
-
-class _Request(msgspec.Struct, forbid_unknown_fields=True):
-    request: str
-    requester: str
-    purpose: str
-    policy: str
-    dataset: str
-    expires: date
-    tabulate: _Tabulate
-    cohort: dict[str, Any] | None = None
-    weighed_beside: list[str] = []
-    on_bad_row: Literal["refuse", "leave_out"] = "refuse"
-
-
-def load_tabulation(path: Path) -> Tabulation:
-    """Read the request for tables at `path`; raise DocumentError for anything unknown, missing or impossible."""
-    document = load(path)
-    raw = document.into(_Request)
-    block = raw.tabulate
-    for place, name in [("request", raw.request), *((f"tabulate.tables.{n}", n) for n in block.tables)]:
-        if not NAME.fullmatch(name):
-            raise document.fault(
-                "a name is of small letters, digits and hyphens, at most 63",
-                at=f"$.{place}",
-                hint="names become names of folders and files",
-            )
-    if block.start > block.end:
-        raise document.fault("the tables end before they begin", at="$.tabulate.to", hint="exchange from and to")
-    _check_numbers(document, block)
-    bands = read_bands(document, block.ages)
-    here = path.resolve().parent
-    tables = tuple(_table(document, name, table, block) for name, table in block.tables.items())
-    _check_standard(document, block, bands, tables)
-    return Tabulation(
-        name=raw.request,
-        requester=raw.requester,
-        purpose=raw.purpose,
-        policy=here / raw.policy,
-        dataset=here / raw.dataset,
-        cohort=_cohort(document, raw.cohort),
-        expires=raw.expires,
-        leave_out_bad_rows=raw.on_bad_row == "leave_out",
-        weighed_beside=tuple(raw.weighed_beside),
-        first=block.start,
-        last=block.end,
-        bands=bands,
-        groups=_groups(document, block),
-        level=next(iter(block.code_level.items()), None),
-        washout=block.washout,
-        tables=tables,
-        denominators=PATIENTS
-        if block.denominators == PATIENTS
-        else here / block.denominators
-        if block.denominators
-        else None,
-        standard=block.standard,
-        per=block.per,
-        path=path,
-        digest=document.digest,
-    )
-
-
-def _check_numbers(document: Document, block: _Tabulate) -> None:
-    if not 1 <= len(block.tables) <= MAX_TABLES:
-        raise document.fault(
-            f"name 1 to {MAX_TABLES} tables", at="$.tabulate.tables", hint="several requests may share a policy"
-        )
-    for name, value, low, high in (("washout", block.washout, 0, 36_500), ("per", block.per, 1, 1_000_000)):
-        if not low <= value <= high:
-            raise document.fault(
-                f"{name} is from {low} to {high:,}", at=f"$.tabulate.{name}", hint="365 and 100,000 are usual"
-            )
-    if (block.end - block.start).days > 366 * 50:
-        raise document.fault("the tables cover more than 50 years", at="$.tabulate.to", hint="shorten them")
-
-
-def _table(document: Document, name: str, raw: _Table, block: _Tabulate) -> TableRequest:
-    at = f"$.tabulate.tables.{name}"
-    measure = Measure(raw.measure)
-    _check_dimensions(document, raw.by, f"{at}.by")
-    for problem, what, hint in (
-        ("age" in raw.by and not block.ages, "no age bands", "write for instance `ages: [0-17, 18-44, 45-64, 65+]`"),
-        (CODES in raw.by and not (block.codes or block.code_level), "no codes", "write `codes:` or `code_level:`"),
-        (CODES not in raw.by and measure is Measure.INCIDENCE, "incidence is of codes", "add the dimension codes"),
-        (raw.rates and block.denominators is None, "rates need denominators", "write `denominators:`, or no rates"),
-    ):
-        if problem:
-            raise document.fault(what, at=at, hint=hint)
-    totals = [d for d in raw.by if d in (*PLACES, *PEOPLE)]
-    margins = totals if raw.margins is None else raw.margins
-    for i, margin in enumerate(margins):
-        if margin not in totals:
-            raise document.fault(
-                "no such total in this table",
-                at=f"{at}.margins[{i}]",
-                hint="totals are over places, ages, sex and race; longer periods have tables of their own",
-            )
-    return TableRequest(name, measure, tuple(raw.by), tuple(margins), raw.rates)
-
-
-def _check_dimensions(document: Document, by: list[str], at: str) -> None:
-    for i, dimension in enumerate(by):
-        if dimension not in DIMENSIONS:
-            hint = f"choose among {', '.join(DIMENSIONS)}"
-            raise document.fault(f"there is no dimension {dimension!r}", at=f"{at}[{i}]", hint=hint)
-    for among, what in ((PERIODS, "period"), (PLACES, "place")):
-        if sum(d in among for d in by) > 1:
-            raise document.fault(f"a table has one {what}", at=at, hint="make a table of its own for the other")
-    if len(set(by)) != len(by):
-        raise document.fault("a dimension stands twice", at=at, hint="name each once")
-    if not any(d in PERIODS for d in by):
-        raise document.fault("a table has a period", at=at, hint="add year, quarter or month")
-
-
-def _groups(document: Document, block: _Tabulate) -> dict[str, dict[str, tuple[str, ...]]]:
-    if block.codes and block.code_level:
-        raise document.fault("both codes and code_level", at="$.tabulate.codes", hint="choose one of them")
-    if len(block.code_level) > 1:
-        raise document.fault("code_level names one kind", at="$.tabulate.code_level", hint="choose one")
-    for name, kinds in block.codes.items():
-        if not NAME.fullmatch(name):
-            raise document.fault(
-                "a code group's name is of small letters, digits and hyphens",
-                at=f"$.tabulate.codes.{name}",
-                hint="rename it",
-            )
-        if not kinds or not all(kinds.values()) or not all(c.strip("*") for codes in kinds.values() for c in codes):
-            raise document.fault("a code group without codes", at=f"$.tabulate.codes.{name}", hint="name codes by kind")
-    for kind in [*block.code_level, *(kind for kinds in block.codes.values() for kind in kinds)]:
-        known = KINDS.get(kind)
-        if known is None or known.value is not Value.CODE or known.role is Role.DIRECT:
-            raise document.fault(
-                f"{kind!r} is no kind of medical codes",
-                at="$.tabulate.codes",
-                hint="write `diabetes: {icd10cm: [E10, E11]}`",
-            )
-    return {name: {kind: tuple(codes) for kind, codes in kinds.items()} for name, kinds in block.codes.items()}
-
-
-def _check_standard(
-    document: Document, block: _Tabulate, bands: tuple[Band, ...], tables: tuple[TableRequest, ...]
-) -> None:
-    if block.standard is None:
-        return
-    at = "$.tabulate.standard"
-    if block.standard not in STANDARDS:
-        raise document.fault("there is no such standard population", at=at, hint=f"choose among {', '.join(STANDARDS)}")
-    if not any(table.rates and "age" in table.by and "age" in table.margins for table in tables):
-        raise document.fault(
-            "no table has rates by age and their total, so none can be standardized",
-            at=at,
-            hint="set `rates: true` in a table by age, or remove the standard",
-        )
-    check_bands(document, block.standard, bands)
-
-
-def _cohort(document: Document, raw: dict[str, Any] | None) -> Cohort | None:
-    if raw is None:
-        return None
-    try:
-        cohort = parse_cohort(raw)
-    except CohortError as error:
-        raise document.fault(str(error), at=f"$.cohort{error.at}", hint=error.hint) from None
-    if cohort.unit is not Unit.PATIENTS:
-        raise document.fault(
-            "tables take a cohort of patients", at="$.cohort", hint="choose visits by `from`, `to` and `codes` instead"
-        )
-    return cohort
+    @property
+    def tells_incidence(self) -> bool:
+        """Whether some table counts new patients."""
+        return any(table.measure is Measure.INCIDENCE for table in self.tables)

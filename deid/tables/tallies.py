@@ -13,6 +13,7 @@ from deid.errors import DocumentError
 from deid.period import Period
 from deid.selection import whole_years
 from deid.tables.bands import Band, band_of
+from deid.tables.incidence import new_cases, plausible
 from deid.tables.people import Numbers, People, Visits
 from deid.tables.periods import period_of
 from deid.tables.system import Counts
@@ -41,12 +42,21 @@ class Counter:
     people: People
     visits: Visits
     bands: tuple[Band, ...]
+    washout: int = 0
+
+    def passed_over(self) -> int:
+        """Return how many visits with codes no look-back counts: before the patient's birth, or the source's begin."""
+        at = self.visits.group > 0
+        who, when = self.visits.patient[at], self.visits.day[at]
+        sound = plausible(who, when, self.people.birth_day, self.visits.begin)
+        return int((~sound & self.people.chosen[who]).sum())
 
     def tally(self, measure: Measure, periods: Sequence[Period], dimensions: Sequence[str], *, by_group: bool) -> Tally:
         """Return the counts of a measure; `dimensions` are those of people, age among them; raise DocumentError.
 
         A patient counts once in a cell. Age is that on the day that counts: of the visit; of the patient's first visit
-        in the period, for prevalence; of the first visit ever, for incidence; the tables' last day, for population.
+        in the period, for prevalence; of the visit that makes a new case, for incidence; the tables' last day, for
+        population.
         """
         groups = self._groups(by_group=by_group and measure is not Measure.POPULATION)
         labels = [tuple(name for _, name in groups), tuple(p.label for p in periods)]
@@ -94,9 +104,11 @@ class Counter:
         who, when = who[chosen], when[chosen]
         order = np.lexsort((when, who))
         who, when = who[order], when[order]
-        if measure is Measure.INCIDENCE:  # the first visit with the code that the source knows of
-            ever = _firsts(who, np.zeros(len(who), np.int32), None)
-            who, when = who[ever], when[ever]
+        if measure is Measure.INCIDENCE:
+            sound = plausible(who, when, self.people.birth_day, self.visits.begin)
+            who, when = who[sound], when[sound]
+            new = new_cases(who, when, self.visits.begin, self.washout)
+            who, when = who[new], when[new]
         period = period_of(periods, when)
         inside = period >= 0
         who, when, period = who[inside], when[inside], period[inside]

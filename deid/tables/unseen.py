@@ -38,15 +38,15 @@ def unseen_totals(published: Collection[Address]) -> list[Address]:
 
 
 def _meets(shapes: Iterable[Shape]) -> set[Shape]:
-    """Return what any of these shapes have in common; the counties of a state have the state in common with it."""
+    """Return what any of these shapes have in common; counties and ZIP codes of a state have the state in common."""
     base = set(shapes)
-    if any("state" in shape for shape in base):
-        base |= {(shape - {"county"}) | {"state"} for shape in base if "county" in shape}
+    levels = [level for level in _PLACE if any(level in shape for shape in base)]
+    base |= {(shape - {old}) | {new} for shape in base for old in levels for new in levels if old in shape}
     found = set(base)
     while more := {a & b for a in found for b in base} - found:
         found |= more
-    # A state is bounded by its counties' sums, so these are told apart as far as it is.
-    return found | {(shape - {"state"}) | {"county"} for shape in found if "state" in shape}
+    # A place is bounded by the sum of those within it, so these are told apart as far as it is.
+    return found | {(shape - {old}) | {new} for shape in found for old in levels for new in levels if old in shape}
 
 
 def _way(shape: Shape, meet: Shape) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog
 
-PERIODS = ("year", "quarter", "month")
+PERIODS = ("years", "year", "quarter", "month")
 PLACES = ("state", "county", "zip3")
 Key = tuple[tuple[str, str], ...]
 

@@ -132,11 +132,11 @@ def _beside(made: Made, other: str) -> Published:
     asked, limits = made.asked, TableLimits()
     remembered = made.remembered(Published())
     terms = terms_of(asked, limits.method, limits.base)
-    section = Section(terms, ["all"], {}, [])
+    section = Section(terms, {"all": []}, {}, [])
     own = terms_of(
         asked_for(Path(other), BLOCK | {"tables": {"t": {"measure": "visits", "by": ["year"]}}}), "suppress", 11
     )
-    assert not list(cells_beside(own, {"first": section}))
+    assert not list(cells_beside(own, {"first": section}, "second"))
     return Published(remembered.cells, remembered.shown, groups=groups_beside(own, {"first": section}))
 
 
@@ -169,14 +169,14 @@ def test_other_bands_cohorts_and_methods_are_refused_until_they_are_weighed(tmp_
 
     aged = Cell(tuple(Address("visits", "", "2024", "", "", "0-18", "", "", "")), 20, 20, hidden=False, shown=20)
     with pytest.raises(DisclosureError, match="other age bands") as fault:
-        list(cells_beside(own, {"first": Section(other, ["all"], {}, [aged])}))
+        list(cells_beside(own, {"first": Section(other, {"all": []}, {}, [aged])}, "second"))
     assert "weighed_beside" in fault.value.hint
     assert "20" not in repr(aged)
     ageless = Cell(tuple(Address("visits", "", "2024", "", "", "", "", "", "")), 20, 20, hidden=False, shown=20)
-    assert len(list(cells_beside(own, {"first": Section(other, ["all"], {}, [ageless])}))) == 1
+    assert len(list(cells_beside(own, {"first": Section(other, {"all": []}, {}, [ageless])}, "second"))) == 1
     rounded = terms_of(asked_for(tmp_path, {**BLOCK, "tables": tables}), "round", 11)
     with pytest.raises(DisclosureError, match="another way of protection"):
-        list(cells_beside(own, {"first": Section(rounded, ["all"], {}, [])}))
+        list(cells_beside(own, {"first": Section(rounded, {"all": []}, {}, [])}, "second"))
 
 
 def test_groups_of_the_same_codes_are_one_and_others_keep_apart(tmp_path: Path) -> None:
@@ -185,6 +185,6 @@ def test_groups_of_the_same_codes_are_one_and_others_keep_apart(tmp_path: Path) 
     mine = terms_of(asked_for(tmp_path, {**BLOCK, "tables": tables}), "suppress", 11)
     codes = {"dm": {"icd10cm": ["E11", "E10"]}, "asthma": {"icd10cm": ["J45", "J46"]}}
     theirs = terms_of(asked_for(tmp_path, {**BLOCK, "codes": codes, "tables": tables}), "suppress", 11)
-    found = groups_beside(mine, {"other": Section(theirs, [], {}, [])})
+    found = groups_beside(mine, {"other": Section(theirs, {}, {}, [])})
     assert set(found) == {"diabetes", "other/asthma"}
     assert found["other/asthma"]["icd10cm"] == ("J45", "J46")

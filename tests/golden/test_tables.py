@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deid.tables.document import load_tabulation
 from deid.tables.run import tabulate
-from deid.tables.tabulation import load_tabulation
 from tests.sites import REPOSITORY, TestSite, make_site
 
 GOLDEN = Path(__file__).parent / "tables"
@@ -33,7 +33,14 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["visits-by-quarter.csv", "visits-by-quarter-wide.csv", "prevalence-by-age-population.csv"]
+    "name",
+    [
+        "incidence-by-year.csv",
+        "prevalence-by-age-population.csv",
+        "prevalence-by-county.csv",
+        "visits-by-quarter-wide.csv",
+        "visits-by-quarter.csv",
+    ],
 )
 def test_tables_without_marks_are_the_golden_ones(tables: Path, name: str) -> None:
     """Byte for byte; tables with marks may choose other secondary cells under another solver."""
@@ -48,23 +55,36 @@ def test_two_sites_publish_the_same_bytes(tables: Path, tmp_path: Path) -> None:
             assert path.read_bytes() == (again / path.name).read_bytes()
 
 
+def test_most_of_the_example_stays(tables: Path) -> None:
+    """The example is one that an epidemiologist would publish: all but a few cells are shown, and every county is."""
+    record = json.loads((tables / "tables.json").read_text())
+    cells = [cell for table in record["tables"].values() for cell in table["cells"]]
+    marked = sum(cell["count"] is None for cell in cells)
+    assert 0 < marked <= len(cells) / 50
+    adjusted = [c for c in record["tables"]["prevalence-by-age"]["cells"] if c.get("standardized") is not None]
+    assert len(adjusted) == 6  # both groups: women, men, everybody
+
+
 def test_shown_counts_are_those_of_the_samples(tables: Path) -> None:
-    """Diabetes by year and county, counted by hand from the sample's files."""
+    """Diabetes by county and by race over five years, counted by hand from the sample's files."""
     with gzip.open(CLAIMS / "patients.csv.gz", "rt") as file:
-        home = {row["patient_id"]: f"{row['state']}/{row['county']}" for row in csv.DictReader(file)}
+        rows = {row["patient_id"]: row for row in csv.DictReader(file)}
     with gzip.open(CLAIMS / "encounters.csv.gz", "rt") as file:
         year = {row["encounter_id"]: row["admit_date"][:4] for row in csv.DictReader(file)}
     seen = set()
     with gzip.open(CLAIMS / "diagnoses.csv.gz", "rt") as file:
         for row in csv.DictReader(file):
-            if row["icd10cm"].startswith(("E10", "E11", "E13")):
-                seen.add((row["patient_id"], year[row["encounter_id"]]))
-    counts = Counter((on, home[who]) for who, on in seen)
+            if row["icd10cm"].startswith(("E10", "E11", "E13")) and "2021" <= year[row["encounter_id"]] <= "2025":
+                seen.add(row["patient_id"])
     record = json.loads((tables / "tables.json").read_text())
-    cells = [c for c in record["tables"]["prevalence-by-county"]["cells"] if c["codes"] == "diabetes"]
-    named = [c for c in cells if c["county"] not in (None, "other", "unknown")]
-    shown = [c for c in named if c["count"] is not None]
-    assert len(shown) > 50
-    assert all(c["count"] == counts[c["year"], c["county"]] for c in shown)
-    assert all(c["count"] == 0 or c["count"] >= 11 for c in shown)
-    assert all(counts[c["year"], c["county"]] > 0 for c in named if c["count"] is None)
+    for table, dimension, least in (("prevalence-by-county", "county", 9), ("prevalence-by-race", "race", 3)):
+        counts = Counter(
+            f"{rows[who]['state']}/{rows[who]['county']}" if dimension == "county" else rows[who]["race"]
+            for who in seen
+        )
+        cells = [c for c in record["tables"][table]["cells"] if c["codes"] == "diabetes"]
+        named = [c for c in cells if c[dimension] not in (None, "other", "unknown")]
+        shown = [c for c in named if c["count"] is not None]
+        assert len(shown) >= least
+        assert all(c["count"] == counts[c[dimension]] >= 11 for c in shown)
+        assert all(counts[c[dimension]] > 0 for c in named if c["count"] is None)

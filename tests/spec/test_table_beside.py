@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from deid.errors import DisclosureError, PlanError
+from deid.errors import DeidError, DisclosureError, PlanError
 from deid.tables.cube import Address, Cube
+from deid.tables.document import load_tabulation
 from deid.tables.linking import link
 from deid.tables.primary import telling_totals
 from deid.tables.run import tabulate
-from deid.tables.tabulation import load_tabulation
 from tests.sites import TestSite, make_site
 from tests.spec.test_table_counts import BLOCK, DESCRIPTION, _source
 
@@ -49,6 +50,13 @@ def _publish(site: TestSite, dataset: str, name: str, *, policy: str = "hides", 
     return tabulate(request, site.site, site.provider, progress=lambda _w, _n: None).folder
 
 
+def _weigh(site: TestSite, weighed: dict[str, list[str]]) -> None:
+    """Sign a policy in which the officer has weighed requests."""
+    content = yaml.safe_load((site.folder / "policies" / "hides.yaml").read_text())
+    content |= {"policy": "weighs", "limits": {"tables": {"weighed_beside": weighed}}}
+    site.sign(site.write("policies/weighs.yaml", content))
+
+
 def _cells(folder: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((folder / "tables.json").read_text())["tables"]["t"]["cells"]
     return found
@@ -72,17 +80,23 @@ def test_late_rows_change_no_cell_under_another_name(site: TestSite) -> None:
 
 
 def test_what_cannot_be_audited_together_is_refused_until_it_is_weighed(site: TestSite) -> None:
-    """Another cohort, method or set of age bands needs a person's word, which stands in the published audit."""
+    """Another cohort, method or set of age bands needs the officer's signed word, which stands in the published audit."""
     _source(site.folder / "both", 3, people=90, visits=300)
     _publish(site, "both", "everybody")
     some = {"patients": {"any": [{"icd10cm": ["E10", "E11"]}]}}
     with pytest.raises(DisclosureError, match="everybody") as fault:
         _publish(site, "both", "some", cohort=some)
-    assert "weighed_beside: [everybody]" in fault.value.hint
+    assert "weighed_beside: {some: [everybody]}" in fault.value.hint
     assert not (site.site.releases / "some").exists() or not list((site.site.releases / "some").iterdir())
     with pytest.raises(DisclosureError, match="another way of protection"):
         _publish(site, "both", "rounded", policy="rounds")
-    folder = _publish(site, "both", "some", cohort=some, weighed_beside=["everybody"])
+    with pytest.raises(DeidError, match="weighed_beside"):  # the request is not signed, and says nothing of it
+        _publish(site, "both", "some", policy="weighs", cohort=some, weighed_beside=["everybody"])
+    _weigh(site, {"other": ["everybody"]})
+    with pytest.raises(DisclosureError, match="everybody"):
+        _publish(site, "both", "some", policy="weighs", cohort=some)
+    _weigh(site, {"some": ["everybody"]})
+    folder = _publish(site, "both", "some", policy="weighs", cohort=some)
     assert json.loads((folder / "audit.json").read_text())["not_audited_with"] == ["everybody"]
     assert "Not audited together with the tables of everybody" in (folder / "README.md").read_text()
 
@@ -119,3 +133,13 @@ def test_a_population_of_whom_all_have_the_diagnosis_is_counted_for_the_officer(
         cube.counts[address] = cube.patients[address] = count
     system = link(cube, {}, smallest=11, groups={"x": {"icd10cm": ("A",)}}).system
     assert telling_totals(system, system.forced) == 1
+
+
+def test_another_washout_is_refused_where_both_tell_new_patients(site: TestSite) -> None:
+    """New after one year without the code and new after two are different people, so their cells are not one."""
+    _source(site.folder / "washed", 5, people=90, visits=600)
+    new = {"tables": {"t": {"measure": "incidence", "by": ["year", "codes"]}}, "from": "2025-01-01"}
+    _publish(site, "washed", "ever", tabulate=new)
+    _publish(site, "washed", "visits-only", tabulate={"washout": 400})
+    with pytest.raises(DisclosureError, match="another washout"):
+        _publish(site, "washed", "one-year", tabulate={**new, "washout": 365})
