@@ -6,11 +6,12 @@ Nothing here keeps state beside the key, so every worker computes the same answe
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -30,17 +31,45 @@ _ALPHABET = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", np.uint8)
 _PAIRS = np.stack([np.repeat(_ALPHABET, 32), np.tile(_ALPHABET, 32)], axis=1).view(np.uint16)[:, 0]
 
 
-class BatchCmac:
-    """AES-CMAC of every value of a column under one key of 16, 24 or 32 bytes."""
+class BlockCipher(Protocol):
+    """AES under one key, wherever the key lives; both functions take whole blocks of 16 bytes, at least one."""
 
-    __slots__ = ("_cipher", "_key", "_mask", "_tail")
+    def each(self, blocks: memoryview) -> bytes:
+        """Return every block encrypted by itself (ECB): the bare cipher, for many rows at once."""
+        ...
+
+    def chained(self, blocks: memoryview) -> bytes:
+        """Return the last block of CBC with a first block of zeros: the chaining of CMAC, for one long value."""
+        ...
+
+
+class KeyInMemory:
+    """AES under a key of 16, 24 or 32 bytes in this process; `repr` shows nothing of it."""
+
+    __slots__ = ("_key",)
 
     def __init__(self, key: bytes) -> None:
         if len(key) not in (16, 24, 32):
             raise KeyFaultError(f"an AES key has 16, 24 or 32 bytes, found {len(key)}", hint="use deid.prf.derive_key")
         self._key = algorithms.AES(key)
-        # ECB is the bare block cipher; the chaining that makes it a MAC is done in `digest`, for all rows at once.
-        self._cipher = Cipher(self._key, modes.ECB())  # noqa: S305
+
+    def each(self, blocks: memoryview) -> bytes:
+        """Return every block encrypted by itself."""
+        # ECB is the bare block cipher; the chaining that makes it a MAC is done by BatchCmac, for all rows at once.
+        return Cipher(self._key, modes.ECB()).encryptor().update(blocks)  # noqa: S305
+
+    def chained(self, blocks: memoryview) -> bytes:
+        """Return the last block of CBC."""
+        return Cipher(self._key, modes.CBC(bytes(BLOCK))).encryptor().update(blocks)[-BLOCK:]
+
+
+class BatchCmac:
+    """AES-CMAC of every value of a column under one key: 16, 24 or 32 bytes, or a cipher whose key is elsewhere."""
+
+    __slots__ = ("_cipher", "_mask", "_tail")
+
+    def __init__(self, key: bytes | BlockCipher) -> None:
+        self._cipher: BlockCipher = KeyInMemory(key) if isinstance(key, bytes) else key
         first = _double(self._encrypt(np.zeros((1, BLOCK), np.uint8)).tobytes())
         second = _double(first)
         # For each number of bytes in the last block: which bytes to keep, and padding XOR subkey.
@@ -100,15 +129,18 @@ class BatchCmac:
         return rows
 
     def _digest_one(self, value: Bytes) -> Bytes:
-        mac = CMAC(self._key)
-        mac.update(value.tobytes())
-        return np.frombuffer(mac.finalize(), np.uint8)
+        """Digest one value of at least one byte."""
+        used = (len(value) - 1) % BLOCK + 1
+        padded = np.zeros(len(value) - used + BLOCK, np.uint8)
+        padded[: len(value)] = value
+        padded[-BLOCK:] ^= self._tail[used]  # the mask is not needed: the padding is zero
+        return np.frombuffer(self._cipher.chained(padded.data), np.uint8)
 
     def _encrypt(self, blocks: Bytes) -> Bytes:
         if not blocks.size:
             return blocks
-        cipher = self._cipher.encryptor()
-        return np.frombuffer(cipher.update(np.ascontiguousarray(blocks).data.cast("B")), np.uint8).reshape(-1, BLOCK)
+        plain = np.ascontiguousarray(blocks).data.cast("B")
+        return np.frombuffer(self._cipher.each(plain), np.uint8).reshape(-1, BLOCK)
 
 
 def _double(block: bytes) -> bytes:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from deid.errors import KeyFaultError
 PathArgument = click.Path(path_type=Path)
 MAX_PASSPHRASE = 4096
 PASSPHRASE, PASSPHRASE_FILE, SITE = "DEID_PASSPHRASE", "DEID_PASSPHRASE_FILE", "DEID_SITE"
+PASSPHRASE_FD = "DEID_PASSPHRASE_FD"  # noqa: S105  # the name of a variable
 
 site_option = click.option(
     "--site",
@@ -42,9 +44,11 @@ def day_of(value: datetime | None) -> date | None:
 
 
 def passphrase(what: str, *, confirm: bool = False) -> Callable[[], bytes]:
-    """Return a function that gets a passphrase: from a file or variable the environment names, else at the prompt."""
+    """Return a function that gets a passphrase: from a file, descriptor or variable of the environment, or a prompt."""
 
     def get() -> bytes:
+        if PASSPHRASE_FD in os.environ:
+            return _passphrase_descriptor(os.environ[PASSPHRASE_FD])
         if PASSPHRASE_FILE in os.environ:
             return _passphrase_file(Path(os.environ[PASSPHRASE_FILE]))
         if PASSPHRASE in os.environ:
@@ -57,6 +61,21 @@ def passphrase(what: str, *, confirm: bool = False) -> Callable[[], bytes]:
         return typed.encode()
 
     return get
+
+
+@cache  # a pipe gives what it holds once, and a command may need it twice
+def _passphrase_descriptor(number: str) -> bytes:
+    """Return what an open file descriptor gives, to its end."""
+    try:
+        with open(int(number), "rb", closefd=False) as file:
+            data = file.read(MAX_PASSPHRASE + 1)
+    except (OSError, ValueError):
+        data = b""
+    if not 0 < len(data) <= MAX_PASSPHRASE:
+        raise KeyFaultError(
+            f"{PASSPHRASE_FD} names no descriptor that gives a passphrase", hint="for instance 3, with 3< file"
+        )
+    return data
 
 
 def _passphrase_file(path: Path) -> bytes:

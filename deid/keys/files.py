@@ -6,7 +6,9 @@ here the mode is 0600 from the first byte.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -37,9 +39,12 @@ def write_public(path: Path, data: bytes) -> None:
     _write_new(path, data, mode=0o644)
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, mode 0644, in one step that a crash cannot split; raise StorageError if it cannot be."""
-    staged = _staged(path, data, mode=0o644)
+def replace_file(path: Path, data: bytes, *, mode: int = 0o644, staged_as: Path | None = None) -> None:
+    """Put `data` at `path` in one step that a crash cannot split; raise StorageError if it cannot be.
+
+    `staged_as`: beside which name it is written first, on the same file system; `path` itself if not given.
+    """
+    staged = _staged(staged_as or path, data, mode=mode)
     try:
         staged.replace(path)
         sync_folder(path.parent)
@@ -57,6 +62,28 @@ def read_private(path: Path, *, limit: int) -> bytes:
 def read_public(path: Path, *, limit: int) -> bytes:
     """Return the bytes of a public file; raise KeyFaultError if it cannot be read or exceeds `limit` bytes."""
     return _read(path, limit=limit, private=False)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which ends with the process; raise StorageError if the folder cannot be opened."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _storage_fault(folder, error) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def sweep_staged(path: Path) -> None:
+    """Remove what killed processes left while they wrote `path`; the caller holds a lock that every writer holds."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}")
+    for found in path.parent.iterdir():
+        if left.fullmatch(found.name):
+            found.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from deid.errors import KeyFaultError
 from deid.keys.base import KEY_BYTES, NONCE_BYTES
-from deid.keys.files import clean_passphrase, read_private, write_private
+from deid.keys.files import clean_passphrase, read_private, replace_file, write_private
 
 PRODUCTION_N = 2**17
 SMALLEST_N = 2**14
@@ -45,6 +45,7 @@ class Secret:
 
     id: str
     payload: bytes
+    stretched: bytes  # the passphrase after scrypt: the file can be sealed again without asking
 
     def __repr__(self) -> str:
         return f"Secret(id={self.id!r})"
@@ -61,7 +62,7 @@ def write_sealed(path: Path, *, kind: str, payload: bytes, passphrase: bytes, sc
     key = _stretch(clean_passphrase(passphrase), salt, scrypt_n)
     header.sealed = _text(AESGCM(key).encrypt(nonce, payload, _associated(header)))
     write_private(path, msgspec.json.encode(header) + b"\n")
-    return Secret(header.id, payload)
+    return Secret(header.id, payload, key)
 
 
 def read_sealed(path: Path, *, kind: str, passphrase: Callable[[], bytes], size: int) -> Secret:
@@ -70,13 +71,33 @@ def read_sealed(path: Path, *, kind: str, passphrase: Callable[[], bytes], size:
     `passphrase` is asked for only once the file is found to be whole.
     """
     header = _parse(path, kind=kind)
-    salt, nonce, sealed = _binary(path, header.salt), _binary(path, header.nonce), _binary(path, header.sealed)
-    if (len(salt), len(nonce)) != (_SALT_BYTES, NONCE_BYTES):
+    salt = _binary(path, header.salt)
+    if len(salt) != _SALT_BYTES:
+        raise _damaged(path)
+    return _opened(path, header, _stretch(clean_passphrase(passphrase()), salt, header.scrypt_n), size)
+
+
+def reread_sealed(path: Path, secret: Secret, *, kind: str) -> Secret:
+    """Return what a sealed file holds now, which another process may have replaced; its passphrase is the same."""
+    return _opened(path, _parse(path, kind=kind), secret.stretched, len(secret.payload))
+
+
+def replace_sealed(path: Path, secret: Secret, payload: bytes, *, kind: str) -> Secret:
+    """Seal another payload in the place of a file, in one step, under the same id, passphrase and salt."""
+    header = _parse(path, kind=kind)
+    nonce = os.urandom(NONCE_BYTES)
+    header.nonce = _text(nonce)
+    header.sealed = _text(AESGCM(secret.stretched).encrypt(nonce, payload, _associated(header)))
+    replace_file(path, msgspec.json.encode(header) + b"\n", mode=0o600)
+    return Secret(header.id, payload, secret.stretched)
+
+
+def _opened(path: Path, header: _Sealed, key: bytes, size: int) -> Secret:
+    nonce, sealed = _binary(path, header.nonce), _binary(path, header.sealed)
+    if len(nonce) != NONCE_BYTES:
         raise _damaged(path)
     try:
-        payload = AESGCM(_stretch(clean_passphrase(passphrase()), salt, header.scrypt_n)).decrypt(
-            nonce, sealed, _associated(header)
-        )
+        payload = AESGCM(key).decrypt(nonce, sealed, _associated(header))
     except InvalidTag:
         raise KeyFaultError(
             f"{path.name} does not open with this passphrase",
@@ -84,7 +105,7 @@ def read_sealed(path: Path, *, kind: str, passphrase: Callable[[], bytes], size:
         ) from None
     if len(payload) != size:
         raise _damaged(path)
-    return Secret(header.id, payload)
+    return Secret(header.id, payload, key)
 
 
 def _parse(path: Path, *, kind: str) -> _Sealed:

@@ -2,7 +2,8 @@
 
 pyarrow's own key-encryption layer (`double_wrapping`) is fixed at 128 bits, and single wrapping alone would call the
 provider for every column of every file. So the layer between is ours: one key-encryption key (KEK) per column group
-and run, wrapped once by the provider; every data key (DEK) is AES-256-GCM under it. docs/formats/keys.md specifies it.
+and run; every data key (DEK) is AES-256-GCM under it. A file names its KEK, and keys.json holds it, wrapped
+(`deid.keys.keys_file`). docs/formats/keys.md specifies both.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import Protocol
 
 import msgspec
 import pyarrow.parquet.encryption as pe
 
 from deid.errors import KeyFaultError, PlanError
 from deid.keys.base import KEY_BYTES, KeyProvider, encode_context, seal, unseal
+from deid.keys.keys_file import KEK_ID, Kek, KeysFile, open_kek
 
 FOOTER = "footer"
-CACHE_LIFETIME = timedelta(seconds=600)
+CACHE_LIFETIME = timedelta(seconds=600)  # of pyarrow's cache, which holds clients; what they hold is WrappedKeks'
+KEK_SECONDS = 60
 MAX_METADATA = 16 * 1024
+_VERSION = 2
 _GROUP = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_ID = re.compile(r"[0-9a-f]{32}")
 _SEPARATORS = frozenset(",:;")
 
 
@@ -32,76 +37,107 @@ class _KeyMetadata(msgspec.Struct, forbid_unknown_fields=True):
 
     v: int
     kek: str
-    wkek: bytes
     wdek: bytes
 
 
-class _RunKeys:
-    """The KEKs of one run: made on first use, wrapped once each, shared by all clients of one factory."""
+class Keks(Protocol):
+    """Where a factory's clients find KEKs."""
 
-    __slots__ = ("_keys", "_lock", "_provider", "_release")
+    def for_writing(self, group: str) -> Kek:
+        """Return the KEK that new files of a group are written under."""
+        ...
 
-    def __init__(self, provider: KeyProvider, release: str) -> None:
-        self._provider = provider
-        self._release = release
+    def for_reading(self, group: str) -> Kek:
+        """Return the KEK of a group's files; raise KeyFaultError where there is none."""
+        ...
+
+
+class FreshKeks:
+    """The KEKs of one run: made on first use, in memory only until keys.json is written."""
+
+    __slots__ = ("_keks", "_lock")
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._keys: dict[str, tuple[bytes, str, bytes]] = {}
+        self._keks: dict[str, Kek] = {}
 
-    def for_group(self, group: str) -> tuple[bytes, str, bytes]:
-        """Return KEK, its id and the wrapped KEK."""
+    def for_writing(self, group: str) -> Kek:
+        """Return the KEK of a group, making it where it is not there yet."""
         with self._lock:  # pyarrow wraps from several threads; two first uses must not make two keys
-            if group not in self._keys:
-                kek = os.urandom(KEY_BYTES)
-                wrapped = self._provider.wrap(kek_name(self._release, group), kek)
-                self._keys[group] = (kek, os.urandom(16).hex(), wrapped)
-            return self._keys[group]
+            if group not in self._keks:
+                self._keks[group] = Kek(os.urandom(16).hex(), os.urandom(KEY_BYTES))
+            return self._keks[group]
+
+    def for_reading(self, group: str) -> Kek:
+        """Return the KEK of a group that was written."""
+        return self.for_writing(group)
+
+    @property
+    def made(self) -> Mapping[str, Kek]:
+        """The KEKs by group."""
+        return dict(self._keks)
+
+
+class WrappedKeks:
+    """The KEKs of a published release: opened by the provider when they are needed, and soon forgotten.
+
+    A KEK is kept for KEK_SECONDS, and not beyond the moment at which the provider knows that a key was destroyed.
+    `clock`: seconds, for tests.
+    """
+
+    __slots__ = ("_clock", "_file", "_kept", "_lock", "_provider")
+
+    def __init__(self, provider: KeyProvider, file: KeysFile, clock: Callable[[], float] = time.monotonic) -> None:
+        self._provider = provider
+        self._file = file
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[Kek, float, int]] = {}
+
+    def for_writing(self, group: str) -> Kek:
+        """Refuse: a published release gets no new files."""
+        raise KeyFaultError(f"{self._file.release} is published: nothing is written into it", hint="make a new release")
+
+    def for_reading(self, group: str) -> Kek:
+        """Return the KEK of a group; raise KeyFaultError where the provider refuses it now."""
+        with self._lock:
+            now, changes = self._clock(), self._provider.changes
+            kept = self._kept.pop(group, None)
+            if kept is None or now - kept[1] > KEK_SECONDS or kept[2] != changes:
+                kept = open_kek(self._provider, self._file, group), now, changes
+            self._kept[group] = kept
+            return kept[0]
 
 
 class _ReleaseKmsClient(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
-    """Wraps DEKs under the run's KEKs, and unwraps with KEKs that live no longer than this client."""
+    """Wraps and unwraps DEKs under KEKs that it asks for each time."""
 
-    def __init__(self, provider: KeyProvider, release: str, run: _RunKeys) -> None:
+    def __init__(self, release: str, keks: Keks) -> None:
         super().__init__()
-        self._provider = provider
         self._release = release
-        self._run = run
-        self._opened: dict[tuple[str, bytes], bytes] = {}
+        self._keks = keks
 
     def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> str:
         """Return the key metadata for one DEK; called by pyarrow."""
-        kek, kek_id, wrapped = self._run.for_group(master_key_identifier)
-        sealed = seal(kek, key_bytes, _dek_context(self._release, master_key_identifier, kek_id))
-        return msgspec.json.encode(_KeyMetadata(1, kek_id, wrapped, sealed)).decode("ascii")
+        kek = self._keks.for_writing(master_key_identifier)
+        sealed = seal(kek.key, key_bytes, _dek_context(self._release, master_key_identifier, kek.id))
+        return msgspec.json.encode(_KeyMetadata(_VERSION, kek.id, sealed)).decode("ascii")
 
     def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
         """Return the DEK for pyarrow; raise KeyFaultError if the metadata was altered or is of another release."""
         metadata = _parse(wrapped_key, master_key_identifier)
-        kek = self._kek(metadata, master_key_identifier)
-        dek = unseal(kek, metadata.wdek, _dek_context(self._release, master_key_identifier, metadata.kek))
+        kek = self._keks.for_reading(master_key_identifier)
+        dek = None
+        if kek.id == metadata.kek:
+            dek = unseal(kek.key, metadata.wdek, _dek_context(self._release, master_key_identifier, kek.id))
         if dek is None:
             raise _strange(master_key_identifier)
         return dek
 
-    def _kek(self, metadata: _KeyMetadata, group: str) -> bytes:
-        # The wrapped bytes are part of the cache key: an altered one is never answered from the cache.
-        place = (group, metadata.wkek)
-        if place not in self._opened:
-            kek = self._provider.unwrap(kek_name(self._release, group), metadata.wkek)
-            if len(kek) != KEY_BYTES:
-                raise _strange(group)
-            self._opened[place] = kek
-        return self._opened[place]
 
-
-def kek_name(release: str, group: str) -> str:
-    """Return the name under which a provider wraps the KEK of one column group of one release."""
-    return f"parquet/{release}/{group}"
-
-
-def crypto_factory(provider: KeyProvider, release_id: str) -> pe.CryptoFactory:
-    """Return the factory of one run that writes or reads the release `release_id`; make a new one for each run."""
-    run = _RunKeys(provider, release_id)
-    return pe.CryptoFactory(lambda _configuration: _ReleaseKmsClient(provider, release_id, run))
+def crypto_factory(release: str, keks: Keks) -> pe.CryptoFactory:
+    """Return the factory of one run that writes or reads the release `release`; make a new one for each run."""
+    return pe.CryptoFactory(lambda _configuration: _ReleaseKmsClient(release, keks))
 
 
 def encryption_configuration(
@@ -173,7 +209,7 @@ def _parse(wrapped_key: str, group: str) -> _KeyMetadata:
         metadata = msgspec.json.decode(wrapped_key, type=_KeyMetadata)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise _strange(group) from None
-    if metadata.v != 1 or not _ID.fullmatch(metadata.kek):
+    if metadata.v != _VERSION or not KEK_ID.fullmatch(metadata.kek):
         raise _strange(group)
     return metadata
 

@@ -81,7 +81,8 @@ def load_recipient(path: Path) -> Recipient:
         )
     if _parse_recipient(line) is None:
         raise KeyFaultError(f"{path.name} does not hold an age X25519 public key", hint="it is one line, age1…")
-    return Recipient(path.stem, line)
+    # Capitals spell the same key: whoever compares keys as text would take them for somebody else's.
+    return Recipient(path.stem, line.lower())
 
 
 def load_identity(path: Path, passphrase: Callable[[], bytes] | None = None) -> Identity:

@@ -1,43 +1,32 @@
-"""What every key provider promises, the files of the local one, and the key layer inside Parquet files."""
+"""What every key provider promises, and the files of the local one."""
 
 from __future__ import annotations
 
-import base64
 import copy
 import hmac
-import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from key_services import PASSPHRASE, SCHEMES, fresh, moto  # noqa: F401  # a fixture
 
-from deid.errors import KeyFaultError, PlanError, StorageError
-from deid.keys import PROVIDERS, KeyProvider, open_provider
-from deid.keys import parquet_kms as kms
+from deid.errors import KeyFaultError, StorageError
+from deid.keys import MAKERS, PROVIDERS, KeyProvider, open_provider
 from deid.keys.base import derive_subkey, encode_context, seal, unseal, unwrap_key, wrap_key
 from deid.keys.files import clean_passphrase, replace_file
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.local import LocalProvider, generate_provider, open_local
 
-PASSPHRASE = b"correct horse battery"
 KEY = bytes(range(32))
-
-
-def local(folder: Path, name: str) -> KeyProvider:
-    """Make a fresh local provider and open it again through the registry."""
-    generate_provider(folder / f"{name}.key", PASSPHRASE, scrypt_n=SMALLEST_N)
-    return open_provider(f"local:{name}.key", lambda: PASSPHRASE, folder=folder)
-
-
-MAKERS: dict[str, Callable[[Path, str], KeyProvider]] = {"local": local}
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +35,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("keys")
 
 
-@pytest.fixture(scope="module", params=sorted(PROVIDERS))
+@pytest.fixture(scope="module", params=SCHEMES)
 def pair(request: pytest.FixtureRequest, folder: Path) -> tuple[KeyProvider, KeyProvider]:
     """Two separate providers of one scheme."""
-    make = MAKERS[request.param]
-    return make(folder, "one"), make(folder, "two")
+    return fresh(request.param, folder, "one", request), fresh(request.param, folder, "two", request)
 
 
-def test_every_provider_has_a_maker() -> None:
-    """A provider in the registry cannot skip this suite."""
-    assert set(PROVIDERS) == set(MAKERS)
+def test_every_provider_is_held_to_this_suite() -> None:
+    """A provider in the registry cannot skip the laws, and each can be made as well as opened."""
+    assert set(PROVIDERS) == set(MAKERS) == {str(scheme.values[0]) for scheme in SCHEMES}
 
 
 def test_wrap_opens_under_the_same_name_only(pair: tuple[KeyProvider, KeyProvider]) -> None:
@@ -77,6 +65,7 @@ def test_wrapping_is_randomized(pair: tuple[KeyProvider, KeyProvider]) -> None:
     assert KEY not in first + second
 
 
+@settings(max_examples=40)  # some providers are asked over a network
 @given(st.data())
 def test_a_flipped_bit_is_found(pair: tuple[KeyProvider, KeyProvider], data: st.DataObject) -> None:
     """No bit of a wrapped key can be changed unnoticed."""
@@ -123,6 +112,76 @@ def test_no_provider_shows_or_gives_away_a_secret(pair: tuple[KeyProvider, KeyPr
         with pytest.raises(TypeError):
             give(one)
     assert not hasattr(one, "__dict__")
+
+
+def test_a_guard_key_opens_its_own_wraps_only(pair: tuple[KeyProvider, KeyProvider]) -> None:
+    """What was wrapped under a guard key opens under it, its name and its provider, and under no other, nor the master."""
+    one, two = pair
+    guard, other = one.create_guard(series="s/p", release="s.r1"), one.create_guard(series="s/p", release="s.r1")
+    wrapped = one.wrap_under(guard.id, "n", KEY)
+    assert one.unwrap_under(guard.id, "n", wrapped) == KEY
+    assert KEY not in wrapped
+    for open_it in (
+        lambda: one.unwrap_under(guard.id, "m", wrapped),
+        lambda: one.unwrap_under(other.id, "n", wrapped),
+        lambda: one.unwrap_under("0" * 32, "n", wrapped),
+        lambda: one.unwrap_under("", "n", wrapped),
+        lambda: one.unwrap("n", wrapped),
+        lambda: two.unwrap_under(guard.id, "n", wrapped),
+        lambda: one.unwrap_under(guard.id, "n", wrapped[:-1] + bytes([wrapped[-1] ^ 1])),
+        lambda: one.unwrap_under(guard.id, "n", b""),
+        lambda: one.unwrap_under(guard.id, "n", one.wrap("n", KEY)),
+        lambda: one.wrap_under(guard.id, "n", b""),
+    ):
+        with pytest.raises(KeyFaultError):
+            open_it()
+
+
+def test_guard_keys_are_listed_by_series_and_release(pair: tuple[KeyProvider, KeyProvider]) -> None:
+    """A listing gives back names as they were, with blanks, slashes and letters of any script, and of this provider only."""
+    one, two = pair
+    made = [
+        one.create_guard(series=series, release="r.2026-10") for series in ("study/Gesundheitsamt Köln", "a b/c%20d")
+    ]
+    assert set(made) <= set(one.guards())
+    assert not set(made) & set(two.guards())
+    assert len({guard.id for guard in made}) == 2
+
+
+def test_a_destroyed_guard_key_is_gone(pair: tuple[KeyProvider, KeyProvider]) -> None:
+    """After it was destroyed a guard key is not listed, opens nothing, wraps nothing, and cannot be destroyed again."""
+    one, two = pair
+    kept, gone = (one.create_guard(series="s/p", release=name) for name in ("s.kept", "s.gone"))
+    safe, lost = one.wrap_under(kept.id, "n", KEY), one.wrap_under(gone.id, "n", KEY)
+    before = one.changes
+    with pytest.raises(KeyFaultError):
+        two.destroy_guard(gone.id + "0")
+    one.destroy_guard(gone.id)
+    assert one.changes != before
+    assert gone not in one.guards()
+    for use in (
+        lambda: one.unwrap_under(gone.id, "n", lost),
+        lambda: one.wrap_under(gone.id, "n", KEY),
+        lambda: one.destroy_guard(gone.id),
+    ):
+        with pytest.raises(KeyFaultError, match="guard key"):
+            use()
+    assert one.unwrap_under(kept.id, "n", safe) == KEY
+    assert one.destroyed_means
+
+
+def test_the_pseudonym_function_is_cmac_and_differs_by_context(pair: tuple[KeyProvider, KeyProvider]) -> None:
+    """It is stable, another function for every other context and provider, and takes values of any length."""
+    one, two = pair
+    values = pa.array(["", "a", "b" * 16, "c" * 17, "d" * 300, None])
+    digests = [
+        provider.cmac(*context).digest(values).tobytes()
+        for provider, context in ((one, ("s", "p", "k")), (one, ("s", "pk")), (two, ("s", "p", "k")))
+    ]
+    assert len(set(digests)) == 3
+    assert one.cmac("s", "p", "k").digest(values).tobytes() == digests[0]
+    with pytest.raises(KeyFaultError):
+        one.cmac()
 
 
 @given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
@@ -330,229 +389,103 @@ def test_large_files_and_missing_folders_are_refused(tmp_path: Path) -> None:
             replace_file(place, b"")
 
 
+def test_an_old_copy_of_the_store_opens_nothing(site: Path) -> None:
+    """After a guard key was destroyed, the store from before is refused beside the key file of today."""
+    provider = open_local(site, lambda: PASSPHRASE)
+    guard = provider.create_guard(series="s/p", release="s.r")
+    store = site.with_name("site.key.store")
+    before = store.read_bytes()
+    provider.destroy_guard(guard.id)
+    store.write_bytes(before)
+    with pytest.raises(KeyFaultError, match="does not open with its key file"):
+        open_local(site, lambda: PASSPHRASE).guards()
+    with pytest.raises(KeyFaultError):
+        provider.guards()
+
+
+def test_key_file_and_store_are_private_and_hold_no_key(site: Path) -> None:
+    """Both are 0600 whatever the umask, and neither names a release or holds a guard key in clear."""
+    provider = open_local(site, lambda: PASSPHRASE)
+    before = os.umask(0)
+    try:
+        provider.destroy_guard(provider.create_guard(series="s/p", release="CANARY").id)
+        guard = provider.create_guard(series="s/p", release="CANARY")
+    finally:
+        os.umask(before)
+    files = sorted(site.parent.iterdir())
+    assert [path.name for path in files] == ["site.key", "site.key.store"]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    key = provider._entries[guard.id].key if provider.guards() else b""
+    for path in files:
+        assert b"CANARY" not in path.read_bytes()
+        assert key not in path.read_bytes()
+    assert key.hex() not in repr(provider._entries)
+    assert repr(key)[2:-1] not in repr(provider._entries)
+
+
+@pytest.mark.parametrize("point", ["before the key file", "after the key file"])
+def test_a_shred_that_is_killed_happened_or_did_not(site: Path, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
+    """Stopped on either side of the moment that counts, the key is all there or all gone, and work goes on."""
+    provider = open_local(site, lambda: PASSPHRASE)
+    guard, other = (provider.create_guard(series="s/p", release=name) for name in ("s.r", "s.other"))
+
+    class Killed(BaseException):
+        """What no handler of the product catches."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if point == "before the key file":
+            patch.setattr("deid.keys.local.replace_sealed", killed)
+        else:
+            patch.setattr("deid.keys.local_store.StoreFile.settle", lambda *_: None)
+            patch.setattr("deid.keys.local.LocalProvider._look", _once_then(LocalProvider._look, killed))
+        with pytest.raises(Killed):
+            provider.destroy_guard(guard.id)
+    assert site.with_name("site.key.store.next").exists()
+    again = open_local(site, lambda: PASSPHRASE)
+    assert (guard in again.guards()) == (point == "before the key file")
+    assert other in again.guards()
+    made = again.create_guard(series="s/p", release="s.more")
+    assert made in open_local(site, lambda: PASSPHRASE).guards()
+    assert not site.with_name("site.key.store.next").exists()
+
+
+def _once_then(first: Callable[..., None], then: Callable[..., None]) -> Callable[..., None]:
+    calls: list[int] = []
+
+    def call(*arguments: Any) -> None:
+        calls.append(1)
+        (first if len(calls) == 1 else then)(*arguments)
+
+    return call
+
+
+def test_two_processes_share_one_store(site: Path) -> None:
+    """Guard keys made by several processes at once all stand, and one that another process destroyed is noticed."""
+    mine = open_local(site, lambda: PASSPHRASE)
+    code = (
+        "import sys; from pathlib import Path; from deid.keys.local import open_local\n"
+        f"p = open_local(Path({str(site)!r}), lambda: {PASSPHRASE!r})\n"
+        "for n in range(10): g = p.create_guard(series='s/p', release=f'{sys.argv[1]}.{n}')\n"
+        "p.destroy_guard(g.id)\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code, str(number)]) for number in range(3)]
+    for number in range(10):
+        mine.create_guard(series="s/p", release=f"mine.{number}")
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert len(mine.guards()) == 3 * 9 + 10
+
+
 def test_secrets_stay_out_of_text(site: Path) -> None:
     """Neither the text of the objects nor the file holds a master key."""
     provider = open_local(site, lambda: PASSPHRASE)
     payload = provider._secret.payload
     shown = repr(provider) + repr(provider._secret) + str([provider])
-    for part in (payload[:32], payload[32:]):
+    for part in (payload[:32], payload[32:64], payload[64:]):
         assert part.hex() not in shown
         assert repr(part)[2:-1] not in shown
         assert part not in site.read_bytes()
     with pytest.raises(TypeError):
         pickle.dumps(provider._secret)
-
-
-class Counting:
-    """A local provider whose calls are counted."""
-
-    scheme: ClassVar[str] = "local"
-
-    def __init__(self, inner: LocalProvider) -> None:
-        self.inner = inner
-        self.wraps = self.unwraps = 0
-
-    @property
-    def provider_id(self) -> str:
-        """The inner provider's id."""
-        return self.inner.provider_id
-
-    def wrap(self, name: str, key: bytes) -> bytes:
-        """Count and pass on."""
-        self.wraps += 1
-        return self.inner.wrap(name, key)
-
-    def unwrap(self, name: str, wrapped: bytes) -> bytes:
-        """Count and pass on."""
-        self.unwraps += 1
-        return self.inner.unwrap(name, wrapped)
-
-    def subkey(self, *context: str) -> bytes:
-        """Pass on."""
-        return self.inner.subkey(*context)
-
-
-TABLE = pa.table(
-    {
-        "pid": ["CANARY-PID"] * 5,
-        "age.at": [1, 2, 3, 4, 5],
-        "charge": [1.5] * 5,
-        "codes": [["CANARY-CODE", "I10"]] * 5,
-        "address": [{"city": "CANARY-CITY"}] * 5,
-    }
-)
-GROUPS = {"research": ["pid", "age.at", "codes", "address"], "billing": ["charge"]}
-
-
-@pytest.fixture(scope="module")
-def provider(folder: Path) -> LocalProvider:
-    """One local provider for the Parquet tests."""
-    return generate_provider(folder / "parquet.key", PASSPHRASE, scrypt_n=SMALLEST_N)
-
-
-def write(factory: object, groups: dict[str, list[str]] = GROUPS) -> bytes:
-    """Write TABLE encrypted and uncompressed, so that text left in clear would show."""
-    sink = io.BytesIO()
-    properties = kms.file_encryption_properties(
-        factory, kms.encryption_configuration(groups, columns=TABLE.column_names)
-    )
-    pq.write_table(TABLE, sink, encryption_properties=properties, compression="none", store_schema=True)
-    return sink.getvalue()
-
-
-def read(factory: object, data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """Read a file with fresh properties of a factory."""
-    return pq.read_table(
-        io.BytesIO(data), columns=columns, decryption_properties=kms.file_decryption_properties(factory)
-    )
-
-
-def test_parquet_round_trip_leaves_nothing_in_clear(provider: LocalProvider) -> None:
-    """Plain, dotted and nested columns come back, and no text of them stands in the file."""
-    data = write(kms.crypto_factory(provider, "r1"))
-    assert data[:4] == b"PARE"
-    assert b"CANARY" not in data
-    assert read(kms.crypto_factory(provider, "r1"), data).equals(TABLE)
-
-
-def test_the_provider_is_called_once_per_group(provider: LocalProvider) -> None:
-    """Forty files cost three wraps to write and three unwraps to read: footer and two groups."""
-    counting = Counting(provider)
-    factory = kms.crypto_factory(counting, "r1")
-    files = [write(factory) for _ in range(40)]
-    assert (counting.wraps, counting.unwraps) == (3, 0)
-    factory = kms.crypto_factory(counting, "r1")
-    assert all(read(factory, data).equals(TABLE) for data in files)
-    assert (counting.wraps, counting.unwraps) == (3, 3)
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
-    """Every pair of key-encryption key and data key that is used from now on."""
-    pairs: list[tuple[bytes, bytes]] = []
-
-    def spy(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
-        pairs.append((key, plaintext))
-        return seal(key, plaintext, associated)
-
-    monkeypatch.setattr(kms, "seal", spy)
-    return pairs
-
-
-def test_every_key_is_256_bits_and_every_part_has_its_own(
-    provider: LocalProvider, seen: list[tuple[bytes, bytes]]
-) -> None:
-    """The data keys that pyarrow hands over, and the keys that wrap them, are 32 bytes; no two data keys are equal."""
-    write(kms.crypto_factory(provider, "r1"))
-    assert len(seen) >= 1 + TABLE.num_columns
-    assert {len(key) for pair in seen for key in pair} == {32}
-    assert len({dek for _, dek in seen}) == len(seen)
-
-
-def test_two_files_never_share_a_data_key(provider: LocalProvider, seen: list[tuple[bytes, bytes]]) -> None:
-    """Fresh properties bring fresh data keys; a run has one key-encryption key per group, and shares it with no run."""
-    factory = kms.crypto_factory(provider, "r1")
-    write(factory)
-    one_file = len(seen)
-    write(factory)
-    assert len({dek for _, dek in seen}) == 2 * one_file
-    assert len({kek for kek, _ in seen}) == 3
-    write(kms.crypto_factory(provider, "r1"))
-    assert len({kek for kek, _ in seen}) == 6
-
-
-def test_a_file_opens_for_its_release_and_provider_only(provider: LocalProvider, folder: Path) -> None:
-    """Another release's name or another provider gives a key fault."""
-    data = write(kms.crypto_factory(provider, "r1"))
-    stranger = generate_provider(folder / "stranger.key", PASSPHRASE, scrypt_n=SMALLEST_N)
-    for factory in (kms.crypto_factory(provider, "r2"), kms.crypto_factory(stranger, "r1")):
-        with pytest.raises(KeyFaultError):
-            read(factory, data)
-
-
-class Denying(Counting):
-    """A provider that may not open one group."""
-
-    def unwrap(self, name: str, wrapped: bytes) -> bytes:
-        """Refuse the group billing."""
-        if name.endswith("/billing"):
-            raise KeyFaultError("denied", hint="ask")
-        return super().unwrap(name, wrapped)
-
-
-def test_a_reader_without_one_group_reads_the_others(provider: LocalProvider) -> None:
-    """A denied group denies its columns, with the provider's own error, and no other column."""
-    data = write(kms.crypto_factory(provider, "r1"))
-    factory = kms.crypto_factory(Denying(provider), "r1")
-    assert read(factory, data, ["pid", "codes"]).equals(TABLE.select(["pid", "codes"]))
-    with pytest.raises(KeyFaultError, match="denied"):
-        read(factory, data, ["charge"])
-
-
-def test_key_metadata_cannot_be_altered_or_moved(provider: LocalProvider) -> None:
-    """A change to any field, another group's metadata, and junk are key faults."""
-    run = kms._RunKeys(provider, "r1")
-    client = kms._ReleaseKmsClient(provider, "r1", run)
-    good = client.wrap_key(KEY, "research")
-    assert client.unwrap_key(good, "research") == KEY
-    other = json.loads(client.wrap_key(KEY, "billing"))
-    fields = json.loads(good)
-    bad = [json.dumps(fields | {name: other[name]}) for name in ("kek", "wkek", "wdek")]
-    bad += [
-        json.dumps(fields | change) for change in ({"v": 2}, {"kek": "x"}, {"more": 1}, {"wdek": ""}, {"wkek": "!"})
-    ]
-    bad += ["", "{}", "null", "\ud800", "x" * 20_000, json.dumps({k: v for k, v in fields.items() if k != "wkek"})]
-    for text in bad:
-        with pytest.raises(KeyFaultError):
-            client.unwrap_key(text, "research")
-    with pytest.raises(KeyFaultError):
-        client.unwrap_key(good, "billing")
-    short = json.loads(good) | {"wkek": base64.b64encode(provider.wrap("parquet/r1/research", b"x")).decode()}
-    with pytest.raises(KeyFaultError):
-        client.unwrap_key(json.dumps(short), "research")
-
-
-def test_flipped_bits_in_a_file_are_found(provider: LocalProvider) -> None:
-    """No flipped byte beyond the leading magic gives other data; every one is refused."""
-    factory = kms.crypto_factory(provider, "r1")
-    data = write(factory)
-    for place in range(4, len(data), max(1, len(data) // 60)):
-        changed = bytearray(data)
-        changed[place] ^= 0x40
-        with pytest.raises((KeyFaultError, OSError, ValueError, pa.ArrowException)):
-            read(factory, bytes(changed))
-
-
-@pytest.mark.parametrize(
-    ("groups", "columns"),
-    [
-        ({"a": ["x"]}, ["x", "y"]),
-        ({"a": ["x", "y"]}, ["x"]),
-        ({"a": ["x"], "b": ["x"]}, ["x"]),
-        ({"a": ["x", "x"]}, ["x"]),
-        ({"a": ["x"], "b": ["x"]}, ["x", "x"]),
-        ({"a": ["x"]}, ["X"]),
-        ({"a": []}, []),
-        ({"a": ["x"], "b": []}, ["x"]),
-        ({"footer": ["x"]}, ["x"]),
-        ({"": ["x"]}, ["x"]),
-        ({"a:b": ["x"]}, ["x"]),
-        ({"A": ["x"]}, ["x"]),
-        ({"a": ["x,y"]}, ["x,y"]),
-        ({"a": ["x:y"]}, ["x:y"]),
-        ({"a": ["x;y"]}, ["x;y"]),
-        ({"a": [" x"]}, [" x"]),
-        ({"a": [""]}, [""]),
-    ],
-)
-def test_an_incomplete_or_ambiguous_listing_is_refused(groups: dict[str, list[str]], columns: list[str]) -> None:
-    """A column without a group would be written in clear: every listing that is not exact is refused."""
-    with pytest.raises(PlanError):
-        kms.encryption_configuration(groups, columns=columns)
-
-
-def test_the_configuration_is_the_strict_one() -> None:
-    """AES-GCM, 256 bits, encrypted footer, single wrapping."""
-    made = kms.encryption_configuration({"a": ["x"]}, columns=["x"])
-    assert (made.encryption_algorithm, made.data_key_length_bits) == ("AES_GCM_V1", 256)
-    assert (made.plaintext_footer, made.double_wrapping, made.internal_key_material) == (False, False, True)
