@@ -76,11 +76,19 @@ def as_lines(told: SeriesFigures) -> list[str]:
     for release in told.releases:
         moved = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in release.movement.items() if count)
         lines.append(f"release {release.number:<3} {release.release}, {release.created}: {moved}")
-        lines += [
-            f"  to join   {found.request} for {found.party}: exact {100 * found.exact:.1f} %, "
-            f"at most {100 * found.at_most:.1f} %, by {', '.join(found.kinds) or 'nothing'}"
-            for found in release.joins
-        ]
+        if release.codes_union is not None:
+            lines.append(f"  codes     mean chance over all increments {100 * release.codes_union:.2f} %")
+        for found in release.joins:
+            by = f"by {', '.join(found.kinds) or 'nothing'}"
+            lines.append(
+                f"  to join   {found.request} for {found.party}: exact {100 * found.exact:.1f} %, "
+                f"at most {100 * found.at_most:.1f} %, {by}"
+            )
+            if found.is_own and isinstance(found.among_few, float) and isinstance(found.joint_few, float):
+                lines.append(
+                    f"            the same party: {100 * found.among_few:.1f} % are among fewer than {told.k} in what "
+                    f"both tell; joined, {100 * found.joint_few:.0f} % would be in classes of fewer than {told.k}"
+                )
     return lines
 
 

@@ -6,7 +6,7 @@ its publication.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -17,9 +17,11 @@ import pyarrow as pa
 from deid.controls import CodeMap, Place
 from deid.errors import DisclosureError
 from deid.ledger.arrivals import Arrivals, Movement, SeriesRules, arrive
-from deid.ledger.book import Book, Frozen, JoinFigure, ReleaseEntry, Rule
+from deid.ledger.book import Book
+from deid.ledger.records import Frozen, JoinFigure, ReleaseEntry, Rule
 from deid.ledger.state import EXCLUDED, HELD, I32, LEFT, RELEASED, Joint, State, joint
 from deid.ledger.store import Held, Publication, Series, open_ledger, restore
+from deid.ledger.told import Told
 from deid.ledger.withheld import Withheld
 from deid.manifest import LedgerEntry
 from deid.prf import BatchCmac, derive_key
@@ -150,6 +152,7 @@ class Ledger:
             withheld=withheld,
             prints=prints,
             state=state,
+            readers=self.held.book.readers if self.held.book else (),
         )
         return Draft(self, book, found)
 
@@ -165,7 +168,8 @@ class Draft:
     def printed(self, tags: U64, prints: Mapping[str, U64]) -> Draft:
         """Return the draft with the fingerprints of what this release shows of these patients.
 
-        `prints`: kind and rule -> uint64 (m,). Patients who are not in this release keep theirs of before.
+        `prints`: kind and rule -> uint64 (m,). Patients who are not in this release keep theirs of before. Increments
+        add up: whoever has them joins them by the pseudonym.
         """
         names = tuple(sorted({*self.book.prints, *prints}))
         old, state = self.book.prints, self.book.state
@@ -174,8 +178,20 @@ class Draft:
             table[:, names.index(name)] = state.prints[:, at]
         place = state.find(tags)
         for name, values in prints.items():
-            table[place, names.index(name)] = values
+            before = table[place, names.index(name)] if self.book.is_increment else np.uint64(0)
+            table[place, names.index(name)] = before + values
         return replace(self, book=replace(self.book, prints=names, state=replace(state, prints=table)))
+
+    def read_by(self, readers: Sequence[str]) -> Draft:
+        """Return the draft with the digests of the recipients' keys of this release beside the earlier ones."""
+        return replace(self, book=replace(self.book, readers=tuple(sorted({*self.book.readers, *readers}))))
+
+    def with_codes(self, told: Told, union: float | None) -> Draft:
+        """Return the draft with the codes that the series has shown, and the figure of the attack on all of them."""
+        newest = self.book.newest
+        if union is not None:
+            newest = msgspec.structs.replace(newest, codes_union=union)
+        return replace(self, book=replace(self.book, told=told, releases=(*self.book.releases[:-1], newest)))
 
     def joined(self, joins: tuple[JoinFigure, ...]) -> Draft:
         """Return the draft with the figures of joins to other series."""

@@ -5,90 +5,18 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from msgspec import UNSET
 
 from deid.buffers import plain
-from deid.controls import Chosen, CodeMap, Place
-from deid.ledger.arrivals import Movement
+from deid.controls import CodeMap, Place
+from deid.ledger.records import NEWEST, READ, Frozen, Head, MapHead, ReleaseEntry
 from deid.ledger.state import State
+from deid.ledger.told import Told
 from deid.ledger.withheld import Withheld
-
-FORMAT = "deid-ledger/1"
-
-
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One released column and the rule that made it, as a policy writes it."""
-
-    table: str
-    column: str
-    kind: str
-    rule: str
-
-
-class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the first release fixed for its series.
-
-    `limits_sha256`: of the policy's limits. `code_lists`: name of a list of codes -> version. `places`: the columns of
-    the vector, in the order of the values; `chosen`: the rungs that were found.
-    """
-
-    mode: str
-    k: int
-    columns: tuple[Rule, ...]
-    limits_sha256: str
-    code_lists: dict[str, str] = {}
-    places: tuple[Place, ...] = ()
-    chosen: tuple[Chosen, ...] = ()
-
-
-class JoinFigure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How surely the patients of a release could be joined to another series of the site by what both tell.
-
-    `exact`: the share of them whose content both have alike, and who are unique by it in either. `at_most`: the share
-    who are in both, and unique in this release by the kinds that both have, whatever the rules.
-    """
-
-    request: str
-    party: str
-    kinds: tuple[str, ...]
-    patients_in_both: int
-    exact: float
-    at_most: float
-
-
-class ReleaseEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One release: its number from 1 on, its name, the SHA-256 of its manifest, whether it surely was published."""
-
-    number: int
-    release: str
-    manifest_sha256: str
-    confirmed: bool
-    created: date
-    period: str | None
-    movement: Movement
-    joint_k: int
-    joins: tuple[JoinFigure, ...] = ()
-
-
-class _Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    kind: str
-    otherwise: str
-    declared: tuple[str, ...]
-    declared_at: str
-
-
-class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    format: str
-    request: str
-    party: str
-    frozen: Frozen
-    releases: tuple[ReleaseEntry, ...]
-    prints: tuple[str, ...]
-    maps: tuple[_Map, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +24,8 @@ class Book:
     """A ledger in memory.
 
     `vectors`: the values of each class, one array a place, all of one length. `prints`: the kind and rule of each
-    column of `state.prints`.
+    column of `state.prints`. `readers`: SHA-256 of the keys of everybody who was ever a recipient of the series;
+    version 1 did not know them. `told`: the codes that increments have shown.
     """
 
     request: str
@@ -108,6 +37,9 @@ class Book:
     withheld: Withheld = field(repr=False)
     prints: tuple[str, ...]
     state: State = field(repr=False)
+    readers: tuple[str, ...] = ()
+    told: Told = field(default_factory=Told.nothing, repr=False)
+    version: str = NEWEST
 
     @property
     def newest(self) -> ReleaseEntry:
@@ -143,6 +75,8 @@ def digest(book: Book, key: bytes) -> str:
             for array in (state.tags, state.klass, state.state, state.since, state.arrival, state.left, state.prints)
         ),
     ]
+    if len(book.told):
+        parts.append(book.told.bytes())
     mac = hmac.new(key, digestmod="sha256")
     for part in parts:
         mac.update(len(part).to_bytes(8, "big") + part)
@@ -164,22 +98,25 @@ def encode(book: Book) -> dict[str, bytes]:
         "left": pa.array(state.left),
     }
     patients |= {f"print_{i}": pa.array(state.prints[:, i]) for i in range(len(book.prints))}
-    return {
+    parts = {
         "head": msgspec.json.encode(_head(book), order="sorted"),
         "vectors": _stream(pa.table(values, names=[str(number) for number in range(len(values))])),
         "codes": _stream(_codes_table(book.codes)),
         "withheld": _stream(book.withheld.table()),
         "patients": _stream(pa.table(patients)),
     }
+    if len(book.told):
+        parts |= {"told": _stream(book.told.table()), "items": _stream(book.told.items)}
+    return parts
 
 
 def decode(parts: Mapping[str, bytes]) -> Book:
     """Return the book that the parts hold; raise ValueError for what is no book of this version."""
     try:
-        head = msgspec.json.decode(parts["head"], type=_Head)
+        head = msgspec.json.decode(parts["head"], type=Head)
     except (KeyError, msgspec.MsgspecError):
         raise ValueError("no head of a ledger") from None
-    if head.format != FORMAT:
+    if head.format not in READ:
         raise ValueError("another version")
     vectors = _table(parts["vectors"])
     patients = _table(parts["patients"])
@@ -206,12 +143,16 @@ def decode(parts: Mapping[str, bytes]) -> Book:
         withheld=Withheld.of(_table(parts["withheld"])),
         prints=head.prints,
         state=state,
+        readers=() if head.readers is UNSET else head.readers,
+        told=Told.of(_table(parts["told"]), _table(parts["items"])) if "told" in parts else Told.nothing(),
+        version=head.format,
     )
 
 
-def _head(book: Book) -> _Head:
-    maps = tuple(_Map(m.kind, m.otherwise, m.declared, m.declared_at) for _, m in sorted(book.codes.items()))
-    return _Head(FORMAT, book.request, book.party, book.frozen, book.releases, book.prints, maps)
+def _head(book: Book) -> Head:
+    maps = tuple(MapHead(m.kind, m.otherwise, m.declared, m.declared_at) for _, m in sorted(book.codes.items()))
+    readers = book.readers if book.version == NEWEST else UNSET
+    return Head(book.version, book.request, book.party, book.frozen, book.releases, book.prints, maps, readers)
 
 
 def _codes_table(codes: Mapping[str, CodeMap]) -> pa.Table:
@@ -230,7 +171,7 @@ def _columns(found: CodeMap) -> tuple[pa.Array, pa.Array, pa.Array]:
     return found.codes, found.items, found.levels
 
 
-def _code_maps(table: pa.Table, heads: tuple[_Map, ...]) -> dict[str, CodeMap]:
+def _code_maps(table: pa.Table, heads: tuple[MapHead, ...]) -> dict[str, CodeMap]:
     kinds = table["kind"].to_numpy()
     found = {}
     for head in heads:

@@ -18,9 +18,9 @@ from deid.decision import Decision
 from deid.errors import VerificationError
 from deid.ledger.arrivals import Arrivals
 from deid.ledger.state import RELEASED, joint
-from deid.manifest import shown
 from deid.plan import Plan
 from deid.request import Series as Mode
+from deid.small_counts import shown
 from deid.tags import Bools
 
 DEFECT = "nothing was published; report this as a defect of deid, and verify the ledger by `deid ledger verify`"

@@ -1,11 +1,12 @@
 """Code maps in a series: the first release's, for every later one, and pairs of class and code once withheld stay so.
 
 With each release the attack with known codes is made anew, on the newest cumulative file or, for increments, on the
-increment; it fails closed.
+increment and on all of them together (deid.ledger.union); it fails closed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -43,6 +44,8 @@ def continued(
     if not len(coded.patient):
         return replace(decision, controls=replace(decision.controls, codes=maps)), withheld
     limits, grouped = limits_of(plan)
+    tied = entries.tied()
+    tied = tied.released(coded.klass) if tied is not None else None
     hidden = np.zeros(len(coded.patient), bool)
     controls = replace(decision.controls, codes=maps)
     if limits.suppress_below is not None:
@@ -56,14 +59,16 @@ def continued(
     risk = attack(
         coded, chosen, known=limits.known, draws=limits.adversaries, declared=items.tree.declared, grouped=grouped,
         hidden=hidden, k=plan.policy.limits.k or 0, ceiling=limits.ceiling,
+        tied=tied,
     )  # fmt: skip
     if risk.bound > limits.ceiling:
         raise DisclosureError(
             f"under the code maps of the first release {limits.known} known codes identify {100 * risk.mean:.1f} % of "
             f"the patients of this one; the policy allows {100 * limits.ceiling:g} %",
-            hint="a series is not coarsened, since what was released stays: begin a new one, a request of another name",
+            hint="a series is not coarsened, since the party has what was released: it can go on under a policy, "
+            f"signed anew, whose limits.codes.ceiling is {math.ceil(1000 * risk.bound) / 1000:g} or more",
         )
-    mapped = Mapped(coded, items, chosen, hidden, limits, grouped, {}, risk, entries.dates())
+    mapped = Mapped(coded, items, chosen, hidden, limits, grouped, {}, risk, entries.dates(), tied=tied)
     mapped = with_dates(mapped, plan.policy.limits.k or 0)
     return replace(decision, controls=controls, mapped=mapped), withheld
 
@@ -101,7 +106,7 @@ def _chosen(maps: Mapping[str, CodeMap], items: CodeItems) -> Numbers:
         if pc.any(pc.and_(pc.is_valid(mapped), pc.is_null(at))).as_py():
             raise DisclosureError(
                 f"codes of {levels.system.name} lie elsewhere in their hierarchy than at the first release",
-                hint="run with the lists of codes of the first release, or begin a new series",
+                hint="run with the lists of codes of the first release",
             )
         places = np.append(own, -1)[at.fill_null(-1).to_numpy(zero_copy_only=False)]
         chosen[numbers] = places

@@ -9,19 +9,24 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from msgspec import UNSET
 
 from deid.buffers import plain
 from deid.controls import Place
 from deid.errors import DeidError, StorageError
-from deid.ledger.book import Book, JoinFigure, ReleaseEntry
+from deid.ledger.book import Book
+from deid.ledger.records import JoinFigure, ReleaseEntry
 from deid.ledger.state import EXCLUDED, HELD, LEFT, NAMES, RELEASED, joint, sizes
 from deid.ledger.store import Held, Series, check, read
-from deid.manifest import Count, shown
+from deid.small_counts import Count, shown
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFigures:
-    """One release; `movement`: patients by what the release did with them, as `deid.ledger.Movement` names them."""
+    """One release; `movement`: patients by what the release did with them, as `deid.ledger.Movement` names them.
+
+    `codes_union`: the largest mean chance by known codes over all increments up to this one, None where none was held.
+    """
 
     number: int
     release: str
@@ -30,6 +35,7 @@ class ReleaseFigures:
     joint_k: int
     movement: Mapping[str, Count]
     joins: tuple[JoinFigure, ...]
+    codes_union: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ def _release(entry: ReleaseEntry) -> ReleaseFigures:
         entry.joint_k,
         movement,
         tuple(_rounded(found) for found in entry.joins),
+        round(entry.codes_union, 4) if isinstance(entry.codes_union, float) else None,
     )
 
 
@@ -95,6 +102,8 @@ def _rounded(found: JoinFigure) -> JoinFigure:
         patients_in_both=0 if few == "1-10" else found.patients_in_both,
         exact=round(found.exact, 3),
         at_most=round(found.at_most, 3),
+        among_few=round(found.among_few, 3) if isinstance(found.among_few, float) else UNSET,
+        joint_few=round(found.joint_few, 2) if isinstance(found.joint_few, float) else UNSET,
     )
 
 

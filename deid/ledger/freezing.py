@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace as replaced
 
 from deid.codes import CODE_SYSTEMS
 from deid.errors import DisclosureError
-from deid.ledger.book import Frozen, Rule
+from deid.ledger.records import Frozen, Rule
 from deid.limits import CodeLimits, Limits, SeriesLimits
 from deid.plan import Plan, Step
 from deid.transforms.words import rule_text
 
+KEEP = (
+    "a series keeps to its first release: write request and policy as they were then. A request of another name is "
+    "held against these releases by limits.risk.rejoin, as they stay with the party"
+)
 _LISTED = frozenset({"roll_up", "map_codes"})  # transforms whose output depends on a list of codes
 
 
@@ -34,11 +40,33 @@ def frozen_of(plan: Plan) -> Frozen:
         ),
         limits_sha256=limits_digest(limits),
         code_lists=_code_lists([step for _, step in steps]),
+        asked=_asked(plan),
     )
 
 
-def limits_digest(limits: Limits) -> str:
-    """Return a digest of the limits that decide what is shown of whom; fields at their defaults do not count."""
+def _asked(plan: Plan) -> dict[str, str]:
+    """Return digests of what a request asks for beside columns; the difference of two cohorts tells who has a code."""
+    request, period = plan.request, plan.period
+    cohort: list[object] = []
+    if request.cohort is not None:
+        predicates = [msgspec.to_builtins(replace(p, codes=tuple(sorted(p.codes)))) for p in request.cohort.predicates]
+        cohort = [request.cohort.unit, request.cohort.combine, sorted(msgspec.json.encode(p) for p in predicates)]
+    told: dict[str, object] = {
+        "cohort": cohort,
+        # By the year, the quarter or the month; which one it is changes from release to release.
+        "period": [request.schedule, sum(mark in period.label for mark in "-Q") if period is not None else None],
+        "derived columns": sorted(request.derive),
+        "study codes": {kind: sorted(codes) for kind, codes in request.study_codes.items()},
+        "dataset": plan.dataset.name,
+    }
+    return {name: _digest(value) for name, value in told.items()}
+
+
+def limits_digest(limits: Limits, *, is_first_version: bool = False) -> str:
+    """Return a digest of the limits that decide what is shown of whom; fields at their defaults do not count.
+
+    The ceiling of codes decides whether a release is published, and is not among them, but in books of version 1.
+    """
     told: dict[str, object] = {
         "quasi_identifiers": limits.quasi_identifiers,
         "recoding": {kind: [rule_text(rung) for rung in ladder] for kind, ladder in limits.recoding.items()},
@@ -46,15 +74,26 @@ def limits_digest(limits: Limits) -> str:
         "codes": _set(limits.codes) if limits.codes else None,
         "series": _set(limits.series),
     }
+    if limits.codes and not is_first_version:
+        told["codes"] = {name: value for name, value in _set(limits.codes).items() if name != "ceiling"}
     if limits.sensitive:
         told["sensitive"] = [{f.name: getattr(rule, f.name) for f in fields(rule)} for rule in limits.sensitive]
+    return _digest(told)
+
+
+def _digest(told: object) -> str:
     return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()
 
 
-def require_same(frozen: Frozen, now: Frozen, request: str) -> None:
-    """Raise DisclosureError, naming what differs, where a run would not keep to the first release of its series."""
+def require_same(frozen: Frozen, now: Frozen, limits: Limits, request: str) -> Frozen:
+    """Return what a series keeps to; raise DisclosureError, naming what differs, where a run would not keep to it.
+
+    A book of version 1 does not say what was asked for: deid.ledger.site lets the very same request alone go on.
+    """
+    is_old = frozen.asked is UNSET
     found = [f"the series was {frozen.mode}, not {now.mode}"] if frozen.mode != now.mode else []
-    if frozen.k != now.k or frozen.limits_sha256 != now.limits_sha256:
+    digest = limits_digest(limits, is_first_version=True) if is_old else now.limits_sha256
+    if frozen.k != now.k or frozen.limits_sha256 not in (digest, now.limits_sha256):
         found.append("the limits of the policy were others")
     for rule in sorted(set(frozen.columns) ^ set(now.columns), key=lambda rule: (rule.table, rule.column)):
         tense = "was" if rule in frozen.columns else "would be"
@@ -64,12 +103,15 @@ def require_same(frozen: Frozen, now: Frozen, request: str) -> None:
         for name in sorted({*frozen.code_lists, *now.code_lists})
         if frozen.code_lists.get(name) != now.code_lists.get(name)
     ]
+    if frozen.asked is not UNSET and now.asked is not UNSET:
+        both = sorted({*frozen.asked, *now.asked})
+        found += [f"another {name} was asked for" for name in both if frozen.asked.get(name) != now.asked.get(name)]
     if found:
         listed = "".join(f"\n  - {text}" for text in found)
         raise DisclosureError(
-            f"request {request} has releases, and this one would be made otherwise:{listed}",
-            hint="a series keeps to its first release; begin a new one: a request of another name",
+            f"request {request} has releases, and this one would be made otherwise:{listed}", hint=KEEP
         )
+    return replaced(frozen, asked=now.asked, limits_sha256=now.limits_sha256) if is_old else frozen
 
 
 def _words(step: Step) -> str:

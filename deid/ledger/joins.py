@@ -5,7 +5,6 @@ Pseudonyms of two series never agree; the codes, dates and charges of one patien
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,14 +12,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deid.buffers import plain, scattered
-from deid.ledger.book import Book, JoinFigure
 from deid.patients import Positions
-from deid.plan import Step, TablePlan
+from deid.plan import TablePlan
 from deid.prf import BatchCmac, derive_key
-from deid.tags import U64, Bools, first_words
+from deid.tags import U64, first_words
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.words import rule_text
+
+ROWS, TEXT = "rows:", "text:"  # what fingerprints of numbers of rows and of notes are named by
 
 
 @dataclass(slots=True)
@@ -37,14 +37,31 @@ class Prints:
     _hashers: dict[str, BatchCmac] = field(default_factory=dict, repr=False)
 
     def see(self, planned: TablePlan, batch: pa.RecordBatch, patient: Positions) -> None:
-        """Take the released rows of a table and the positions of their patients, int32 (n,), none negative."""
-        for step, cells in zip(planned.written, batch.columns, strict=True):
-            if is_content(step):
-                self._add(f"{step.column.kind.name} {rule_text(step.transform)}", cells, patient)
+        """Take the released rows of a table and the positions of their patients, int32 (n,), none negative.
 
-    def _add(self, name: str, cells: pa.Array, patient: Positions) -> None:
+        How many rows a patient has in a table is content, too: it is told beside any column.
+        """
+        self._count(f"{ROWS}{planned.table.name} counted", patient)
+        for step, cells in zip(planned.written, batch.columns, strict=True):
+            name = f"{step.column.kind.name} {rule_text(step.transform)}"
+            if isinstance(step.transform, RedactNote):
+                # Surrogates differ and all other words do not: whoever has a note in both is taken to be joined.
+                has = patient[cells.is_valid().to_numpy(zero_copy_only=False)]
+                self._sums(TEXT + name)[has] = scattered(has + 1)
+            elif not isinstance(step.transform, Pseudonymize):
+                self._add(name, cells, patient)
+
+    def _count(self, name: str, patient: Positions) -> None:
+        self._sums(name)[:] += np.bincount(patient, minlength=self.patients).astype(np.uint64)
+
+    def _sums(self, name: str) -> U64:
         if name not in self.sums:
             self.sums[name] = np.zeros(self.patients, np.uint64)
+        return self.sums[name]
+
+    def _add(self, name: str, cells: pa.Array, patient: Positions) -> None:
+        sums = self._sums(name)
+        if name not in self._hashers:
             self._hashers[name] = BatchCmac(derive_key(self.key, "ledger prints", name))
         encoded = plain(cells).cast(pa.string()).dictionary_encode()
         known = encoded.indices.is_valid().to_numpy(zero_copy_only=False)
@@ -52,56 +69,8 @@ class Prints:
             hashes = first_words(self._hashers[name].digest(encoded.dictionary))
             with np.errstate(over="ignore"):
                 rows = encoded.indices.drop_null().to_numpy()
-                np.add.at(self.sums[name], patient[known], hashes[rows])
+                np.add.at(sums, patient[known], hashes[rows])
 
     def of(self, positions: npt.NDArray[np.int64]) -> dict[str, U64]:
         """Return the fingerprints of some patients by kind and rule."""
         return {name: sums[positions] for name, sums in self.sums.items()}
-
-
-def is_content(step: Step) -> bool:
-    """Whether a released column may agree between two series: no pseudonym, and no text, whose surrogates differ."""
-    return not isinstance(step.transform, (Pseudonymize, RedactNote))
-
-
-def join(other: Book, tags: U64, prints: Mapping[str, U64]) -> JoinFigure:
-    """Return how many of the patients of a release could be joined to another series.
-
-    `tags`: uint64 (m, 2), the patients of the release. `prints`: kind and rule -> uint64 (m,).
-    """
-    there = other.state.only(other.state.shown)
-    total = max(1, len(tags))
-    at = there.find(tags)
-    same = [name for name in other.prints if name in prints]
-    exact = 0
-    if same:
-        mine = _combined([prints[name] for name in same], len(tags))
-        theirs = _combined([there.prints[:, other.prints.index(name)] for name in same], len(there))
-        agrees = (at >= 0) & (theirs[np.maximum(at, 0)] == mine if len(theirs) else False)
-        alone = _alone(mine)
-        alone_there = _alone(theirs)
-        exact = int((agrees & alone & (alone_there[np.maximum(at, 0)] if len(theirs) else False)).sum())
-    kinds = {name.partition(" ")[0] for name in other.prints}
-    shared = sorted(name for name in prints if name.partition(" ")[0] in kinds)
-    most = int(((at >= 0) & _alone(_combined([prints[name] for name in shared], len(tags)))).sum()) if shared else 0
-    return JoinFigure(
-        request=other.request,
-        party=other.party,
-        kinds=tuple(dict.fromkeys(name.partition(" ")[0] for name in shared)),
-        patients_in_both=int((at >= 0).sum()),
-        exact=exact / total,
-        at_most=most / total,
-    )
-
-
-def _combined(columns: Sequence[U64], rows: int) -> U64:
-    mixed = np.zeros(rows, np.uint64)
-    for column in columns:
-        mixed = scattered(mixed ^ scattered(column))
-    return mixed
-
-
-def _alone(prints: U64) -> Bools:
-    """Return which fingerprints no other patient has."""
-    _, number, count = np.unique(prints, return_inverse=True, return_counts=True)
-    return np.asarray(count[number] == 1, bool)

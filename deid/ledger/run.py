@@ -6,7 +6,7 @@ The first release is decided by the data alone and recorded; later ones are deci
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
 
 import msgspec
@@ -19,72 +19,54 @@ from deid.code_entries import CodeEntries
 from deid.controls import Vectors
 from deid.decision import Decision
 from deid.disclosure.k_anonymity import Counted, loss_of
-from deid.errors import DisclosureError
-from deid.ledger import Draft, Ledger, codes, tagger, tags_of
+from deid.errors import DisclosureError, VerificationError
+from deid.ledger import Draft, Ledger, codes, tagger, union
 from deid.ledger.arrivals import Arrivals, SeriesRules
-from deid.ledger.book import Book, Frozen
+from deid.ledger.beside import Beside
+from deid.ledger.book import Book
 from deid.ledger.figures import Subgroup, by_subgroup
-from deid.ledger.freezing import frozen_of, require_same
-from deid.ledger.joins import Prints, join
+from deid.ledger.freezing import KEEP, frozen_of, require_same
+from deid.ledger.joining import hold, joins
+from deid.ledger.joins import Prints
 from deid.ledger.numbering import Numbered
+from deid.ledger.records import Frozen
 from deid.ledger.store import Publication
+from deid.ledger.tagging import Tags
+from deid.ledger.told import Told
 from deid.ledger.withheld import Withheld
 from deid.limits import Leftover
 from deid.manifest import LedgerEntry
 from deid.patients import ASKED, SELECTED, Patients
 from deid.plan import Plan
-from deid.prf import BatchCmac
 from deid.request import Series as Mode
-from deid.rows import TypedRows
-from deid.schema import Table
-from deid.tags import U64
 
 Places = npt.NDArray[np.int64]
-
-
-@dataclass(slots=True)
-class Tags:
-    """Observes the population and keeps the tag of each patient: 16 bytes a patient."""
-
-    plan: Plan
-    cmac: BatchCmac
-    tags: U64 = field(default_factory=lambda: np.zeros((0, 2), np.uint64), repr=False)
-
-    def columns(self, table: Table) -> Sequence[str]:
-        """The patient key of the population table."""
-        return [table.patient] if table.name == self.plan.dataset.population and table.patient else []
-
-    def see(self, rows: TypedRows) -> None:
-        """Keep the tags of a batch."""
-        good = np.flatnonzero(rows.patient >= 0)
-        patient = rows.patient[good]
-        size = int(patient.max(initial=-1)) + 1
-        if size > len(self.tags):
-            grown = np.zeros((max(1024, size + size // 8), 2), np.uint64)
-            grown[: len(self.tags)] = self.tags
-            self.tags = grown
-        self.tags[patient] = tags_of(self.cmac, rows.values[self.columns(rows.table)[0]].take(pa.array(good)))
 
 
 class SeriesRun:
     """What one run holds of its series; made before a row is read, asked by observation, export and verification.
 
-    `key`: the site's subkey ("ledger"). `others`: the books of the site's other series.
+    `key`: the site's subkey ("ledger"). `beside`: the site's other series. `readers`: digests of the
+    recipients' keys.
     Raises DisclosureError where the plan would not keep to the first release.
     """
 
-    def __init__(self, plan: Plan, ledger: Ledger, key: bytes, others: Sequence[Book] = ()) -> None:
+    def __init__(
+        self, plan: Plan, ledger: Ledger, key: bytes, beside: Beside | None = None, readers: Sequence[str] = ()
+    ) -> None:
         self.ledger = ledger
         self.observer = Tags(plan, tagger(key))
         self.now = frozen_of(plan)
+        self._frozen: Frozen | None = None
         if ledger.frozen is not None:
-            require_same(ledger.frozen, self.now, plan.request.name)
-        self._plan, self._key, self._others = plan, key, others
+            self._frozen = require_same(ledger.frozen, self.now, plan.policy.limits, plan.request.name)
+        self._plan, self._key, self._beside, self._readers = plan, key, beside, readers
         self._arrivals: Arrivals | None = None
         self._asked: Places = np.zeros(0, np.int64)
         self._draft: Draft | None = None
         self._prints: Prints | None = None
         self._withheld = Withheld.nothing()
+        self._told = Told.nothing()
         # Who of a later release is held and excluded, by what they would show.
         self.subgroups: tuple[Subgroup, ...] = ()
 
@@ -121,6 +103,7 @@ class SeriesRun:
         if not np.array_equal(self._arrivals.released, patients.selected[self._asked]):
             raise AssertionError("a first release holds others than its ledger would")
         self._withheld = codes.begun(decision.mapped)
+        self._told, _ = self._shown(decision)
         return decision
 
     def continued(self, decision: Decision, counted: Counted, entries: CodeEntries | None = None) -> Decision:
@@ -132,7 +115,7 @@ class SeriesRun:
         if places != book.frozen.places:
             raise DisclosureError(
                 f"the vector of request {self._plan.request.name} has other columns than at its first release",
-                hint="a series keeps to its first release; begin a new one: a request of another name",
+                hint=KEEP,
             )
         cells = [
             plain(held).take(pa.array(counted.tally.leaves[i])) for i, held in enumerate(values) if held is not None
@@ -177,6 +160,7 @@ class SeriesRun:
         self._withheld = book.withheld
         if entries is not None:
             decision, self._withheld = codes.continued(self._plan, decision, entries, book.codes, book.withheld)
+        self._told, _ = self._shown(decision)
         return decision
 
     def prints(self, patients: Patients) -> Prints:
@@ -187,9 +171,8 @@ class SeriesRun:
     def finish(self, decision: Decision, *, release: str, created: date) -> Draft:
         """Make the ledger's next book; raise DisclosureError where joint k, or the ceiling on joins, would not hold."""
         found, controls = self.arrivals, decision.controls
-        book = self.ledger.book
         columns = {place: plain(cells) for place, cells in controls.vectors.columns.items()} if controls.vectors else {}
-        frozen = book.frozen if book else self._fixed(controls.vectors)
+        frozen = self._frozen if self._frozen is not None else self._fixed(controls.vectors)
         draft = self.ledger.entered(
             found,
             frozen=frozen,
@@ -200,11 +183,11 @@ class SeriesRun:
             created=created,
             period=self._plan.period.label if self._plan.period else None,
         )
+        draft = draft.read_by(self._readers).with_codes(*self._shown_as_attacked(decision))
         if self._prints is not None:
             positions = self._asked[found.released]
-            tags, prints = self.observer.tags[positions], self._prints.of(positions)
-            draft = draft.printed(tags, prints).joined(tuple(join(other, tags, prints) for other in self._others))
-            self._hold_joins(draft)
+            draft = draft.printed(self.observer.tags[positions], self._prints.of(positions))
+            draft = self._held(draft)
         self._draft = draft
         return draft
 
@@ -213,7 +196,12 @@ class SeriesRun:
         return self.draft.entry
 
     def prepare(self, publication: Publication, manifest: bytes) -> None:
-        """Enter the release as pending, right before it is renamed."""
+        """Enter the release as pending, right before it is renamed, held against what other runs published meanwhile.
+
+        What was told of joins stays as it was; DisclosureError where a ceiling is not kept any more.
+        """
+        if self._beside is not None and publication.enter(self._beside.alone()):
+            self._held(self.draft)
         self.draft.prepare(publication, manifest)
 
     def outcome(self, patients: Patients) -> npt.NDArray[np.uint8]:
@@ -243,20 +231,39 @@ class SeriesRun:
             return self.now
         return msgspec.structs.replace(self.now, places=tuple(vectors.columns), chosen=vectors.chosen)
 
-    def _hold_joins(self, draft: Draft) -> None:
-        ceiling = self._plan.policy.limits.risk.join
-        for found in draft.book.newest.joins:
-            if ceiling is not None and found.at_most > ceiling:
-                raise DisclosureError(
-                    f"up to {100 * found.at_most:.1f} % of the patients could be joined to those of request "
-                    f"{found.request} by {', '.join(found.kinds)}; the policy allows {100 * ceiling:g} %",
-                    hint=f"coarsen or leave out {_most_telling(found.kinds)}, or release to one of the two alone",
-                )
+    def _held(self, draft: Draft) -> Draft:
+        """Return the draft with the figures of joins; raise DisclosureError where they are over a ceiling."""
+        draft = draft.joined(joins(draft.book, self._beside.books if self._beside is not None else ()))
+        hold(draft.book, self._plan.policy.limits.risk)
+        return draft
 
+    def _shown(self, decision: Decision) -> tuple[Told, float | None]:
+        """Return what the increments have shown of codes with this one, and how surely known codes identify by it.
 
-def _most_telling(kinds: Sequence[str]) -> str:
-    """Return the kinds in words for a remedy; codes and dates are named first, as they tell most."""
-    telling = [
-        kind for kind in kinds if kind.endswith(("_date", "cm", "pcs")) or kind in ("cpt", "ndc", "charge_amount")
-    ]
-    return ", ".join(telling or kinds)
+        Raises DisclosureError where that is more than the policy allows. A cumulative file shows all there is at once.
+        """
+        book, state, mapped = self.ledger.book, self.arrivals.state, decision.mapped
+        told = book.told.placed(book.state, state) if book is not None else Told.nothing()
+        if mapped is None or self.now.mode != Mode.INCREMENT.value:
+            return told, None
+        if book is not None:
+            union.require_known(book, mapped)
+        size = len(decision.patients)
+        place = np.full(size, -1, np.int64)
+        place[self._asked] = state.find(self.observer.tags[self._asked])
+        told = union.added(told, mapped, self.arrivals.number, place)
+        if self.is_first:
+            return told, None  # what was decided by the codes themselves
+        risk = union.risk_of(told, state, mapped, decision.controls.codes, self.now.k)
+        union.hold(risk, mapped, self._plan.request.name, self.arrivals.number)
+        return told, risk.mean
+
+    def _shown_as_attacked(self, decision: Decision) -> tuple[Told, float | None]:
+        """Return the same by what was verified on the output; raise VerificationError where it is not what was held."""
+        told, risk = self._shown(decision)
+        if told.bytes() != self._told.bytes():
+            raise VerificationError(
+                "the codes that were written are not those that were attacked with earlier increments",
+                hint="nothing was published; report this as a defect of deid",
+            )
+        return told, risk

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -28,8 +28,12 @@ KEPT = 6  # generations: each release makes two
 _MAGIC = b"deidldg1"
 _PIECE = 8 << 20
 _RESTORE = "`deid ledger restore` takes the newest kept generation that is whole; docs/formats/ledger.md, last section"
-_END = "restore the ledger's folder from a backup, or begin a new series: a request of another name"
+_END = (
+    "restore the ledger's folder from a backup: nothing else knows what the party has. Until then no request that its "
+    "recipients can read is released, under whatever name; docs/formats/ledger.md, last section"
+)
 _WAIT = 60.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Series:
     party: str
     folder: Path
     releases: Path
-    key: bytes
+    key: bytes = field(repr=False)
 
     @classmethod
     def of(cls, request: str, party: str, *, state: Path, releases: Path, key: bytes) -> Series:
@@ -107,7 +111,7 @@ def check(series: Series, held: Held, published: Mapping[str, tuple[str, Manifes
         if told is None:
             raise DisclosureError(
                 f"release {name} of request {series.request} was made without a ledger, so nothing knows who is in it",
-                hint="begin a new series: a request of another name",
+                hint="the party has it, and nothing can be held against it: ask for patients who are not in it",
             )
         if told.generation > held.generation:
             raise DisclosureError(
@@ -119,7 +123,7 @@ def check(series: Series, held: Held, published: Mapping[str, tuple[str, Manifes
             raise DisclosureError(
                 f"the ledger of request {series.request} does not know release {name} by its manifest: two ledgers "
                 "were continued from one, or the manifest was changed",
-                hint="restore the ledger that made this release, or " + _END,
+                hint="restore the ledger that made this release; or " + _END,
             )
         is_newest = held.book is not None and known[name] is held.book.newest
         if is_newest and held.book is not None and series.digest_of(held.book) != told.sha256:
@@ -142,6 +146,10 @@ class Publication:
 
     def __enter__(self) -> Self:
         return self
+
+    def enter(self, context: AbstractContextManager[T]) -> T:
+        """Enter what is to be held until the release is published or not."""
+        return self._open.enter_context(context)
 
     def prepare(self, book: Book, held: Held, manifest: bytes) -> int:
         """Commit `book`, whose newest release is not there yet, as pending; return the generation.

@@ -258,18 +258,6 @@ def _refuses(*_: object) -> None:
     raise OSError(28, "no space")
 
 
-def test_two_recipients_are_compared_by_content(world: World) -> None:
-    """Categories and quarters in both: the share that could be joined is told, and refused above the policy's ceiling."""
-    hospital = Hospital(world, seed=6)
-    hospital.month(MONTHS[0], 80)
-    hospital.release(hospital.request("one"), MONTHS[0])
-    with pytest.raises(DisclosureError, match="could be joined to those of request one"):
-        hospital.release(hospital.request("two", {"risk": {"join": 0.0}}, party="others"), MONTHS[0])
-    hospital.release(hospital.request("two", {"risk": {"join": 1.0}}, party="others"), MONTHS[0])
-    told = run_command(world, "show", "two")
-    assert "one for outcomes" in told
-
-
 def run_command(world: World, *arguments: str) -> str:
     """Run `deid ledger` on a request, and return what it prints."""
     name, request = arguments

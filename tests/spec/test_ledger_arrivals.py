@@ -8,9 +8,7 @@ import pytest
 
 from deid.ledger import SeriesRules, State, Withheld, arrive, joint
 from deid.ledger.arrivals import Arrivals
-from deid.ledger.book import Book, Frozen
 from deid.ledger.figures import by_subgroup
-from deid.ledger.joins import join
 
 K = 3
 
@@ -173,33 +171,6 @@ def test_a_pair_of_class_and_code_stays_what_it_was_at_first() -> None:
     )  # fmt: skip
     assert later.tolist() == [False, True, False, True]
     assert after.count == 1
-
-
-def book_of(prints: dict[str, list[int]], people: list[int]) -> Book:
-    """Return the book of another series with these fingerprints."""
-    names = tuple(sorted(prints))
-    state = arrive(
-        State.empty(len(names)), tags_of(people), np.zeros(len(people), np.int32), 1, SeriesRules(1, 0, None, False),
-        lambda tags: tags[:, 1],
-    ).state  # fmt: skip
-    table = np.array([prints[name] for name in names], np.uint64).T.reshape(len(people), len(names))
-    state.prints[state.find(tags_of(people))] = table
-    frozen = Frozen("cumulative", 1, (), "")
-    return Book("other", "party", frozen, (), {}, {}, Withheld.nothing(), names, state)
-
-
-def test_joins_count_who_is_unique_in_what_both_tell() -> None:
-    """Four in both: two share a code set here, one has another one there; by rule alike one, at most two."""
-    people = [1, 2, 3, 4]
-    other = book_of({"icd10cm code": [7, 7, 8, 9], "sex keep": [1, 1, 1, 1]}, people)
-    mine = {"icd10cm code": np.array([7, 7, 8, 5], np.uint64), "sex keep": np.array([1, 1, 1, 1], np.uint64)}
-    found = join(other, tags_of(people), mine)
-    assert (found.patients_in_both, found.exact, found.at_most) == (4, 0.25, 0.5)
-    assert found.kinds == ("icd10cm", "sex")
-    coarser = {"icd10cm category": mine["icd10cm code"]}
-    found = join(other, tags_of([*people[:3], 99]), coarser)
-    # Nobody agrees by the same rule; the third is in both and unique here, the last is unique and not there.
-    assert (found.patients_in_both, found.exact, found.at_most) == (3, 0.0, 0.25)
 
 
 def test_subgroups_are_told_with_small_counts_suppressed() -> None:
