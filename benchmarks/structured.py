@@ -1,7 +1,7 @@
 """The cost of an export over the floor: every read, encrypted write and read-back that its plan must do, done bare.
 
 Run `python benchmarks/structured.py`. Export and floor run in processes of their own, interleaved, on the same files;
-what is printed is CPU time (user and system, all threads) and peak memory, and their ratios.
+what is printed is CPU time (user and system, all threads) of both with their ratio, and the export's peak memory.
 
 The floor reads, with pyarrow alone, exactly the columns of each reading that the plan needs (the observing one too,
 where something must be decided), writes the columns that are released as text to encrypted Parquet with the settings
@@ -112,6 +112,7 @@ def run(job: dict[str, Any]) -> dict[str, float]:
 def work(job: dict[str, Any]) -> None:
     """Do one job; only the work itself is timed, not imports and not key stretching."""
     prepared = prepare_export(job) if job["what"] == "export" else prepare_floor(job)
+    forget_peak()
     start, wall = cpu(), time.perf_counter()
     extra = prepared()
     figures = {"cpu": cpu() - start, "wall": time.perf_counter() - wall, "peak": peak_mib(), **(extra or {})}
@@ -126,9 +127,24 @@ def cpu() -> float:
     )
 
 
+def forget_peak() -> None:
+    """Begin the peak anew, so that it is of the work alone."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return  # no Linux, or a kernel that does not let it: the peak holds preparing too
+
+
 def peak_mib() -> float:
-    """Peak resident memory of this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the peak of this process's resident memory since it began anew.
+
+    On Linux not what getrusage tells, which a new process inherits from the one that started it.
+    """
+    try:
+        told = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return next(int(line.split()[1]) / 1024 for line in told.splitlines() if line.startswith("VmHWM:"))
 
 
 def prepare_export(job: dict[str, Any]) -> Any:

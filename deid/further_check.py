@@ -1,12 +1,13 @@
 """What released rows tell beside the vector, gathered from the decrypted output and held to `limits.risk.further`.
 
-Memory: 17 to 21 bytes a patient to tell patients apart, 8 for the class, 4 for each table, 17 for each column of
-numbers and 8 for each other column; 8 more, and 14 to 20 for each pair of patient and value, for the 65th value on.
+Memory: 17 to 21 bytes a patient to tell patients apart, 4 for the class, 4 for each table, 17 for each column of
+numbers and 8 for each other column; 8 more, and 14 to 20 for each pair of patient and value, for the 65th value on; 14
+to 20 and 8 for each column a distinct vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,12 @@ import pyarrow as pa
 from deid.buffers import scattered
 from deid.controls import Place
 from deid.decision import Decision
-from deid.disclosure.further import FurtherRisk, Knowledge, further_risk
+from deid.disclosure.further import FurtherRisk, Knowledge, further_risk, worst_mean
 from deid.disclosure.gathering import Amounts, ValueSets, VectorTags, grown
 from deid.errors import DisclosureError
 from deid.kinds import Role
-from deid.manifest import ENOUGH
 from deid.plan import Plan, Step, TablePlan
+from deid.small_counts import ENOUGH
 from deid.tags import TagIndex
 from deid.transforms.map_codes import MapCodes
 
@@ -40,7 +41,7 @@ SETS: dict[str, str] = {  # of a kind, what the set of a patient's values is cal
     "discharge_status": "discharge statuses",
     "payer": "payers",
     **dict.fromkeys(("comorbidity", "comorbidity_score"), "comorbidities"),
-    **dict.fromkeys(("visit_flag", "em_level", "readmission"), "flags of visits"),
+    **dict.fromkeys(("visit_flag", "em_level", "readmission", "indicator"), "flags of visits"),
 }
 
 
@@ -69,6 +70,7 @@ class FurtherCheck:
         vectors = decision.controls.vectors
         self._vector = set(vectors.columns) if vectors is not None else _vector_of(plan)
         self._people = TagIndex()
+        self._own: list[Place] = []  # what is shown of it in the population table
         self._shown = VectorTags()
         self._rows: dict[str, Numbers] = {}
         self._amounts: dict[Place, Amounts] = {}
@@ -88,17 +90,23 @@ class FurtherCheck:
             if not is_population and any(is_counted(step) for step in planned.written):
                 self._unplaced.add(table)
             return
-        patient = np.asarray(self._people.add(people)[0], np.int32)
+        patient = self._positions(people)
         if is_population:
-            own = [step.column.name for step in planned.written if (table, step.column.name) in self._vector]
-            self._shown.add([batch.column(name) for name in own], patient, len(self._people))
+            self._own = [(table, s.column.name) for s in planned.written if (table, s.column.name) in self._vector]
+            self._shown.add([batch.column(name) for _, name in self._own], patient, len(self._people))
         else:
             self._rows[table] = grown(self._rows.get(table, np.zeros(0, np.int32)), len(self._people))
-            np.add.at(self._rows[table], patient, 1)
+            np.add.at(self._rows[table], patient.astype(np.intp), np.int32(1))
         for step in planned.written:
             place = (table, step.column.name)
             for gathered in self._gathered(place, step):
                 gathered.add(batch.column(step.column.name), patient, len(self._people))
+
+    def _positions(self, people: Tags) -> Numbers:
+        """Return the place of each row's patient; the rows of one mostly stand together, and are looked up once."""
+        is_first = np.append(True, people[1:] != people[:-1])[: len(people)]
+        found, _ = self._people.add(people[is_first])
+        return np.asarray(found[np.cumsum(is_first) - 1], np.int32)
 
     def _gathered(self, place: Place, step: Step) -> Iterator[Amounts | ValueSets]:
         """Give what a column is gathered in, if it is."""
@@ -126,11 +134,19 @@ class FurtherCheck:
                 hint="release the patient's pseudonym in these tables, or leave them out",
             )
         size = len(self._people)
-        klass = scattered(self._shown.values(size) ^ _joint(self._reduced.values(), size))
-        found = further_risk(klass, list(self._known(size)), fewer=self._limits.k or ENOUGH)
-        if ceiling is not None and found is not None:
-            _hold(found, ceiling)
+        known = list(self._known(size))
+        found = further_risk(self._classes(size), known, fewer=self._limits.k or ENOUGH)
+        if ceiling is not None and found is not None and any(g.is_held and g.mean > ceiling for g in found.single):
+            held = [each for each in known if each.is_held]
+            coarser = {".".join(place): worst_mean(self._classes(size, place), held) for place in sorted(self._vector)}
+            raise _refusal(found, coarser, worst_mean(np.zeros(size, np.uint64), held), ceiling)
         return found
+
+    def _classes(self, size: int, without: Place | None = None) -> Tags:
+        """Return a tag for each patient, equal in one class, as if the column `without` were not released."""
+        place = self._own.index(without) if without in self._own else None
+        others = [sets for where, sets in self._reduced.items() if where != without]
+        return scattered(self._shown.values(size, without=place) ^ _joint(others, size))
 
     def _known(self, size: int) -> Iterator[Knowledge]:
         for table, rows in sorted(self._rows.items()):
@@ -150,16 +166,30 @@ def _joint(columns: Iterable[ValueSets], size: int) -> Tags:
     return tags
 
 
-def _hold(found: FurtherRisk, ceiling: float) -> None:
+def _refusal(found: FurtherRisk, coarser: Mapping[str, float], alike: float, ceiling: float) -> DisclosureError:
+    """Return why nothing is released, with the settings that are nearest to the ceiling.
+
+    `coarser`: the worst chance as if a quasi-identifier were left out. `alike`: as if all were.
+    """
     over = [gain for gain in found.single if gain.is_held and gain.mean > ceiling]
-    if not over:
-        return
     worst = over[0]
     columns = list(dict.fromkeys(column for gain in over for column in gain.columns))
     rest = max((g.mean for g in found.single if g.is_held and not set(g.columns) & set(columns)), default=found.vector)
-    raise DisclosureError(
+    return DisclosureError(
         f"who knows the {worst.names[0]} of a patient beside the released quasi-identifiers is right with a chance of "
         f"{100 * worst.mean:.1f} % on average; the policy allows {100 * ceiling:g} %",
-        hint=f"coarsen or leave out {', '.join(columns)}: without them it is {100 * rest:.1f} %; or release "
-        f"fewer or coarser quasi-identifiers, or allow limits.risk.further: {np.ceil(1_000 * worst.mean) / 1_000:g}",
+        hint=f"coarsen or leave out {', '.join(columns)}: without them it is {100 * rest:.1f} %; "
+        f"{_coarser(coarser, alike, ceiling)}; or allow limits.risk.further: {np.ceil(1_000 * worst.mean) / 1_000:g}",
     )
+
+
+def _coarser(coarser: Mapping[str, float], alike: float, ceiling: float) -> str:
+    """Return what leaving out quasi-identifiers comes to: the one that costs least, else the best, else all of them."""
+    enough = {place: mean for place, mean in coarser.items() if mean <= ceiling}
+    if enough:
+        # What is just below the ceiling is the smallest change.
+        place = max(enough, key=lambda name: (enough[name], name))
+        return f"or coarsen or leave out the quasi-identifier {place}: without it it is {100 * enough[place]:.1f} %"
+    if alike <= ceiling:
+        return f"or release coarser quasi-identifiers, more than one of them: without any it is {100 * alike:.1f} %"
+    return f"coarser quasi-identifiers alone do not do: without any it is {100 * alike:.1f} %"

@@ -4,39 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
-from deid.reports.model import (
-    FORMAT,
-    About,
-    Attack,
-    Bias,
-    Bin,
-    Classes,
-    Codes,
-    CodeUse,
-    Column,
-    Determination,
-    Estimate,
-    Further,
-    Gain,
-    Grade,
-    Group,
-    GroupRisk,
-    Known,
-    Ledger,
-    Marginal,
-    Pair,
-    People,
-    Propensity,
-    QualityLine,
-    QuasiIdentifier,
-    Result,
-    Risk,
-    RiskReport,
-    Text,
-    Utility,
-    Value,
-    Verdict,
-)
+from deid.reports.column_model import Column, Grade, QuasiIdentifier, Text
+from deid.reports.model import FORMAT, About, Determination, People, RiskReport
+from deid.reports.risk_model import Bin, Classes, Codes, Estimate, Further, Gain, GroupRisk, Known, Ledger, Risk
+from deid.reports.utility_model import Bias, CodeUse, Group, Marginal, Pair, Propensity, QualityLine, Utility, Value
+from deid.reports.verdict_model import Attack, Result, Verdict
 from deid.reports.verdicts import CHANCE, PATIENTS, SHARE
 from deid.reports.words import CONDITIONS, STATEMENT
 
@@ -149,6 +121,7 @@ def full() -> RiskReport:
             Attack("voter list", "linked rightly", 0.0002, 0.0001, 0.0009, 0.09, Result.PASSED),
             Attack("acquaintance", "2 codes", 0.131, 0.112, 0.153, 0.09, Result.FAILED, "one visit"),
         ),
+        to_do=("FAILED acquaintance: 13.10 % (demographics, 2 codes). Coarsen days of visits by their rule.",),
         further=Further(
             0.0198, 11,
             (Gain(("number of rows of encounters",), ("encounters",), 0.2104, None, 0.38, 0.09),

@@ -10,7 +10,6 @@ import numpy as np
 import deid
 from deid.decision import Decision
 from deid.legal import Judgment
-from deid.manifest import ENOUGH, Count, shown
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
 from deid.quality.report import Report as Quality
@@ -18,28 +17,20 @@ from deid.release import TableFacts, cohort_text
 from deid.reports import utility
 from deid.reports.bias import biases
 from deid.reports.code_use import code_uses
+from deid.reports.column_model import Text
 from deid.reports.evidence import Evidence, codes_section
 from deid.reports.further import further_section
 from deid.reports.listing import columns, quasi_identifiers, versions
-from deid.reports.model import (
-    FORMAT,
-    About,
-    Bin,
-    Classes,
-    Determination,
-    People,
-    QualityLine,
-    Risk,
-    RiskReport,
-    Text,
-    Utility,
-)
+from deid.reports.model import FORMAT, About, Determination, People, RiskReport
 from deid.reports.release_side import ReleaseSide
-from deid.reports.small import is_small, pooled, rounded
+from deid.reports.risk_model import Bin, Classes, Risk
+from deid.reports.small import coarse, is_small, pooled, rounded
 from deid.reports.source_side import SourceSide
 from deid.reports.tallies import Counts
+from deid.reports.utility_model import QualityLine, Utility
 from deid.reports.verdicts import Held, verdicts
 from deid.reports.words import CONDITIONS, STATEMENT, limitations
+from deid.small_counts import ENOUGH, Count, shown
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.words import rule_text
 
@@ -64,19 +55,21 @@ def report(
     sizes = back.sizes()
     people = _people(source, back)
     classes = _classes(plan, source, sizes)
-    risk = _risk(sizes, evidence) if classes is not None else None
+    risk = _risk(sizes, classes, evidence) if classes is not None else None
     codes = codes_section(limits.codes, evidence)
-    further = further_section(evidence.further, limits.risk.further)
+    tells_number = classes is None or classes.number is not None
+    further = further_section(evidence.further, limits.risk.further, tells_number=tells_number)
     asked = source.lost + back.released
     held = Held(
         smallest=int(sizes.min()) if len(sizes) else None,
         withheld=None if source.is_continued else source.lost / asked if asked else 0.0,
         share=people.share_withheld,
+        mean=len(sizes) / int(sizes.sum()) if len(sizes) else None,
     )
     return RiskReport(
         format=FORMAT,
         about=_about(plan, judgment, release, created),
-        verdicts=verdicts(limits, held, classes, risk, codes, evidence.join, further),
+        verdicts=verdicts(limits, held, classes, risk, codes, evidence.joinable, further, evidence.sensitive),
         columns=tuple(columns(plan, decision, facts)),
         left_out=tuple(f"{t.table.name}.{s.column.name}" for t in plan.tables for s in t.steps if s.output is None),
         versions=tuple(dict.fromkeys(versions(plan))),
@@ -87,11 +80,11 @@ def report(
         codes=codes,
         ledger=evidence.ledger,
         bias=biases(source),
-        utility=_utility(plan, source, back, sizes, evidence),
+        utility=_utility(plan, source, back, sizes),
         quality=_quality(quality),
         text=_text(plan, evidence),
         conditions=CONDITIONS,
-        limitations=limitations(plan, classes, codes),
+        limitations=limitations(plan, classes, codes, further),
         determination=Determination(STATEMENT if plan.policy.basis is Basis.EXPERT_DETERMINATION else ""),
         further=further,
     )
@@ -147,13 +140,16 @@ def _classes(plan: Plan, source: SourceSide, sizes: Counts) -> Classes | None:
     below = plan.policy.limits.k or ENOUGH
     few = int(sizes[sizes < below].sum())
     rest = int(sizes.sum()) - few
+    bins = _bins(sizes)
+    # Beside what is shown, the number of all classes would tell that of the hidden ones, and so how many patients.
+    tells_number = not is_small(few) and all(each.patients is not None for each in bins)
     return Classes(
         columns=tuple(names),
         k=plan.policy.limits.k,
-        number=len(sizes),
+        number=len(sizes) if tells_number else None,
         smallest=shown(int(sizes.min())),
-        mean_size=rounded(float(sizes.mean()), 1) if few == 0 or few >= ENOUGH else None,
-        bins=_bins(sizes),
+        mean_size=rounded(float(sizes.mean()), 1) if tells_number else None,
+        bins=bins,
         patients_below=shown(few) if not is_small(rest) else None,
         below=below,
     )
@@ -179,9 +175,10 @@ def _bins(sizes: Counts) -> tuple[Bin, ...]:
     return tuple(bins)
 
 
-def _risk(sizes: Counts, evidence: Evidence) -> Risk:
+def _risk(sizes: Counts, classes: Classes, evidence: Evidence) -> Risk:
     """Return the chances by class sizes (El Emam 2013): 1/f for a patient of a class of f, its maximum and mean."""
-    smallest, mean = int(sizes.min()), rounded(len(sizes) / int(sizes.sum()))
+    smallest, patients = int(sizes.min()), int(sizes.sum())
+    mean = rounded(len(sizes) / patients) if classes.number is not None else coarse(len(sizes), patients)
     population = evidence.population
     return Risk(
         prosecutor_max=rounded(1 / smallest) if smallest >= ENOUGH else None,
@@ -194,14 +191,14 @@ def _risk(sizes: Counts, evidence: Evidence) -> Risk:
     )
 
 
-def _utility(plan: Plan, source: SourceSide, back: ReleaseSide, sizes: Counts, evidence: Evidence) -> Utility:
+def _utility(plan: Plan, source: SourceSide, back: ReleaseSide, sizes: Counts) -> Utility:
     # Where each class has eleven patients, each sum of classes has; only then are values listed with their counts.
     listed = bool(len(sizes)) and int(sizes.min()) >= ENOUGH
     told = Utility(
         None,
         (*utility.marginals(source, back, listed=listed), *utility.reduced_marginals(back, listed=listed)),
-        utility.pairs(source, back),
-        code_uses(plan, source, back, evidence.maps),
+        utility.distances(source, back),
+        code_uses(plan, source, back),
         None,
     )
     return utility.overall(source, back, told)

@@ -21,6 +21,7 @@ from deid.transforms.generalize_code import GeneralizeCode
 from deid.transforms.roll_up import RollUp
 
 FULL, LEFT_EMPTY, NOT_KNOWN = "full code", "left empty", "other"
+JOINED = "joined or left empty"  # of a set: several codes of a row that became one value stand there once
 _LEVELS = {"code": FULL, OTHER: NOT_KNOWN}
 
 

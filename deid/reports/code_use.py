@@ -9,15 +9,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from deid.controls import CodeMap
+from deid.code_sets import sets_of
 from deid.plan import Plan, Step
-from deid.reports.code_levels import LEFT_EMPTY, map_of, told
-from deid.reports.model import CodeUse
+from deid.reports.code_levels import JOINED, LEFT_EMPTY
 from deid.reports.release_side import Levels, ReleaseSide
 from deid.reports.small import rounded
 from deid.reports.source_side import LOST, RELEASED, Place, SourceSide, code_places
+from deid.reports.utility_model import CodeUse
 from deid.transforms.words import rule_text
 
 TOP = 100  # the source's most frequent codes that are compared
@@ -25,31 +24,33 @@ _FEWEST = 1_000  # mentions from which shares to a thousandth are told at all
 Counts = npt.NDArray[np.int64]
 
 
-def code_uses(plan: Plan, source: SourceSide, release: ReleaseSide, maps: Mapping[str, CodeMap]) -> tuple[CodeUse, ...]:
-    """Return what is left of each kind of codes in each table; `maps` are the code maps by code system."""
+def code_uses(plan: Plan, source: SourceSide, release: ReleaseSide) -> tuple[CodeUse, ...]:
+    """Return what is left of each kind of codes in each table."""
     uses = []
     for planned in plan.tables:
+        in_sets = [step for own in sets_of(planned) for step in own]
         for place, steps in code_places(planned).items():
             if place in source.codes and place in release.codes:
-                uses.append(_use(place, steps, source, release, map_of(steps[0], maps)))
+                gone = JOINED if steps[0] in in_sets else LEFT_EMPTY
+                uses.append(_use(place, steps, source, release, gone))
     return tuple(uses)
 
 
-def _use(
-    place: Place, steps: Sequence[Step], source: SourceSide, release: ReleaseSide, code_map: CodeMap | None
-) -> CodeUse:
-    texts, counts = source.codes[place].values.texts[1:], source.codes[place].counts[1:]
-    code = told(steps[0], pa.array([text or "" for text in texts], pa.string()), code_map)
+def _use(place: Place, steps: Sequence[Step], source: SourceSide, release: ReleaseSide, gone: str) -> CodeUse:
+    counts = source.codes[place].counts[1:]
+    code = release.told(place, steps[0])
     found = release.codes[place]
     shown = dict(zip(found.values.texts[1:], found.counts[1:, 0].tolist(), strict=True))
     mentions, left = int(counts[:, RELEASED].sum()), sum(shown.values())
-    shares = _levels(release.levels(place), mentions, left, told_empty=not source.emptied[place].is_small)
+    found_at = release.levels(place)
+    shares = _levels(found_at, mentions, left, gone, told_empty=not source.emptied[place].is_small)
     full, error, rank, top = _frequencies(code.normal, code.items, counts, shown)
-    column = steps[0].column.name if len(steps) == 1 else f"{len(steps)} columns of {place[1]}"
+    kind, of = steps[0].column.kind.name, " procedures" if steps[0].column.use == "procedure" else ""
+    column = steps[0].column.name if len(steps) == 1 else f"{len(steps)} columns of {kind}{of}"
     enough = min(mentions, left) >= _FEWEST
     return CodeUse(
         column=f"{place[0]}.{column}",
-        kind=place[1],
+        kind=kind,
         rule=rule_text(steps[0].transform),
         levels=shares if enough else {},
         items=len(shown),
@@ -60,8 +61,11 @@ def _use(
     )
 
 
-def _levels(found: Levels | None, mentions: int, left: int, *, told_empty: bool) -> dict[str, float]:
-    """Return the share of mentions at each level; levels behind which few patients stand are told as one."""
+def _levels(found: Levels | None, mentions: int, left: int, gone: str, *, told_empty: bool) -> dict[str, float]:
+    """Return the share of mentions at each level; levels behind which few patients stand are told as one.
+
+    `gone` names what is not told at any.
+    """
     if found is None:
         return {}
     totals = {level: rows for level, (rows, few) in found.items() if not few.is_small}
@@ -75,7 +79,7 @@ def _levels(found: Levels | None, mentions: int, left: int, *, told_empty: bool)
     whole = mentions if told_empty and mentions >= left else left
     shares = {level: rounded(count / whole, 3) for level, count in totals.items()} if whole else {}
     if whole > left:
-        shares[LEFT_EMPTY] = rounded((whole - left) / whole, 3)
+        shares[gone] = rounded((whole - left) / whole, 3)
     return shares
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from deid.controls import CodeMap
 from deid.disclosure.code_risk import AdversaryRisk, CodeRisk
 from deid.disclosure.further import FurtherRisk
+from deid.disclosure.sensitive import Reached
 from deid.limits import CodeLimits
-from deid.manifest import ENOUGH
-from deid.reports.model import Codes, Estimate, GroupRisk, Known, Ledger
+from deid.reports.risk_model import Codes, Estimate, GroupRisk, Known, Ledger
 from deid.reports.small import rounded
+from deid.small_counts import ENOUGH
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,24 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True)
+class Joinable:
+    """The largest share of patients who could be joined by content to another series; None where there is none.
+
+    `others`: of another recipient of the site; `own`: of the same recipient.
+    """
+
+    others: float | None = None
+    own: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that was measured elsewhere.
 
     `maps`: code maps by code system. `attacks`: exact attacks on the release, the first by the policy's limits.
-    `groups`: names of the subgroups of the attacks by label. `join`: the largest share of patients whom another
-    recipient of the site could join by content. `further`: what one or two more known things come to.
-    `text_withheld`: texts of notes that were withheld.
+    `groups`: names of the subgroups of the attacks by label. `further`: what one or two more known things
+    come to. `sensitive`: how much the classes tell of sensitive kinds. `text_withheld`: texts of notes that were
+    withheld.
     """
 
     maps: Mapping[str, CodeMap] = field(default_factory=dict)
@@ -39,8 +51,9 @@ class Evidence:
     groups: Mapping[int, str] = field(default_factory=dict)
     population: Population | None = None
     ledger: Ledger | None = None
-    join: float | None = None
+    joinable: Joinable = Joinable()
     further: FurtherRisk | None = None
+    sensitive: tuple[Reached, ...] = ()
     text_withheld: int = 0
 
 

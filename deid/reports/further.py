@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from deid.disclosure import further
-from deid.manifest import ENOUGH
 from deid.reports.markup import Html, join, paragraph, percent, table
-from deid.reports.model import Further, Gain, RiskReport
+from deid.reports.model import RiskReport
+from deid.reports.risk_model import Further, Gain
 from deid.reports.sections_risk import badge, none
 from deid.reports.small import coarse, rounded
 from deid.reports.verdicts import against
+from deid.small_counts import ENOUGH
 
 _NOTE = (
     "Somebody knows that the patient is in the release (everybody in it is in the cohort, so that being in the cohort "
@@ -18,12 +19,15 @@ _NOTE = (
 )
 
 
-def further_section(found: further.FurtherRisk | None, ceiling: float | None) -> Further | None:
-    """Return what was measured; None where nothing was, or the release is of one to ten patients."""
+def further_section(found: further.FurtherRisk | None, ceiling: float | None, *, tells_number: bool) -> Further | None:
+    """Return what was measured; None where nothing was, or the release is of one to ten patients.
+
+    `tells_number`: whether the number of classes may be known.
+    """
     if found is None or found.patients < ENOUGH:
         return None
     return Further(
-        nothing=rounded(found.vector),
+        nothing=rounded(found.vector) if tells_number else coarse(round(found.vector * found.patients), found.patients),
         below=found.fewer,
         single=tuple(_gain(gain, found.patients, ceiling if gain.is_held else None) for gain in found.single),
         pair=_gain(found.pair, found.patients, None) if found.pair is not None else None,

@@ -7,12 +7,12 @@ from deid.decision import Decision
 from deid.disclosure.code_risk import CodeRisk
 from deid.disclosure.further import FurtherRisk
 from deid.ledger import Draft
-from deid.manifest import ENOUGH, shown
 from deid.plan import Plan
-from deid.reports.evidence import Evidence
-from deid.reports.model import Ledger
+from deid.reports.evidence import Evidence, Joinable
+from deid.reports.risk_model import Ledger
 from deid.reports.small import is_small, rounded
 from deid.reports.source_side import may_be_named
+from deid.small_counts import ENOUGH, shown
 
 _NEWCOMERS = (
     "Newcomers are held until they are as many as k in their class, so that no difference of two releases isolates "
@@ -30,7 +30,7 @@ def gathered(
         attacks=_attacks(mapped),
         groups=_class_names(plan, decision),
         ledger=_ledger(draft) if draft is not None else None,
-        join=_join(draft),
+        joinable=_joinable(draft),
         further=further,
         text_withheld=text_withheld,
     )
@@ -70,9 +70,11 @@ def _ledger(draft: Draft) -> Ledger:
     )
 
 
-def _join(draft: Draft | None) -> float | None:
+def _joinable(draft: Draft | None) -> Joinable:
     joins = draft.book.releases[-1].joins if draft is not None else ()
-    return rounded(max(join.at_most for join in joins)) if joins else None
+    others = [join.at_most for join in joins if not join.is_own]
+    own = [join.among_few for join in joins if join.is_own and isinstance(join.among_few, float)]
+    return Joinable(rounded(max(others)) if others else None, rounded(min(1.0, sum(own))) if own else None)
 
 
 def _value(shown: object) -> object:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deid.kinds import Group, Kind, Role, Value
-from deid.reports.model import Grade
+from deid.reports.column_model import Grade
 
 _LOW, _MEDIUM, _HIGH = Grade.LOW, Grade.MEDIUM, Grade.HIGH
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from deid.reports import further, sections_codes, sections_data, sections_risk, sections_sign
 from deid.reports.markup import Html, join, paragraph, tag, words
-from deid.reports.model import Result, RiskReport
+from deid.reports.model import RiskReport
 from deid.reports.style import CSS
+from deid.reports.verdict_model import Result
 
 # Nothing may be fetched, run, framed or sent, whatever a text might say.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -97,7 +98,11 @@ def _verdict(report: RiskReport) -> Html:
     open_ = [verdict for verdict in bound if verdict.result is Result.NOT_MEASURED]
     basis = f"Claimed on {words(report.about.basis_claimed)}; the rules earn {words(report.about.basis_earned)}."
     expiry = f"The release expires on {report.about.expires}."
-    if failed:
+    attacked = sum(attack.result is Result.FAILED for attack in report.attacks)
+    if attacked:
+        kinds = f"{len(failed)} of {len(bound)} figures with a ceiling, and " if failed else ""
+        first, state = f"Failed: {kinds}{attacked} of {len(report.attacks)} attacks on the release.", "failed"
+    elif failed:
         first, state = f"{len(failed)} of {len(bound)} figures with a ceiling failed.", "failed"
     elif not bound:
         first, state = "The policy sets no ceilings, so nothing was held against any.", "open"
@@ -105,4 +110,10 @@ def _verdict(report: RiskReport) -> Html:
         held = len(bound) - len(open_)
         rest = f"; {len(open_)} not measured" if open_ else ""
         first, state = f"{held} of {len(bound)} figures with a ceiling passed{rest}.", "open" if open_ else "passed"
-    return tag("div", paragraph(tag("strong", first)), paragraph(join((basis, " ", expiry))), class_=f"verdict {state}")
+    left = ""
+    if report.to_do:
+        what = "one thing is" if len(report.to_do) == 1 else f"{len(report.to_do)} things are"
+        left = paragraph(f"After the attacks on the release, {what} ", tag("a", "left to decide", href="#attacks"), ".")
+        state = "failed" if state == "failed" else "open"
+    told = (paragraph(tag("strong", first)), left, paragraph(join((basis, " ", expiry))))
+    return tag("div", *told, class_=f"verdict {state}")

@@ -12,9 +12,9 @@ from deid.kinds import Group
 from deid.plan import Plan, Step
 from deid.release import TableFacts
 from deid.reports import grades
-from deid.reports.model import Column, QuasiIdentifier
+from deid.reports.column_model import Column, QuasiIdentifier
 from deid.reports.release_side import ReleaseSide
-from deid.reports.small import pooled, rounded
+from deid.reports.small import rounded, weighed
 from deid.reports.source_side import SourceSide
 from deid.transforms.generalize_zip import GeneralizeZip
 from deid.transforms.words import rule_text
@@ -100,8 +100,8 @@ def _counted(plan: Plan, step: Step, *, in_vector: bool) -> str:
 
 
 def _effective(back: ReleaseSide, place: int) -> float | None:
-    """Return one over the chance that two patients share a value (Simpson 1949), rare values taken as one."""
-    table = pooled(back.vectors.table(place)[1])
+    """Return one over the chance that two patients share a value (Simpson 1949)."""
+    table = weighed(back.vectors.table(place)[1])
     if table is None:
         return None
     share = table.counts[:, 0] / max(1, int(table.counts.sum()))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from deid.errors import ReleaseError
-from deid.reports.model import Attack, Result, RiskReport
+from deid.reports.model import RiskReport
+from deid.reports.verdict_model import Attack, Result
 
 FORMAT = "deid-attack/1"
 MAX_BYTES = 16 * 1024 * 1024
@@ -42,6 +43,7 @@ class _Record(msgspec.Struct):
     release: str
     policy_sha256: str
     figures: tuple[_Figure, ...]
+    to_do: tuple[str, ...] = ()
 
 
 def merged(report: RiskReport, data: bytes) -> RiskReport:
@@ -58,7 +60,7 @@ def merged(report: RiskReport, data: bytes) -> RiskReport:
             hint="attack this release, with the request that it was made from",
         )
     attacks = tuple(_attack(figure) for figure in record.figures)
-    return msgspec.structs.replace(report, attacks=attacks)
+    return msgspec.structs.replace(report, attacks=attacks, to_do=record.to_do)
 
 
 def _attack(figure: _Figure) -> Attack:

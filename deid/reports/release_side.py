@@ -1,6 +1,7 @@
 """What the report says of the release, gathered from the decrypted output while it is read back.
 
-Memory: 12 bytes a patient, 4 for each reduced column, and 17 to 21 to tell patients by their pseudonyms.
+Memory: what distinct values and codes take; where withheld patients are compared with the released ones, or a column is
+reduced, 12 bytes a patient, 4 for each reduced column, and 17 to 21 to tell patients by their pseudonyms.
 """
 
 from __future__ import annotations
@@ -8,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from deid.buffers import validity
 from deid.controls import CodeMap
 from deid.plan import Plan, Step, TablePlan
-from deid.reports.code_levels import NOT_KNOWN, map_of, told
+from deid.released_patients import patient_pseudonym, pseudonym_tags
+from deid.reports.code_levels import NOT_KNOWN, Told, map_of, told
 from deid.reports.source_side import Place, SourceSide, code_places
-from deid.reports.tallies import Counts, Few, Numbers, Tallied, Values, VectorTally, grown
+from deid.reports.tallies import Coded, Counts, Few, Numbers, Tallied, Values, VectorTally, counted, grown
 from deid.tags import TagIndex
-from deid.verification import patient_pseudonym, pseudonym_tags
 
 Levels = Mapping[str, tuple[int, Few]]  # of each level its mentions, and who is behind them
 
@@ -30,12 +31,17 @@ class ReleaseSide:
 
     def __init__(self, plan: Plan, source: SourceSide, maps: Mapping[str, CodeMap]) -> None:
         self._plan, self._source, self._maps = plan, source, maps
-        self._levels: dict[Place, _ItemLevels] = {}
+        self._levels: dict[Place, ItemLevels] = {}
+        self._told: dict[Place, Told] = {}
         self._steps, self._values = source.steps, source.values
         self.vectors = VectorTally(len(source.steps), 1)
         self.codes: dict[Place, Tallied] = {}
         self.released = 0
+        # Who is who matters only where withheld patients are weighed against these, or a class is of several tables.
+        is_reduced = any(step.take is not None for planned in plan.tables for step in planned.written)
+        self._tells_people = source.weighs_lost or is_reduced
         self._people = TagIndex()
+        self._before: tuple[pa.Array, Numbers] | None = None  # batches mostly bring the pseudonyms of the one before
         self._vector: Numbers = np.zeros(0, np.int32)
         self._visits: Numbers = np.zeros(0, np.int32)
         self._mentions: Numbers = np.zeros(0, np.int32)
@@ -45,21 +51,24 @@ class ReleaseSide:
         """Take note of a batch as it was read back."""
         is_population = planned.table.name == self._plan.dataset.population
         key = patient_pseudonym(planned)
-        patient = self._patients(batch.column(key.column.name), add=is_population) if key is not None else None
+        pseudonyms = batch.column(key.column.name) if key is not None else None
+        patient = None
+        if pseudonyms is not None and self._tells_people:
+            patient = self._patients(pseudonyms, add=is_population)
         if is_population:
             self._meet(batch, patient)
-        if patient is not None and planned.table.name == self._plan.dataset.encounters:
-            self._visits = _counted(self._visits, patient, len(self._people))
         if patient is not None:
+            if planned.table.name == self._plan.dataset.encounters:
+                self._visits = counted(self._visits, patient, self._room)
             self._reduce(planned, batch, patient)
         for place, steps in code_places(planned).items():
             for step in steps:
                 cells = batch.column(step.column.name)
-                self.codes.setdefault(place, Tallied(1)).add(cells)
+                coded = self.codes.setdefault(place, Tallied(1)).add(cells)
                 if patient is not None:
-                    filled = cells.is_valid().to_numpy(zero_copy_only=False)
-                    self._mentions = _counted(self._mentions, patient[filled], len(self._people))
-                    self._level(place, step).add(cells, patient)
+                    self._mentions = counted(self._mentions, patient[validity(cells)], self._room)
+                if pseudonyms is not None:
+                    self._level(place, step).add(coded, pseudonyms)
 
     @property
     def knows_patients(self) -> bool:
@@ -91,9 +100,18 @@ class ReleaseSide:
         table = self._plan.table(place[0])
         return next(step for step in (table.written if table is not None else ()) if step.column.name == place[1])
 
+    def told(self, place: Place, step: Step) -> Told:
+        """Return how the source's distinct codes of a column are told."""
+        if place not in self._told:
+            codes = self._source.codes[place].values.texts[1:] if place in self._source.codes else ()
+            self._told[place] = told(
+                step, pa.array([text or "" for text in codes], pa.string()), map_of(step, self._maps)
+            )
+        return self._told[place]
+
     def levels(self, place: Place) -> Levels | None:
         """Return the levels at which codes are told; None where rows cannot be told by patient."""
-        return self._levels[place].found if place in self._levels else None
+        return self._levels[place].found() if place in self._levels else None
 
     def patients(self) -> tuple[Numbers, Numbers, Numbers]:
         """Return vector, visits and mentions of every released patient, int32 (n,) each."""
@@ -101,16 +119,26 @@ class ReleaseSide:
         vector = grown(self._vector, size, -1)[:size]
         return vector, grown(self._visits, size, 0)[:size], grown(self._mentions, size, 0)[:size]
 
-    def _patients(self, pseudonyms: pa.Array, *, add: bool) -> Numbers:
-        tags = pseudonym_tags(pseudonyms)
-        found = self._people.add(tags)[0] if add else self._people.find(tags)
-        return np.asarray(np.maximum(found, 0), np.int32)  # verified elsewhere: whoever is in a table was released
+    @property
+    def _room(self) -> int:
+        return max(1, len(self._people))  # all rows are of one, where the population is not released
 
-    def _level(self, place: Place, step: Step) -> _ItemLevels:
+    def _patients(self, pseudonyms: pa.Array, *, add: bool) -> Numbers:
+        if add:
+            return self._people.add(pseudonym_tags(pseudonyms))[0]
+        if not isinstance(pseudonyms, pa.DictionaryArray):
+            return self._found(pseudonyms)
+        if self._before is None or not pseudonyms.dictionary.equals(self._before[0]):
+            self._before = (pseudonyms.dictionary, self._found(pseudonyms.dictionary))
+        return np.asarray(self._before[1].take(pseudonyms.indices.to_numpy()), np.int32)
+
+    def _found(self, pseudonyms: pa.Array) -> Numbers:
+        # Verified elsewhere: whoever is in a table was released.
+        return np.asarray(np.maximum(self._people.find(pseudonym_tags(pseudonyms)), 0), np.int32)
+
+    def _level(self, place: Place, step: Step) -> ItemLevels:
         if place not in self._levels:
-            codes = self._source.codes[place].values.texts[1:] if place in self._source.codes else ()
-            code = told(step, pa.array([text or "" for text in codes], pa.string()), map_of(step, self._maps))
-            self._levels[place] = _ItemLevels(code.level_of_items())
+            self._levels[place] = ItemLevels(self.told(place, step).level_of_items(), self.codes[place])
         return self._levels[place]
 
     def _meet(self, batch: pa.RecordBatch, patient: Numbers | None) -> None:
@@ -118,7 +146,7 @@ class ReleaseSide:
             values.of(batch.column(step.column.name)) for step, values in zip(self._steps, self._values, strict=True)
         ]
         self.released += batch.num_rows
-        vector = self.vectors.add(numbers, np.zeros(batch.num_rows, np.int64))
+        vector = self.vectors.add(numbers, 0 if numbers else np.zeros(batch.num_rows, np.int64))
         if patient is not None:
             self._vector = grown(self._vector, len(self._people), -1)
             self._vector[patient] = vector
@@ -134,38 +162,49 @@ class ReleaseSide:
                 self._reduced[place] = (values, numbers)
 
 
-class _ItemLevels:
-    """Counts released items by their level."""
+class ItemLevels:
+    """At which level released items stand, and who is behind each level.
 
-    def __init__(self, level_of: Mapping[str | None, str]) -> None:
-        self.found: dict[str, tuple[int, Few]] = {}
-        self._level_of = level_of
-        self._before: tuple[pa.Array, list[str], npt.NDArray[np.int64]] | None = None
+    `level_of`: the level of each item; `items`: the mentions of each, which count for the levels as well.
+    """
 
-    def add(self, cells: pa.Array, patient: Numbers) -> None:
-        """Count a batch."""
-        coded = cells if isinstance(cells, pa.DictionaryArray) else cells.dictionary_encode()
-        if self._before is None or not coded.dictionary.equals(self._before[0]):
-            self._before = (coded.dictionary, *self._placed(coded.dictionary))
-        _, names, numbers = self._before
-        place = {name: number for number, name in enumerate(names)}
-        of_row = numbers[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-        for name in names:
-            mine = of_row == place[name]
-            rows, few = self.found.get(name, (0, Few()))
-            few.add(patient[mine])
-            self.found[name] = (rows + int(mine.sum()), few)
+    def __init__(self, level_of: Mapping[str | None, str], items: Tallied) -> None:
+        self._level_of, self._items = level_of, items
+        self._names: dict[str, int] = {}
+        self._few: list[Few] = []
+        self._of_value: Numbers = np.zeros(1, np.int32)  # the empty cell, item 0, stands at none
 
-    def _placed(self, items: pa.Array) -> tuple[list[str], npt.NDArray[np.int64]]:
-        """Return the levels of some items, sorted, and the place of each item's among them, -1 last for a null."""
-        levels = [self._level_of.get(item, NOT_KNOWN) for item in items.to_pylist()]
-        names = sorted(set(levels))
-        place = {name: number for number, name in enumerate(names)}
-        return names, np.array([*(place[level] for level in levels), -1], np.int64)
+    def add(self, coded: Coded, pseudonyms: pa.Array) -> None:
+        """Take note of whose rows a batch holds."""
+        self._place()
+        # Of a level that eleven patients are known to be behind, nobody else has to be known.
+        wanted = np.array([few.is_open for few in self._few], bool)
+        level = self._of_value[coded.values]
+        is_wanted = wanted[level] & (coded.values > 0) if len(wanted) else np.zeros(len(level), bool)
+        if not is_wanted.any():
+            return
+        rows = np.flatnonzero(is_wanted[coded.places])
+        tags = pseudonym_tags(pseudonyms.take(pa.array(rows)))
+        behind = level[coded.places[rows]]
+        for number in np.unique(behind).tolist():
+            self._few[number].add(tags[behind == number])
 
+    def found(self) -> Levels:
+        """Return of each level its mentions, and who is behind them."""
+        self._place()
+        mentions = np.bincount(self._of_value[1:], weights=self._items.counts[1:, 0], minlength=len(self._names))
+        places = [(name, self._names[name]) for name in sorted(self._names)]
+        return {name: (int(mentions[place]), self._few[place]) for name, place in places if mentions[place]}
 
-def _counted(counts: Numbers, patient: Numbers, size: int) -> Numbers:
-    counts = grown(counts, max(1, size), 0)  # all rows are of one, where the population is not released
-    distinct, rows = np.unique(patient, return_counts=True)
-    counts[distinct] += rows.astype(np.int32)
-    return counts
+    def _place(self) -> None:
+        """Find the level of items that are new."""
+        if len(self._items.values) == len(self._of_value):
+            return
+        texts = self._items.values.texts[len(self._of_value) :]
+        names = [self._level_of.get(text, NOT_KNOWN) for text in texts]
+        for name in dict.fromkeys(names):
+            if name not in self._names:
+                self._names[name] = len(self._few)
+                self._few.append(Few())
+        fresh = np.array([self._names[name] for name in names], np.int32)
+        self._of_value = np.concatenate([self._of_value, fresh])

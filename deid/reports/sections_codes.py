@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from deid.reports.markup import Html, count, facts, join, number, paragraph, percent, table, words
-from deid.reports.model import Codes, Known, Result, RiskReport
+from deid.reports.markup import Html, count, facts, join, paragraph, percent, table, tag, words
+from deid.reports.model import RiskReport
+from deid.reports.risk_model import Codes, Known
 from deid.reports.sections_risk import badge, none
 from deid.reports.svg import Bar, Cell, bars, heat
+from deid.reports.verdict_model import Result
 from deid.reports.verdicts import ADVERSARIES
 
 
@@ -64,6 +66,7 @@ def _short(adversary: str) -> str:
         "mentions": "frequent codes",
         "declared": "study codes",
         "visit": "codes of one visit",
+        "dated": "codes with their dates",
     }
     return told.get(adversary, words(adversary))
 
@@ -108,12 +111,12 @@ def ledger(report: RiskReport) -> Html:
 def attacks(report: RiskReport) -> Html:
     """What `deid attack` got, where its result was merged in."""
     if not report.attacks:
-        return none("No result of `deid attack` was merged into this report.")
+        return none(join(("No result of ", tag("code", "deid attack"), " was merged into this report.")))
     rows = [
         (
             a.attacker,
             a.measure,
-            number(None) if a.value is None else percent(a.value, 2),
+            ("see note" if a.note else "not measured") if a.value is None else percent(a.value, 2),
             "" if a.low is None else f"{percent(a.low, 2)} to {percent(a.high, 2)}",
             "none" if a.ceiling is None else percent(a.ceiling, 2),
             badge(a.result),
@@ -123,8 +126,10 @@ def attacks(report: RiskReport) -> Html:
     ]
     heads = ("attacker", "measure", "hits", "95\u202f% interval", "ceiling", "result", "note")
     drawn = _drawn(report)
+    to_do = join((tag("h3", "Left to decide"), tag("ul", *(tag("li", told) for told in report.to_do))))
     return join(
         (
+            to_do if report.to_do else "",
             table(heads, rows, caption="Attackers who saw the opened release and outside knowledge", numbers=(2, 3, 4)),
             drawn,
         )

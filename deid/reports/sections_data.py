@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from deid.reports.markup import Html, count, facts, join, number, paragraph, percent, table, tag, words
-from deid.reports.model import Bias, CodeUse, Marginal, RiskReport
+from deid.reports.model import RiskReport
 from deid.reports.sections_risk import none
 from deid.reports.svg import Bar, Part, bars, stacked
+from deid.reports.utility_model import Bias, CodeUse, Marginal
 
-_FULLEST = ("full code", "code", "category", "block", "operation", "chapter", "ccsr", "unmapped", "left empty")
+_FULLEST = (
+    *("full code", "code", "category", "block", "operation", "chapter", "ccsr", "unmapped"),
+    *("left empty", "joined or left empty"),
+)
 
 
 def people(report: RiskReport) -> Html:
@@ -155,20 +159,22 @@ def _codes(place: int, found: CodeUse) -> Html:
         (
             ("rule", tag("code", found.rule)),
             ("distinct values released", f"{found.items:,}"),
-            (f"most frequent {found.top} in full", _or(found.top_full)),
-            ("their mean error of counts", _or(found.top_error)),
+            (f"most frequent {found.top} in full", percent(found.top_full)),
+            ("their mean error of counts", percent(found.top_error)),
             (
                 "correlation of ranks",
-                "not measured" if found.rank is None else f"{number(found.rank, 3)} (at the released level)",
+                "not shown" if found.rank is None else f"{number(found.rank, 3)} (at the released level)",
             ),
         )
     )
     head = tag("h3", tag("code", found.column))
-    return join((head, picture if levels else none("Too few mentions for shares."), about))
-
-
-def _or(share: float | None) -> str:
-    return "not measured" if share is None else percent(share)
+    return join(
+        (
+            head,
+            picture if levels else none("Too few mentions for shares, or too few patients."),
+            about,
+        )
+    )
 
 
 def _propensity(report: RiskReport) -> Html:
@@ -207,7 +213,7 @@ def quality(report: RiskReport) -> Html:
             line.system,
             "not shown" if line.codes is None else count(line.codes),
             "; ".join(
-                f"{words(name)} {'some' if rows is None else count(rows)}" for name, rows in line.findings.items()
+                f"{words(name)}\u00a0{'some' if rows is None else count(rows)}" for name, rows in line.findings.items()
             )
             or "none",
         )

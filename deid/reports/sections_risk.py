@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from deid.manifest import Count
+import re
+
+from deid.reports.column_model import Grade
 from deid.reports.markup import Html, count, facts, join, paragraph, percent, table, tag
-from deid.reports.model import Bin, Grade, Result, RiskReport, Verdict
+from deid.reports.model import RiskReport
+from deid.reports.risk_model import Bin
 from deid.reports.svg import Bar, bars, columns
+from deid.reports.verdict_model import Result
+from deid.reports.verdict_words import bound, measured
 from deid.reports.verdicts import PATIENTS
 
+# Long heads may break where a line is short, as on paper.
+_GRADES, _HYPHENS = ("replica-bility", "avail-ability", "distin-guish-ability"), re.compile("-")
 _BADGES = {Result.PASSED: "passed", Result.FAILED: "failed"}
 
 
@@ -16,7 +23,7 @@ def badge(result: Result) -> Html:
     return tag("span", result.value, class_=f"badge {_BADGES.get(result, 'open')}")
 
 
-def none(sentence: str) -> Html:
+def none(sentence: object) -> Html:
     """Return what stands where a section does not apply."""
     return paragraph(sentence, class_="none")
 
@@ -25,7 +32,7 @@ def ceilings(report: RiskReport) -> Html:
     """Every figure beside its ceiling."""
     if not report.verdicts:
         return none("No figure was measured: the release shows nothing that is counted.")
-    rows = [(v.figure, _value(v, v.value), v.unit, _ceiling(v), badge(v.result)) for v in report.verdicts]
+    rows = [(v.figure, measured(v), v.unit, bound(v) or "none", badge(v.result)) for v in report.verdicts]
     listing = table(
         ("figure", "measured", "unit", "ceiling or floor", "result"),
         rows,
@@ -33,7 +40,13 @@ def ceilings(report: RiskReport) -> Html:
         numbers=(1, 3),
     )
     drawn = [
-        Bar(v.figure, v.value / v.ceiling / 1.5, _value(v, v.value), 1 / 1.5, v.value > v.ceiling)
+        Bar(
+            v.figure.removeprefix("mean chance with ").replace(": codes ", ": "),
+            v.value / v.ceiling / 1.5,
+            measured(v),
+            1 / 1.5,
+            v.value > v.ceiling,
+        )
         for v in report.verdicts
         if v.unit != PATIENTS and isinstance(v.value, float) and v.ceiling
     ]
@@ -44,24 +57,9 @@ def ceilings(report: RiskReport) -> Html:
         "Measured figures as a part of their ceilings; the upright line is the ceiling.",
         "; ".join(f"{bar.label}: {bar.figure}" for bar in drawn),
         drawn,
-        label=400,
+        label=450,
     )
     return join((listing, picture))
-
-
-def _value(verdict: Verdict, value: float | Count | None) -> str:
-    if verdict.unit == PATIENTS:
-        return "not measured" if value is None else count(value)  # type: ignore[arg-type]
-    if value is None:
-        return "not measured" if verdict.result is Result.NOT_MEASURED else "not shown"
-    return percent(float(value), 2)
-
-
-def _ceiling(verdict: Verdict) -> str:
-    if verdict.ceiling is None:
-        return "none"
-    shown = f"{verdict.ceiling:,.0f}" if verdict.unit == PATIENTS else percent(verdict.ceiling, 2)
-    return f"{verdict.side} {shown}"
 
 
 def quasi_identifiers(report: RiskReport) -> Html:
@@ -80,7 +78,7 @@ def quasi_identifiers(report: RiskReport) -> Html:
         )
         for q in report.quasi_identifiers
     ]
-    heads = ("column", "rule", "counted", "replicability", "availability", "distinguishability", "why")
+    heads = ("column", "rule", "counted", *(_HYPHENS.sub("\u00ad", head) for head in _GRADES), "why")
     told = paragraph(
         "Grades follow the guidance of HHS of 2012, question 2.6. Replicability and availability are of the kind of "
         "column; distinguishability is measured on the release, by the effective number of values (one over the chance "

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from deid.manifest import ENOUGH
+from deid.small_counts import ENOUGH
 
+MANY = 10 * ENOUGH  # patients with rare values from whom together no count can be had any more
 Table = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -60,6 +61,19 @@ def pooled(counts: Table, *, also: Table | None = None) -> Pooled | None:
     kept = np.setdiff1d(rows, pool)
     parts = [counts[kept], counts[pool].sum(axis=0, keepdims=True)] if len(pool) else [counts[kept]]
     return Pooled(tuple(kept.tolist()), len(pool), np.concatenate(parts).astype(np.int64))
+
+
+def weighed(counts: Table) -> Pooled | None:
+    """Return `counts` (rows, parts) for one figure of them all: small rows one by one, if many patients are in them.
+
+    A figure of 110 patients or more with rare values tells the count of none of them, and pooled it would be of the
+    pool: a column of days of birth would seem to have one value. With fewer such patients in any part, as `pooled`.
+    """
+    rare = np.where(is_small(counts), counts, 0).sum(axis=0)
+    if is_small(counts.sum(axis=0)).any() or ((rare > 0) & (rare < MANY)).any():
+        return pooled(counts)
+    rows = np.flatnonzero(counts.sum(axis=1))
+    return Pooled(tuple(rows.tolist()), 0, counts[rows])
 
 
 def coarse(part: int, whole: int) -> float | None:

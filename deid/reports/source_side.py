@@ -2,37 +2,40 @@
 
 The patients asked for are those who are released and those who were withheld; the figures of utility and bias compare
 the two. Values of the quasi-identifiers are numbered, source values by tags under a key of this run; codes are kept as
-texts, by distinct code. Memory: 12 bytes a patient, and what distinct values and codes take.
+texts, by distinct code. Memory: 4 bytes a patient, 12 where withheld patients are weighed against released
+ones, and what distinct values, vectors and codes take.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import plain
+from deid.buffers import validity
+from deid.codes import system_of
 from deid.decision import Decision
 from deid.disclosure.k_anonymity import quasi_identifier_steps
 from deid.kinds import Role
 from deid.legal import safe_harbor
 from deid.patients import ASKED, SELECTED, Patients, Tagger
-from deid.pipeline import cells_of, context_for, kept_rows
+from deid.pipeline import Transformed, cells_of, context_for, kept_rows
 from deid.plan import Plan, Step, TablePlan
+from deid.reports.column_tally import ColumnTally
 from deid.reports.small import is_small
-from deid.reports.tallies import Few, Numbers, Tallied, Values, VectorTally, grown
+from deid.reports.tallies import Few, Numbers, Tallied, Values, VectorTally, counted, grown
 from deid.request import Schedule
 from deid.rows import TypedRows
-from deid.tags import TagIndex
 
 RELEASED, LOST = 0, 1  # the parts of the patients asked for
 CODES = frozenset(
     {"icd10cm", "icd10pcs", "icd10", "icd9cm", "icd_any", "cpt", "hcpcs", "ndc", "rxnorm", "cvx", "loinc", "snomed",
      "drg", "omop_concept"}
 )  # fmt: skip
-Place = tuple[str, str]  # table, and column or kind
+Parts = npt.NDArray[np.int64] | int
+Place = tuple[str, str]  # table, and column or code system
 
 
 def vector_steps(plan: Plan) -> tuple[Step, ...]:
@@ -52,20 +55,14 @@ def may_be_named(step: Step) -> bool:
 
 
 def code_places(planned: TablePlan) -> dict[Place, list[Step]]:
-    """Return the columns of codes of a table, those of one kind together."""
+    """Return the columns of codes of a table, those of one code system together: procedures are one of their own."""
     found: dict[Place, list[Step]] = {}
     for step in planned.written:
-        if step.measure is None and step.column.kind.name in CODES:
-            found.setdefault((planned.table.name, step.column.kind.name), []).append(step)
+        kind = step.column.kind.name
+        if step.measure is None and kind in CODES:
+            system = system_of(kind, step.column.use)
+            found.setdefault((planned.table.name, system.name if system is not None else kind), []).append(step)
     return found
-
-
-@dataclass(slots=True)
-class ColumnTally:
-    """A column of the vector: its source values by tag, and patients of each (source value, released value)."""
-
-    leaves: TagIndex
-    pairs: VectorTally
 
 
 class SourceSide:
@@ -76,49 +73,55 @@ class SourceSide:
 
     def __init__(self, plan: Plan, patients: Patients) -> None:
         self._plan, self._patients = plan, patients
-        self._tagger = Tagger.fresh()
         self.is_series = plan.request.schedule is not Schedule.ONCE
         self.is_continued = False  # whether this is a later release of one request, on a schedule or run again
         self.population = plan.dataset.population
+        self.lost = 0  # how many patients were asked for and not released
         self.steps = vector_steps(plan)
         self.values = tuple(Values() for _ in self.steps)  # shared with the other side, so that numbers agree
         self.vectors = VectorTally(len(self.steps), 2)
-        self.columns = tuple(ColumnTally(TagIndex(), VectorTally(2, 2)) for _ in self.steps)
+        tagger = Tagger.fresh()
+        self._columns = tuple(ColumnTally(tagger, values) for values in self.values)
         self.codes: dict[Place, Tallied] = {}
         self.emptied: dict[Place, Few] = {}
         self._vector: Numbers = np.zeros(0, np.int32)
         self._visits: Numbers = np.zeros(0, np.int32)
         self._mentions: Numbers = np.zeros(0, np.int32)
 
-    def see(self, planned: TablePlan, decision: Decision, rows: TypedRows, released: pa.RecordBatch) -> None:
-        """Take note of a batch; `released` are its rows as written, those of selected patients in their order."""
-        asked = np.flatnonzero(kept_rows(planned, decision, rows, SELECTED | ASKED))
-        patient = rows.patient[asked]
+    def see(self, planned: TablePlan, decision: Decision, rows: TypedRows, done: Transformed) -> None:
+        """Take note of a batch, the population's first; `done`: its rows as they were written."""
+        asked, part = self._asked(planned, decision, rows, done)
         if not len(asked):
             return
-        taken = pa.array(asked)
+        taken = None if len(asked) == len(rows) else pa.array(asked)
+        patient = rows.patient if taken is None else rows.patient[asked]
         is_population = planned.table.name == self.population
         codes = [step.column.name for steps in code_places(planned).values() for step in steps]
-        values = {name: rows.values[name].take(taken) for name in (rows.values if is_population else codes)}
-        part = np.where((self._patients.flags[patient] & SELECTED) != 0, RELEASED, LOST)
+        names = rows.values if is_population else codes
+        values = {name: rows.values[name] if taken is None else rows.values[name].take(taken) for name in names}
         if is_population:
-            self._meet(planned, decision, values, patient, part)
-        if planned.table.name == self._plan.dataset.encounters:
-            self._visits = _counted(self._visits, patient, len(self._patients))
+            self._meet(planned, decision, values, patient, part, done.batch)
+        if planned.table.name == self._plan.dataset.encounters and self.weighs_lost:
+            self._visits = counted(self._visits, patient, len(self._patients))
         for place, steps in code_places(planned).items():
             for step in steps:
                 cells = values[step.column.name]
-                filled = cells.is_valid().to_numpy(zero_copy_only=False)
                 self.codes.setdefault(place, Tallied(2)).add(cells, part)
-                self._mentions = _counted(self._mentions, patient[filled], len(self._patients))
-                kept = filled[part == RELEASED]
-                shown = released.column(step.column.name).is_valid().to_numpy(zero_copy_only=False)
-                self.emptied.setdefault(place, Few()).add(patient[part == RELEASED][kept & ~shown])
+                if self.weighs_lost:
+                    self._mentions = counted(self._mentions, patient[validity(cells)], len(self._patients))
+            self._left_empty(place, steps, values, patient, part, done.batch)
 
-    @property
-    def lost(self) -> int:
-        """How many patients were asked for and not released."""
-        return int(self.vectors.counts[:, LOST].sum())
+    def _asked(
+        self, planned: TablePlan, decision: Decision, rows: TypedRows, done: Transformed
+    ) -> tuple[npt.NDArray[np.int64], Parts]:
+        """Return the rows of the patients asked for, ascending, and of each, or of all, the part of its patient."""
+        flags = self._patients.flags
+        position = np.maximum(rows.patient, 0)
+        is_lost = (flags[position] & (SELECTED | ASKED)) == ASKED if len(flags) else np.zeros(len(rows), bool)
+        if not is_lost.any():  # then they are the rows that were written
+            return done.kept, RELEASED
+        asked = np.flatnonzero(kept_rows(planned, decision, rows, SELECTED | ASKED))
+        return asked, np.where(is_lost[asked], LOST, RELEASED)
 
     @property
     def tells_lost(self) -> bool:
@@ -128,6 +131,15 @@ class SourceSide:
         a later release even that there are none is told by nothing.
         """
         return not (self.is_continued or is_small(self.lost) or (self.lost and self.is_series))
+
+    @property
+    def weighs_lost(self) -> bool:
+        """Whether withheld and released patients are compared by what is known of each; once all have been seen."""
+        return self.lost > 0 and self.tells_lost
+
+    def pairs(self, place: int) -> VectorTally:
+        """Return patients of each (source value, released value) of a column of the vector, in two parts."""
+        return self._columns[place].pairs(partial(self.vectors.table, place))
 
     def patients(self) -> tuple[Numbers, Numbers, Numbers]:
         """Return vector, visits and mentions of everybody asked for, int32 (n,) each."""
@@ -143,22 +155,41 @@ class SourceSide:
         decision: Decision,
         values: dict[str, pa.Array],
         patient: Numbers,
-        part: npt.NDArray[np.generic],
+        part: Parts,
+        released: pa.RecordBatch,
     ) -> None:
+        lost = int(np.count_nonzero(part == LOST))
+        self.lost += lost
+        # What is shown by class is that of the patient's own row only where the run chose nothing.
+        is_written = not lost and decision.controls.vectors is None
         context = context_for(self._plan, decision, patient, lambda notes, _: notes)
         numbers: list[Numbers] = []
-        for step, known, column in zip(self.steps, self.values, self.columns, strict=True):
+        for place, step in enumerate(self.steps):
             source = cells_of(step, planned, decision, values, patient, {})
-            numbers.append(known.of(step.transform.apply(step.column, source, context)))
-            leaves, _ = column.leaves.add(self._tagger.tags(plain(source).cast(pa.string())))
-            column.pairs.add([leaves, numbers[-1]], part)
-        vector = self.vectors.add(numbers, part)
+            rule = step.transform
+            done = released.column(step.column.name) if is_written else rule.apply(step.column, source, context)
+            numbers.append(self.values[place].of(done))
+            self._columns[place].add(source, done, numbers[-1], part, partial(self.vectors.table, place))
+        vector = self.vectors.add(numbers, part if numbers else np.broadcast_to(part, len(patient)))
         self._vector = grown(self._vector, len(self._patients), -1)
         self._vector[patient] = vector
 
-
-def _counted(counts: Numbers, patient: Numbers, size: int) -> Numbers:
-    counts = grown(counts, size, 0)
-    distinct, rows = np.unique(patient, return_counts=True)
-    counts[distinct] += rows.astype(np.int32)
-    return counts
+    def _left_empty(
+        self,
+        place: Place,
+        steps: list[Step],
+        values: dict[str, pa.Array],
+        patient: Numbers,
+        part: Parts,
+        released: pa.RecordBatch,
+    ) -> None:
+        """Take note of the released patients who have a code that is not told."""
+        few = self.emptied.setdefault(place, Few())
+        shown = [released.column(step.column.name) for step in steps]
+        if not few.is_open or not any(cells.null_count for cells in shown):
+            return
+        own = np.broadcast_to(part, len(patient)) == RELEASED
+        lost = np.zeros(released.num_rows, np.int32)  # cells by row: in a set codes stand in other columns
+        for step, cells in zip(steps, shown, strict=True):
+            lost += validity(values[step.column.name])[own].astype(np.int32) - validity(cells)
+        few.add(patient[own][lost > 0])

@@ -88,6 +88,9 @@ dl>div{grid-template-columns:1fr;gap:0}}
 body{font-size:10pt;line-height:1.45}
 header,main,nav,footer{max-width:none;padding-left:0;padding-right:0}header{padding-top:0}
 section{padding:1.4rem 0 .4rem}h2,h3,caption{break-after:avoid}tr,.tile,.verdict,.slots{break-inside:avoid}
-thead{display:table-header-group}.scroll{overflow:visible}nav ol{columns:2}a{text-decoration:none}
+thead{display:table-header-group}thead th{white-space:normal}table{font-size:.82rem}th,td{padding-right:.5rem}
+tbody tr:first-child{break-before:avoid}#determination,footer{break-inside:avoid}.for{break-after:avoid}
+td code{overflow-wrap:break-word}td:last-child{min-width:6.5rem}td.n:last-child{min-width:0}footer{padding-bottom:0}
+.scroll{overflow:visible}nav ol{columns:2}a{text-decoration:none}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """

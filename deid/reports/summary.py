@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from deid.reports.markup import count, percent, words
-from deid.reports.model import Result, RiskReport, Verdict
-from deid.reports.verdicts import PATIENTS
+from deid.reports.model import RiskReport
+from deid.reports.verdict_words import bound, measured
 
 
 def summary(report: RiskReport) -> list[str]:
@@ -39,27 +39,14 @@ def summary(report: RiskReport) -> list[str]:
         value = attack.note or "not measured" if attack.value is None else percent(attack.value, 2)
         limit = "" if attack.ceiling is None else f" of at most {percent(attack.ceiling, 2)}"
         lines.append(f"attack   {attack.result.value:<14}  {attack.attacker}, {attack.measure}: {value}{limit}")
+    if report.to_do:
+        lines += ["", "left to decide after the attacks"]
+        lines += [f"  {sentence}" for sentence in report.to_do]
     lines += ["", report.determination.statement] if report.determination.statement else []
     return lines
 
 
 def _verdicts(report: RiskReport) -> list[str]:
-    rows = [(v.result.value, _shown(v), _limit(v), v.figure) for v in report.verdicts]
+    rows = [(v.result.value, measured(v), bound(v), v.figure) for v in report.verdicts]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
-
-
-def _shown(verdict: Verdict) -> str:
-    if verdict.value is None:
-        return "not measured" if verdict.result is Result.NOT_MEASURED else "not shown"
-    return count(verdict.value) if verdict.unit == PATIENTS else percent(float(verdict.value), 2)  # type: ignore[arg-type]
-
-
-def _limit(verdict: Verdict) -> str:
-    if verdict.ceiling is None:
-        return ""
-    return (
-        f"{verdict.side} {verdict.ceiling:,.0f}"
-        if verdict.unit == PATIENTS
-        else f"{verdict.side} {percent(verdict.ceiling, 2)}"
-    )

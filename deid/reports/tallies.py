@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import scattered
+from deid.buffers import places_of, scattered
+from deid.small_counts import ENOUGH
 from deid.tags import TagIndex
 
 Numbers = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
+_DENSE = 4  # places a row that may stand empty for the sake of counting without a sort
 
 
 class Values:
@@ -32,13 +35,32 @@ class Values:
 
     def of(self, cells: pa.Array) -> Numbers:
         """Return the number of each cell, int32 (n,); whatever its type, a cell is told by its text."""
+        return self.coded(cells).numbers()
+
+    def coded(self, cells: pa.Array) -> Coded:
+        """Return the cells by their distinct values, and the number of each value."""
         coded = cells if isinstance(cells, pa.DictionaryArray) else cells.dictionary_encode()
         if self._before is None or not coded.dictionary.equals(self._before[0]):
             texts = coded.dictionary.cast(pa.string()).to_pylist()
-            found = [self._numbers.setdefault(text, len(self._numbers)) for text in texts]
+            found = list(map(self._numbers.get, texts))
+            if None in found:  # hardly ever after the first batches
+                fresh = dict.fromkeys(text for text, number in zip(texts, found, strict=True) if number is None)
+                self._numbers.update(zip(fresh, range(len(self), len(self) + len(fresh)), strict=True))
+                found = list(map(self._numbers.__getitem__, texts))
             self._before = (coded.dictionary, np.array([*found, 0], np.int32))
-        numbers = self._before[1]
-        return np.asarray(numbers[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)], np.int32)
+        return Coded(places_of(coded), self._before[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Cells by their distinct values: `places` (n,) in `values`, the number of each and, last, that of a null."""
+
+    places: npt.NDArray[np.integer] = field(repr=False)
+    values: Numbers = field(repr=False)
+
+    def numbers(self) -> Numbers:
+        """Return the number of each cell's value, int32 (n,)."""
+        return self.values.take(self.places)
 
 
 class VectorTally:
@@ -65,7 +87,7 @@ class VectorTally:
         """Patients of each vector by part, int64 of shape (vectors, parts)."""
         return self._counts[: len(self)]
 
-    def add(self, columns: Sequence[Numbers], part: npt.NDArray[np.generic] | int = 0) -> Numbers:
+    def add(self, columns: Sequence[Numbers], part: npt.NDArray[np.int64] | int = 0) -> Numbers:
         """Count one patient a row in its part, -1 for none; return the number of each row's vector."""
         size = len(columns[0]) if columns else len(np.atleast_1d(part))
         tags = np.zeros(size, np.uint64)
@@ -76,8 +98,7 @@ class VectorTally:
         first = np.flatnonzero(is_new)
         for place, column in enumerate(columns):
             self._rows[numbers[first], place] = column[first]
-        parts = np.broadcast_to(np.asarray(part, np.int64), size)
-        np.add.at(self._counts, (numbers[parts >= 0], parts[parts >= 0]), 1)
+        _count(self._counts, numbers, part)
         return numbers
 
     def _grow(self, size: int) -> None:
@@ -90,12 +111,23 @@ class VectorTally:
     def table(self, *columns: int) -> tuple[Numbers, Counts]:
         """Return the distinct values of one or two columns, int32 (rows, columns), and their counts by part."""
         keys = self.rows[:, columns[0]].astype(np.int64)
+        width = 1
         for column in columns[1:]:  # one or two, of int32 each: together they fit
-            keys = (keys << 32) | self.rows[:, column]
-        _, first, places = np.unique(keys, return_index=True, return_inverse=True)
-        parts = [np.bincount(places.reshape(-1), weights=part, minlength=len(first)) for part in self.counts.T]
-        counts = np.stack(parts, axis=1).astype(np.int64) if len(first) else np.zeros((0, len(parts)), np.int64)
-        return self.rows[first][:, list(columns)], counts
+            width = int(self.rows[:, column].max(initial=0)) + 1
+            keys = keys * width + self.rows[:, column]
+        size = int(keys.max(initial=-1)) + 1
+        if size <= _DENSE * max(1_024, len(keys)):  # numbers are small: counted, not sorted
+            distinct, places = np.flatnonzero(np.bincount(keys, minlength=size)), keys
+        else:
+            distinct, places = np.unique(keys, return_inverse=True)
+            size = len(distinct)
+        # Sums of patients are far below 2^53, to which a float counts exactly.
+        parts = [
+            np.bincount(places.reshape(-1), weights=part, minlength=size).astype(np.int64) for part in self.counts.T
+        ]
+        counts = np.stack(parts, axis=1) if size else np.zeros((0, len(parts)), np.int64)
+        values = np.stack([distinct // width, distinct % width] if len(columns) > 1 else [distinct], axis=1)
+        return values.astype(np.int32), counts[distinct] if size > len(distinct) else counts
 
 
 class Tallied:
@@ -110,17 +142,34 @@ class Tallied:
         """Mentions by value and part, int64 of shape (values, parts)."""
         return self._counts[: len(self.values)]
 
-    def add(self, cells: pa.Array, part: npt.NDArray[np.generic] | int = 0) -> None:
-        """Count the cells in their parts, -1 for none."""
-        numbers = self.values.of(cells)
+    def add(self, cells: pa.Array, part: npt.NDArray[np.int64] | int = 0) -> Coded:
+        """Count the cells in their parts, -1 for none; return them by their values."""
+        coded = self.values.coded(cells)
         if len(self.values) > len(self._counts):
             room = len(self.values) + len(self.values) // 4
             fresh = np.zeros((room - len(self._counts), self._counts.shape[1]), np.int64)
             self._counts = np.append(self._counts, fresh, 0)
-        parts = np.broadcast_to(np.asarray(part, np.int64), len(numbers))
-        for number in range(self._counts.shape[1]):
-            mine = np.bincount(numbers[parts == number], minlength=len(self._counts))
-            self._counts[:, number] += mine
+        if isinstance(part, int):  # counted by distinct values, which are fewer
+            np.add.at(self._counts[:, part], coded.values, np.bincount(coded.places, minlength=len(coded.values)))
+        else:
+            _count(self._counts, coded.numbers(), part)
+        return coded
+
+
+def _count(counts: Counts, numbers: Numbers, part: npt.NDArray[np.int64] | int) -> None:
+    """Add one to `counts` (rows, parts) at each row's number and part."""
+    at = numbers.astype(np.intp) * counts.shape[1] + part
+    if isinstance(part, np.ndarray):
+        at = at[part >= 0]
+    # Flat, of one type and with indices as numpy has them, this is ten times as fast as by rows and parts.
+    np.add.at(counts.reshape(-1), at, 1)
+
+
+def counted(counts: Numbers, patient: Numbers, size: int) -> Numbers:
+    """Return `counts` with one more for each row's patient, and room for `size` of them."""
+    counts = grown(counts, size, 0)
+    np.add.at(counts, patient.astype(np.intp), np.int32(1))
+    return counts
 
 
 class Few:
@@ -130,14 +179,19 @@ class Few:
         self._known: set[int] = set()
 
     @property
+    def is_open(self) -> bool:
+        """Whether they are fewer than eleven so far."""
+        return len(self._known) < ENOUGH
+
+    @property
     def is_small(self) -> bool:
         """Whether it is one to ten patients."""
-        return 0 < len(self._known) < 11
+        return 0 < len(self._known) < ENOUGH
 
     def add(self, patient: npt.NDArray[np.generic]) -> None:
-        """Take note of patients by position."""
-        if len(patient) and len(self._known) < 11:
-            self._known.update(np.unique(patient)[:11].tolist())
+        """Take note of patients, by position or by tag."""
+        if len(patient) and self.is_open:
+            self._known.update(np.unique(patient)[:ENOUGH].tolist())
 
 
 def grown(array: npt.NDArray[np.int32], size: int, fill: int) -> npt.NDArray[np.int32]:

@@ -12,19 +12,18 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from deid.manifest import ENOUGH, shown
-from deid.reports.model import Marginal, Pair, Propensity, Utility, Value
 from deid.reports.propensity import Design, expected, pmse
 from deid.reports.release_side import ReleaseSide
-from deid.reports.small import Table, is_small, pooled, rounded
-from deid.reports.source_side import LOST, RELEASED, ColumnTally, SourceSide, may_be_named
+from deid.reports.small import MANY, pooled, rounded, weighed
+from deid.reports.source_side import LOST, RELEASED, SourceSide, may_be_named
 from deid.reports.tallies import Numbers, VectorTally
+from deid.reports.utility_model import Marginal, Pair, Propensity, Utility, Value
+from deid.small_counts import shown
 
 EMPTY = "(empty)"
 _SHOWN = 20  # values of a column that are listed
 _FACTOR = 16  # values of a column that the propensity model tells apart
 _KINDS = 50_000  # distinct rows of features that a regression of a second can take
-_MANY = 10 * ENOUGH  # patients with rare values from whose entropy no count can be had any more
 
 
 def marginals(source: SourceSide, release: ReleaseSide, *, listed: bool) -> tuple[Marginal, ...]:
@@ -36,15 +35,15 @@ def marginals(source: SourceSide, release: ReleaseSide, *, listed: bool) -> tupl
         distance = _distance(after, counts[:, LOST]) if source.tells_lost else None
         texts = source.values[place].texts
         values, rest = _values(numbers[:, 0], after, texts) if listed and may_be_named(step) else ((), 0)
-        column = source.columns[place]
+        pairs = source.pairs(place)
         told.append(
             Marginal(
                 column=f"{source.population}.{step.column.name}",
                 values=values,
                 pooled=rest,
-                granularity=_granularity(column, count_lost=source.tells_lost),
+                granularity=_granularity(pairs, count_lost=source.tells_lost),
                 bits=_bits(after),
-                bits_before=_bits(_leaf_counts(column, count_lost=source.tells_lost)),
+                bits_before=_bits(_leaf_counts(pairs, count_lost=source.tells_lost)),
                 distance=distance,
             )
         )
@@ -63,15 +62,17 @@ def reduced_marginals(release: ReleaseSide, *, listed: bool) -> tuple[Marginal, 
     return tuple(told)
 
 
-def pairs(source: SourceSide, release: ReleaseSide) -> tuple[Pair, ...]:
+def distances(source: SourceSide, release: ReleaseSide) -> tuple[Pair, ...]:
     """Return the distance of every two columns of the vector together."""
     told = []
     if not source.tells_lost:
         return ()
     for one, other in combinations(range(len(source.steps)), 2):
-        numbers, counts = source.vectors.table(one, other)
-        after = _released(release, (one, other), numbers) if source.lost else counts[:, RELEASED]
-        distance = _distance(after, counts[:, LOST])
+        if not source.lost:
+            distance = 0.0 if release.released else None
+        else:
+            numbers, counts = source.vectors.table(one, other)
+            distance = _distance(_released(release, (one, other), numbers), counts[:, LOST])
         if distance is not None:
             names = tuple(f"{source.population}.{source.steps[place].column.name}" for place in (one, other))
             told.append(Pair((names[0], names[1]), distance))
@@ -87,10 +88,8 @@ def overall(source: SourceSide, release: ReleaseSide, told: Utility) -> Utility:
 
 def propensity(source: SourceSide, release: ReleaseSide) -> Propensity | None:
     """Return the propensity score's mean squared error; None where nobody was withheld, or patients cannot be told."""
-    if not release.knows_patients or not source.steps:
-        return None
     lost, kept = source.lost, release.released
-    if not lost or not source.tells_lost or kept < _MANY:
+    if not source.weighs_lost or not source.steps or kept < MANY or not release.knows_patients:
         return None
     design, features = _design(source, release)
     if design is None or not design.width:
@@ -158,8 +157,17 @@ def _released(release: ReleaseSide, place: int | tuple[int, int], numbers: Numbe
     """Return released patients of some values, counted on what was read back."""
     places = (place,) if isinstance(place, int) else place
     found, counts = release.vectors.table(*places)
-    told = dict(zip(map(tuple, found.tolist()), counts[:, 0].tolist(), strict=True))
-    return np.array([told.get(tuple(row), 0) for row in numbers.tolist()], np.int64)
+    known, wanted = _keys(found), _keys(numbers)  # both ascending
+    if not len(known):
+        return np.zeros(len(wanted), np.int64)
+    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[at] == wanted, counts[at, 0], 0)
+
+
+def _keys(numbers: Numbers) -> npt.NDArray[np.int64]:
+    """Return one number for each row of one or two numbers, in the same order."""
+    first = numbers[:, 0].astype(np.int64)
+    return first if numbers.shape[1] == 1 else (first << 32) | numbers[:, 1]
 
 
 def _distance(after: npt.NDArray[np.int64], lost: npt.NDArray[np.int64]) -> float | None:
@@ -203,42 +211,39 @@ def _value(text: str, patients: int, total: int) -> Value:
     return Value(text, shown(patients), rounded(patients / total))
 
 
-def _granularity(column: ColumnTally, *, count_lost: bool) -> float | None:
+def _granularity(pairs: VectorTally, *, count_lost: bool) -> float | None:
     """Return the mean share of the source's values that stand under the released one (iLoss, Xiao and Tao 2006)."""
-    pairs = column.pairs
     if not len(pairs):
         return None
     # Where withheld patients may not be told, neither may what they alone have.
     own = pairs.rows if count_lost else pairs.rows[pairs.counts[:, RELEASED] > 0]
-    leaves = len(np.unique(own[:, 0]))
+    leaves = np.count_nonzero(np.bincount(own[:, 0]))
     released, counts = pairs.table(1)
     # Pairs are distinct: one for each leaf.
     under = np.bincount(np.searchsorted(released[:, 0], own[:, 1]), minlength=len(released))
-    table = pooled(counts if count_lost else counts[:, [RELEASED]])
+    table = weighed(counts if count_lost else counts[:, [RELEASED]])
     if table is None:
         return None
     lost = int(counts[:, LOST].sum()) if count_lost else 0
     kept = list(table.kept)
     widths = [*under[kept].tolist(), *([int(np.delete(under, kept).sum())] if table.pool else [])]
-    loss = float(sum(n * (width - 1) for n, width in zip(table.counts[:, RELEASED].tolist(), widths, strict=True)))
+    loss = float(table.counts[:, RELEASED] @ (np.array(widths, np.int64) - 1))
     loss = loss / (leaves - 1) if leaves > 1 else 0.0
     total = int(table.counts[:, RELEASED].sum()) + lost
     return rounded(min(1.0, (loss + lost) / total), 3) if total else None
 
 
-def _leaf_counts(column: ColumnTally, *, count_lost: bool) -> npt.NDArray[np.int64]:
-    counts = column.pairs.table(0)[1]
+def _leaf_counts(pairs: VectorTally, *, count_lost: bool) -> npt.NDArray[np.int64]:
+    counts = pairs.table(0)[1]
     return counts.sum(axis=1) if count_lost else counts[:, RELEASED]
 
 
-def _bits(counts: Table | npt.NDArray[np.int64]) -> float | None:
+def _bits(counts: npt.NDArray[np.int64]) -> float | None:
     """Return the entropy of a distribution in bits, to a tenth: rare values count one by one if they are many."""
-    small = counts[is_small(counts)]
-    if len(small) and small.sum() < _MANY:
-        table = pooled(counts[:, None])
-        if table is None:
-            return None
-        counts = table.counts[:, 0]
+    table = weighed(counts[:, None])
+    if table is None:
+        return None
+    counts = table.counts[:, 0]
     counts = counts[counts > 0]
     if not len(counts):
         return None

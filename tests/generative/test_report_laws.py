@@ -12,6 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def policy(world: World, k: int | None) -> Any:
     """Return a signed policy that keeps four demographics, with or without k."""
     kinds = ["birth_date", "sex", "race", "state"]
-    limits = {"k": k, "quasi_identifiers": kinds, "suppression": 0.99} if k else {}
+    limits = {"k": k, "quasi_identifiers": kinds, "suppression": 0.99, "risk": {"rejoin": 1.0}} if k else {}
     return world.policy(
         {
             "policy": f"report-{k}",
@@ -121,6 +122,30 @@ def implied(share: float | None, total: Any) -> bool:
     return small(round(share * total)) or small(total - round(share * total))
 
 
+def tell_of_bins(classes: dict[str, Any], released: Any) -> bool:
+    """Whether the number of all classes leaves one number of patients, a small one, for a bin that is hidden."""
+    hidden = [each for each in classes["bins"] if each["patients"] is None]
+    if not hidden or not isinstance(classes["number"], int) or not isinstance(released, int):
+        return False
+    shown = [each for each in classes["bins"] if each["patients"] is not None]
+    number = classes["number"] - sum(each["classes"] for each in shown)
+    patients = released - sum(each["patients"] for each in shown)
+    ways = list(fillings([(each["low"], each["high"] or patients) for each in hidden], number, patients))
+    return any(len(own := {way[place] for way in ways}) == 1 and small(*own) for place in range(len(hidden)))
+
+
+def fillings(ranges: list[tuple[int, int]], classes: int, patients: int) -> Iterator[tuple[int, ...]]:
+    """Yield the patients of each of some bins in every way in which so many classes hold so many patients."""
+    (low, high), *rest = ranges
+    if not rest:
+        if low * classes <= patients <= high * classes and classes:
+            yield (patients,)
+        return
+    for own in range(1, classes):
+        for here in range(low * own, min(high * own, patients) + 1):
+            yield from ((here, *others) for others in fillings(rest, classes - own, patients - here))
+
+
 def faults(report: dict[str, Any], truth: Counter[tuple[Cell, bool]]) -> list[str]:
     """Return how small counts can be had from a report; `truth` counts patients by cell and whether released."""
     found = [
@@ -137,6 +162,7 @@ def faults(report: dict[str, Any], truth: Counter[tuple[Cell, bool]]) -> list[st
     if report["classes"] is not None:
         bins = [each["patients"] for each in report["classes"]["bins"]]
         found += ["bins"] * rest_is_small(released, bins)
+        found += ["classes beside bins"] * tell_of_bins(report["classes"], released)
         chance = report["risk"]["prosecutor_max"]
         found += ["prosecutor"] * (chance is not None and small(round(1 / chance)))
     shown: dict[str, dict[str, int]] = {}
@@ -223,7 +249,7 @@ def test_the_checker_finds_small_counts() -> None:
     """The checker can fail: each way of telling a small count is found in a report that tells it."""
     report: dict[str, Any] = {
         "people": {"asked": 105, "released": 100, "withheld": 5, "share_withheld": 0.0476},
-        "classes": {"bins": [{"patients": 93}], "smallest": 7},
+        "classes": {"bins": [{"patients": 93}], "smallest": 7, "number": None},
         "risk": {"prosecutor_max": 0.1429},
         "utility": {
             "marginals": [
@@ -252,6 +278,15 @@ def test_the_checker_finds_small_counts() -> None:
         assert way in told, way
 
 
+def test_the_checker_finds_what_the_number_of_classes_tells() -> None:
+    """Six classes of 17 patients, alone or of 11 to 19: five patients are alone. Of 40 patients nobody can say."""
+    hidden = [{"low": low, "high": high, "classes": None, "patients": None} for low, high in ((1, 1), (11, 19))]
+    shown = {"low": 20, "high": 49, "classes": 2, "patients": 83}
+    assert tell_of_bins({"number": 8, "bins": [*hidden, shown]}, 100)
+    assert not tell_of_bins({"number": 20, "bins": [*hidden, {**shown, "patients": 60}]}, 100)
+    assert not tell_of_bins({"number": None, "bins": [*hidden, shown]}, 100)
+
+
 def test_a_series_tells_nothing_of_who_is_withheld(world: World) -> None:
     """Month by month, counts of withheld patients would tell by their differences who is new: none is shown."""
     cells = {("1950", "F", "White", "NY"): 40, ("1970", "M", "Black", "NJ"): 6, ("1990", "F", "Asian", "NY"): 9}
@@ -264,12 +299,13 @@ def test_a_series_tells_nothing_of_who_is_withheld(world: World) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["once", "monthly"])
-def test_a_request_that_is_run_again_tells_nothing_of_who_waits(world: World, schedule: str) -> None:
+def test_a_request_that_is_run_again_tells_nothing_of_who_waits(tmp_path: Path, schedule: str) -> None:
     """Nobody new, one and twenty new patients who are held: the reports of the second releases are alike."""
     cells = {("1950", "F", "White", "NY"): 40, ("1970", "M", "Black", "NJ"): 30}
     told, tables = [], {"patients": list(PATIENTS), "visits": list(VISITS)}
     for number, more in enumerate((0, 1, 20)):
         name = f"again-{schedule}-{number}"
+        world = World(tmp_path / name / "site")  # of its own, so that there is no other series to join
         for release, own in (("a", cells), ("b", cells | {("1990", "F", "Asian", "NY"): more} if more else cells)):
             request = world.request(
                 source(world, own), tables, policy=policy(world, 30), request=name, agreement=None, schedule=schedule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from html.parser import HTMLParser
 from itertools import combinations
 
@@ -15,17 +16,23 @@ from report_examples import bare, full
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
+from deid.disclosure.sensitive import Reached
 from deid.errors import ReleaseError
+from deid.limits import Limits, RiskLimits, Sensitive
+from deid.patients import Tagger
 from deid.reports import from_json, to_html, to_json
 from deid.reports.code_use import spearman
+from deid.reports.column_tally import ColumnTally
+from deid.reports.evidence import Joinable
 from deid.reports.html import sections
 from deid.reports.merging import merged
-from deid.reports.model import Result
 from deid.reports.propensity import Design, expected, pmse
-from deid.reports.small import is_small, pooled
+from deid.reports.risk_model import Classes, Risk
+from deid.reports.small import is_small, pooled, weighed
 from deid.reports.summary import summary
 from deid.reports.tallies import Tallied, Values, VectorTally
-from deid.reports.verdicts import against
+from deid.reports.verdict_model import Result
+from deid.reports.verdicts import Held, against, verdicts
 
 TABLES = st.integers(1, 3).flatmap(
     lambda parts: st.lists(st.lists(st.integers(0, 30), min_size=parts, max_size=parts), min_size=1, max_size=8)
@@ -59,6 +66,19 @@ def test_one_small_row_takes_the_next_smallest_along() -> None:
     table = pooled(np.array([[500], [20], [7], [90]], np.int64))
     assert table is not None
     assert (table.kept, table.pool, table.counts.tolist()) == ((0, 3), 2, [[500], [90], [27]])
+
+
+def test_many_rare_values_count_one_by_one_and_few_are_pooled() -> None:
+    """A figure over 110 patients with rare values takes each as it is; below that, or in one part, they are one."""
+    days = np.ones((110, 1), np.int64)
+    assert (table := weighed(days)) is not None
+    assert (len(table.kept), table.pool) == (110, 0)
+    assert (table := weighed(days[:109])) is not None
+    assert (table.kept, table.pool) == ((), 109)
+    both = np.concatenate([days, np.zeros_like(days)], axis=1)
+    both[:20, 1] = 1
+    assert (table := weighed(both)) is not None
+    assert table.pool
 
 
 def test_a_table_of_eleven_and_more_stays_as_it_is() -> None:
@@ -102,6 +122,29 @@ def test_mentions_are_counted_as_one_by_one(cells: list[tuple[str | None, int]])
         tally.add(column.dictionary_encode() if encoded else column, np.array([part for _, part in cells], np.int64))
         for text, counts in zip(tally.values.texts, tally.counts.tolist(), strict=True):
             assert counts == [sum(1 for cell in cells if cell == (text, part)) for part in (0, 1)]
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.booleans(), st.integers(0, 1)))))
+def test_source_values_are_counted_under_released_ones(batches: list[list[tuple[str | None, bool, int]]]) -> None:
+    """Pairs are those of a plain loop, from whatever batch on the column leaves other than it came."""
+    values, vectors = Values(), VectorTally(1, 2)
+    tally = ColumnTally(Tagger.fresh(), values)
+    told: Counter[tuple[str | None, str | None, int]] = Counter()
+    for batch in batches:
+        source = pa.array([text for text, _, _ in batch], pa.string())
+        done = pa.array(["x" if is_coarse else text for text, is_coarse, _ in batch], pa.string())
+        part = np.array([part for _, _, part in batch], np.int64)
+        numbers = values.of(done)
+        tally.add(source, done, numbers, part, lambda: vectors.table(0))
+        vectors.add([numbers], part)
+        told.update(zip(source.to_pylist(), done.to_pylist(), part.tolist(), strict=True))
+    pairs = tally.pairs(lambda: vectors.table(0))
+    found = sorted(
+        (values.texts[row[1]] or "", *counts) for row, counts in zip(pairs.rows, pairs.counts.tolist(), strict=True)
+    )
+    leaves = {(source, released) for source, released, _ in told}
+    assert found == sorted((new or "", told[old, new, 0], told[old, new, 1]) for old, new in leaves)
+    assert len(np.unique(pairs.rows[:, 0])) == len({source for source, _ in leaves})
 
 
 def test_a_null_is_a_value_of_its_own() -> None:
@@ -194,6 +237,48 @@ def test_nobody_withheld_has_no_null() -> None:
 
 
 # Verdicts
+
+
+SENSITIVE = Sensitive("race", l=3, t=0.2)
+LIMITS = Limits(5, ("sex",), 0.1, sensitive=(SENSITIVE,), risk=RiskLimits(prosecutor=0.2, marketer=0.1))
+CLASSES = Classes(("patients.SEX",), 5, None, "1-10", None, (), None, 5)
+
+
+def test_a_figure_that_is_not_shown_is_judged_by_its_true_value() -> None:
+    """A class of seven holds a ceiling of one in five, and a mean of a few classes its own, though neither is shown."""
+    risk = Risk(None, None, None)
+    for mean, result in ((0.09, Result.PASSED), (0.11, Result.FAILED)):
+        told = verdicts(LIMITS, Held(7, 0.0, None, mean), CLASSES, risk, None, Joinable())
+        found = {verdict.figure.split(" (")[-1]: (verdict.value, verdict.result) for verdict in told}
+        assert found["prosecutor)"] == (None, Result.PASSED)
+        assert found["marketer)"] == (None, result)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_what_classes_tell_of_a_sensitive_kind_is_held_to_its_limits(share: float, distance: float) -> None:
+    """L and t have a verdict each, true to the figure; what is shown is in steps, never less, and within what it keeps."""
+    told = verdicts(
+        LIMITS, Held(7, 0.0, None), CLASSES, None, None, Joinable(), None, [Reached(SENSITIVE, share, distance)]
+    )
+    diverse, close = (verdict for verdict in told if "race" in verdict.figure)
+    for verdict, figure, ceiling in ((diverse, share, 1 / 3), (close, distance, 0.2)):
+        assert (verdict.result is Result.PASSED) == (figure <= ceiling + 2e-9)
+        assert isinstance(verdict.value, float)
+        assert figure - 1e-4 <= verdict.value <= figure + 0.05 + 1e-4
+        assert (verdict.value <= verdict.ceiling + 1e-9) == (verdict.result is Result.PASSED)
+    assert all(v.result is Result.NOT_MEASURED for v in verdicts(LIMITS, Held(7, 0.0, None), CLASSES, None, None, Joinable())
+               if "race" in v.figure)  # fmt: skip
+
+
+def test_requests_of_one_recipient_have_a_verdict_of_their_own() -> None:
+    """Another recipient's share is told without a ceiling; a recipient's own is held to that of the policy."""
+    limits = Limits(5, ("sex",), 0.1, risk=RiskLimits(rejoin=0.05))
+    for share, result in ((0.05, Result.PASSED), (0.051, Result.FAILED)):
+        told = verdicts(limits, Held(7, 0.0, None), CLASSES, None, None, Joinable(0.9, share))
+        found = {v.figure: (v.value, v.ceiling, v.result) for v in told if v.figure.startswith("patients whom")}
+        assert list(found.values()) == [(0.9, None, Result.NO_CEILING), (share, 0.05, result)]
+    told = verdicts(limits, Held(7, 0.0, None), CLASSES, None, None, Joinable())
+    assert not [v for v in told if v.figure.startswith("patients whom")]
 
 
 def test_a_figure_at_its_ceiling_passes() -> None:
@@ -323,7 +408,19 @@ def test_an_attack_is_merged_into_the_report_of_its_release() -> None:
     (found,) = report.attacks
     assert (found.attacker, found.value, found.low, found.high) == ("voter list", 0.01, 0.005, 0.02)
     assert found.result is Result.UNDECIDED
-    assert msgspec.structs.replace(report, attacks=full().attacks) == full()
+    assert msgspec.structs.replace(report, attacks=full().attacks, to_do=full().to_do) == full()
+
+
+def test_what_is_left_to_decide_after_an_attack_is_told() -> None:
+    """Each sentence of the attack stands in the report, on its page and on the terminal, and the page's first says so."""
+    left = ("undecided voter_list: 1.00 % (ZIP, sex). Raise --targets.", "no ceiling months: <b>2 %</b>.")
+    report = merged(full(), attack(to_do=left))
+    assert report.to_do == left
+    page = Page(to_html(report))
+    assert all(sentence in page.text for sentence in left)
+    assert "2 things are left to decide" in page.text
+    assert all(f"  {sentence}" in summary(report) for sentence in left)
+    assert merged(full(), attack()).to_do == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""Which source values stand under which released value of a column, counted by patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from deid.buffers import places_of
+from deid.patients import Tagger
+from deid.reports.tallies import Counts, Numbers, Values, VectorTally
+from deid.tags import TagIndex
+
+Table = Callable[[], tuple[Numbers, Counts]]
+
+
+class ColumnTally:
+    """A column of the vector: patients of each (source value, released value).
+
+    As long as the column leaves as it came, the two are one, and nothing is kept: released values are counted anyway.
+    `values` number the released ones; source values are known by tags under the key of this run.
+    """
+
+    def __init__(self, tagger: Tagger, values: Values) -> None:
+        self._tagger, self._values = tagger, values
+        self._is_same = True
+        self._leaves = TagIndex()
+        self._pairs = VectorTally(2, 2)
+
+    def add(
+        self, source: pa.Array, done: pa.Array, numbers: Numbers, part: npt.NDArray[np.int64] | int, before: Table
+    ) -> None:
+        """Count a batch: `source` cells, `done` as released, with their `numbers` (n,).
+
+        `before`: the released values of all batches before this one, int32 (values, 1), and their counts by part.
+        """
+        if self._is_same and source.equals(done):
+            return
+        if self._is_same:
+            self._is_same = False
+            values, counts = before()
+            texts = self._values.texts
+            told = pa.array([texts[number] for number in values[:, 0].tolist()], pa.string())
+            _lay(self._pairs, self._leaves.add(self._tagger.tags(told))[0], values[:, 0], counts)
+        self._pairs.add([self._leaves.add(self._tags(source))[0], numbers], part)
+
+    def pairs(self, table: Table) -> VectorTally:
+        """Return patients of each (source value, released value); `table`: those of each released value."""
+        if not self._is_same:
+            return self._pairs
+        same, (values, counts) = VectorTally(2, 2), table()
+        _lay(same, values[:, 0], values[:, 0], counts)
+        return same
+
+    def _tags(self, cells: pa.Array) -> npt.NDArray[np.uint64]:
+        """Return a tag for each cell by its text, uint64 (n,); the text of a distinct value is made once."""
+        coded = cells if isinstance(cells, pa.DictionaryArray) else cells.dictionary_encode()
+        texts = pa.concat_arrays([coded.dictionary.cast(pa.string()), pa.nulls(1, pa.string())])
+        return self._tagger.tags(texts).take(places_of(coded))
+
+
+def _lay(pairs: VectorTally, leaves: Numbers, values: Numbers, counts: Counts) -> None:
+    """Count so many patients of pairs that are not counted yet."""
+    numbers = pairs.add([leaves, values], np.full(len(values), -1, np.int64))
+    pairs.counts[numbers] += counts
