@@ -20,6 +20,7 @@ from deid.codes.formed import entries_of
 from deid.date_entries import DateEntries
 from deid.dated_steps import dated_steps
 from deid.decision import Decision
+from deid.disclosure.dated import Tied
 from deid.disclosure.leaves import vector_texts
 from deid.disclosure.sampling import Dates
 from deid.entries import NO_VISIT, Entries
@@ -27,6 +28,7 @@ from deid.errors import VerificationError
 from deid.patients import Tagger
 from deid.plan import Plan, TablePlan
 from deid.tags import TagIndex
+from deid.tied_entries import TiedEntries
 
 Numbers = npt.NDArray[np.int32]
 DEFECT = "nothing was published; report this as a defect of deid, with the name of the column and the rule"
@@ -40,6 +42,7 @@ class CodeCheck:
         self._mapped = decision.mapped
         self._released = Entries()
         self._days = DateEntries(plan, decision)
+        self._ties = TiedEntries(plan)
         self._tagger = Tagger.fresh()
         self._vectors = TagIndex()
         self._vector = np.zeros(len(decision.patients), np.int32)
@@ -49,16 +52,23 @@ class CodeCheck:
         is_population = planned.table.name == self._plan.dataset.population
         if self._mapped is None:
             return bool(mapped_steps(planned))
-        return bool(mapped_steps(planned)) or is_population or bool(dated_steps(self._plan, planned))
+        dated = bool(dated_steps(self._plan, planned)) or planned.table.name in self._ties.steps
+        return bool(mapped_steps(planned)) or is_population or dated
 
     def batch(self, planned: TablePlan, batch: pa.RecordBatch, patient: Numbers) -> None:
         """Take a batch as it was read back; `patient` int32 (n,), the run's position of each row's patient."""
+        table = planned.table.name
+        cells = {name: batch.column(name) for name in self._ties.columns(table)}
+        tied = self._ties.see(table, cells, patient)
         for step in mapped_steps(planned):
             system = levels_under(self._plan, step.column).system.name
-            name = f"{planned.table.name}.{step.column.name}"
+            name = f"{table}.{step.column.name}"
             numbers = self._numbers(system, name, batch.column(step.column.name))
             has = numbers >= 0
             self._released.add(patient[has], numbers[has], np.full(int(has.sum()), NO_VISIT))
+            if tied is not None:
+                none = np.full(int(has.sum()), NO_VISIT)
+                self._ties.add(tied, np.flatnonzero(has), patient[has], numbers[has], none)
         self._sets(planned, batch)
         self._days.see_released(planned, batch, patient)
         if planned.table.name == self._plan.dataset.population:
@@ -97,6 +107,7 @@ class CodeCheck:
         same = [np.array_equal(getattr(wanted, name), getattr(found, name)) for name in ("patient", "code")]
         if not (all(same) and self._as_often(wanted.code, wanted.mentions, found.mentions)):
             raise VerificationError("released codes are not those that the map makes of each patient's", hint=DEFECT)
+        self._tied_as_decided(mapped)
         klass = self._classes(coded.klass)
         limits = mapped.limits
         k = self._plan.policy.limits.k or 0
@@ -112,6 +123,19 @@ class CodeCheck:
                     hint=DEFECT,
                 )
         return replace(mapped, risk=risk, dated=dated, dates=dates)
+
+    def _tied_as_decided(self, mapped: Mapped) -> None:
+        """Raise VerificationError unless each patient's items stand beside the dates that were attacked with them."""
+        found, tied = self._ties.found(len(self._decision.patients)), mapped.tied
+        if found is None and tied is None:
+            return
+        same = found is not None and tied is not None
+        if found is not None and tied is not None:
+            entry = tied.entry_of(mapped.coded)
+            items = np.where(mapped.hidden, -1, mapped.chosen[mapped.coded.code])[entry]
+            same = np.array_equal(_told(tied, items), _told(found, found.of_code[found.coded.code]))
+        if not same:
+            raise VerificationError("released dates are not those that were attacked with their codes", hint=DEFECT)
 
     def _as_often(self, items: Numbers, wanted: Numbers, found: Numbers) -> bool:
         """Whether items stand as often as their codes did; in sets at most as often, where several became one."""
@@ -162,3 +186,12 @@ class CodeCheck:
         klass = np.full(len(decided), -1, np.int32)
         klass[stays] = np.unique(keys, return_inverse=True)[1]
         return klass
+
+
+def _told(tied: Tied, items: Numbers) -> npt.NDArray[np.uint64]:
+    """Return what a release tells: the distinct (patient, item, dates, day), sorted, uint64 (n, 4)."""
+    shown = np.flatnonzero(items >= 0)
+    compound = tied.coded.code[shown]
+    day = tied.day[compound] if tied.day is not None else np.zeros(len(shown), np.int32)
+    columns = (tied.coded.patient[shown], items[shown], tied.prints[tied.unit[compound]], day.astype(np.int64))
+    return np.unique(np.stack([column.astype(np.uint64) for column in columns], axis=1), axis=0)

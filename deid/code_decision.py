@@ -19,12 +19,15 @@ from deid.code_entries import CodeEntries, levels_under, mapped_steps
 from deid.code_numbers import CodeItems, items_of
 from deid.codes.mapped_levels import FULL, OTHER
 from deid.controls import Emptied
+from deid.dated_steps import tied_steps
 from deid.decision import Decision
 from deid.disclosure import k_anonymity
 from deid.disclosure.code_maps import MapFound
 from deid.disclosure.code_nodes import NodeChoice, search_node
 from deid.disclosure.code_risk import CodeRisk
 from deid.disclosure.coded import Coded
+from deid.disclosure.dated import Tied
+from deid.disclosure.map_search import filled, floor_level
 from deid.disclosure.pairs import attack
 from deid.disclosure.reductions import Reductions
 from deid.disclosure.sampling import Dates
@@ -54,7 +57,8 @@ class Mapped:
 
     `coded`: the entries of the patients selected, with the classes that are released. `chosen`: int32 (codes,), the
     item of each code, -1 where it is left empty everywhere; `hidden`: bool (entries,), those left empty in their class.
-    `limits`: as the policy writes them, with the adversary who knows a visit where the release tells of visits.
+    `limits`: as the policy writes them, with the adversary who knows a visit where the release tells of visits, and the
+    one who knows the dates of codes where it tells them. `tied`: the codes with these dates, None where it does not.
     """
 
     coded: Coded = field(repr=False)
@@ -67,6 +71,7 @@ class Mapped:
     risk: CodeRisk
     dates: Dates | None = field(default=None, repr=False)
     dated: CodeRisk | None = None
+    tied: Tied | None = field(default=None, repr=False)
 
 
 def decide(
@@ -83,14 +88,15 @@ def decide(
         controls = replace(settled.controls, codes=items.maps(np.zeros(0, np.int32)))
         return replace(settled, controls=controls)
     limits, grouped = limits_of(plan)
-    dates = entries.dates()
-    joint = choose(plan, counted, coded, items, limits, grouped=grouped, dates=dates)
+    dates, tied = entries.dates(), entries.tied()
+    joint = choose(plan, counted, coded, items, limits, grouped=grouped, dates=dates, tied=tied)
     settled = k_anonymity.settle(decision, counted, joint.levels, joint.classes)
     released = coded.released(settled.patients.klass[: len(settled.patients)])
     hidden = _hidden(released, joint.found, items)
     mapped = Mapped(
-        released, items, joint.found.items, hidden, limits, grouped, joint.found.thresholds, joint.found.risk, dates
-    )
+        released, items, joint.found.items, hidden, limits, grouped, joint.found.thresholds, joint.found.risk, dates,
+        tied=tied.released(released.klass) if tied is not None else None,
+    )  # fmt: skip
     mapped = with_dates(mapped, plan.policy.limits.k or 0)
     controls = replace(
         settled.controls, codes=items.maps(joint.found.items), emptied=left_empty(joint.found.suppressed, items)
@@ -100,7 +106,7 @@ def decide(
 
 def choose(
     plan: Plan, counted: k_anonymity.Counted, coded: Coded, items: CodeItems, limits: CodeLimits, *, grouped: bool,
-    dates: Dates | None,
+    dates: Dates | None, tied: Tied | None,
 ) -> Joint:  # fmt: skip
     """Return the recoding and the map of least loss together; raise DisclosureError where no recoding has a map."""
     lattice = k_anonymity.lattice_of(plan, counted)
@@ -118,7 +124,7 @@ def choose(
     tree = items.tree
     joined = items.other[tree.kinds] if len(items.other) else None
     k = plan.policy.limits.k or 0
-    found = search_node(choices, coded, tree, limits, k=k, grouped=grouped, dates=dates, joined=joined)
+    found = search_node(choices, coded, tree, limits, k=k, grouped=grouped, dates=dates, tied=tied, joined=joined)
     levels = tuple(nodes[found.number].levels)
     return Joint(levels, lattice.classes(levels), found.found)
 
@@ -145,11 +151,15 @@ def attacked(mapped: Mapped, k: int, *, klass: Numbers | None = None, dates: Dat
     Subgroups are the classes that were decided, by their numbers.
     """
     limits = mapped.limits
-    coded = mapped.coded if klass is None else replace(mapped.coded, klass=klass)
+    coded, tied = mapped.coded, mapped.tied if dates is None else None
+    if klass is not None:
+        coded = replace(coded, klass=klass)
+        tied = replace(tied, coded=replace(tied.coded, klass=klass)) if tied is not None else None
     return attack(
         coded, mapped.chosen, known=limits.known, draws=limits.adversaries, declared=mapped.items.tree.declared,
         grouped=mapped.grouped, hidden=mapped.hidden, k=k, ceiling=limits.ceiling, dates=dates,
         known_dates=limits.known_dates if dates is not None else 0, labels=mapped.coded.klass,
+        tied=tied,
     )  # fmt: skip
 
 
@@ -159,9 +169,10 @@ def limits_of(plan: Plan) -> tuple[CodeLimits, bool]:
     if limits is None:
         raise AssertionError("a code map was asked for, but no ceiling")
     grouped = tells_visits(plan)
-    if grouped and Adversary.VISIT not in limits.adversaries:
-        limits = replace(limits, adversaries=(*limits.adversaries, Adversary.VISIT))
-    return limits, grouped
+    added = [Adversary.VISIT] if grouped else []
+    added += [Adversary.DATED] if tied_steps(plan) else []
+    more = tuple(each for each in added if each not in limits.adversaries)
+    return replace(limits, adversaries=(*limits.adversaries, *more)), grouped
 
 
 def tells_visits(plan: Plan) -> bool:
@@ -218,6 +229,13 @@ def left_empty(suppressed: Numbers, items: CodeItems) -> dict[str, Emptied]:
             keys = own[:, 0].astype(np.int64) * len(numbers) + at
             found[system] = Emptied(items.texts.take(pa.array(numbers)), np.sort(keys))
     return found
+
+
+def declared_pooled(mapped: Mapped) -> int:
+    """Return how many declared codes of released patients became a value coarser than their category."""
+    tree, chosen = mapped.items.tree, mapped.chosen
+    finer = (filled(tree)[:, : floor_level(tree) + 1] == chosen[:, None]).any(axis=1)
+    return int((np.bincount(mapped.coded.code, minlength=len(chosen)) > 0)[tree.declared & ~finer].sum())
 
 
 def shares_of(mapped: Mapped, system: int) -> dict[str, float]:

@@ -21,21 +21,23 @@ from deid.code_numbers import CodeNumbers
 from deid.codes.formed import entries_of
 from deid.codes.mapped_levels import FULL, MappedLevels, mapped_levels
 from deid.date_entries import DateEntries
-from deid.dated_steps import columns_dated
+from deid.dated_steps import TiedSteps, columns_dated, tied_steps
 from deid.decision import Decision, RowSelection
 from deid.disclosure.coded import Coded
+from deid.disclosure.dated import Tied
 from deid.disclosure.sampling import Dates
 from deid.entries import NO_VISIT, Entries
-from deid.observers import encounter_key
 from deid.patients import Tagger
-from deid.pipeline import kept_rows
+from deid.pipeline import context_for, kept_rows
 from deid.plan import Plan, Step, TablePlan
 from deid.rows import TypedRows
 from deid.schema import Column, Table
-from deid.selection import carriers, days_of, start_of_visit
+from deid.selection import carriers, days_of
 from deid.shapes import wellformed
 from deid.tags import TagIndex
+from deid.tied_entries import TiedEntries, TiedRows
 from deid.transforms.map_codes import MapCodes, levels_of
+from deid.visits import encounter_key, start_of_visit
 
 Integers = npt.NDArray[np.int32]
 
@@ -68,6 +70,8 @@ def columns_counted(plan: Plan, table: Table, selection: RowSelection | None) ->
     planned = plan.table(table.name)
     steps = mapped_steps(planned) if planned is not None else []
     dated = columns_dated(plan, table) if maps_codes(plan) else []
+    if planned is not None and maps_codes(plan):
+        dated += tied_steps(plan).get(table.name, TiedSteps()).columns
     if not steps and not dated:
         return []
     visit = visit_column(plan, table) if steps else None
@@ -91,12 +95,14 @@ class CodeEntries:
     numbers: CodeNumbers = field(default_factory=CodeNumbers)
     entries: Entries = field(default_factory=Entries)
     days: DateEntries = field(init=False)
+    ties: TiedEntries = field(init=False)
     _tagger: Tagger = field(default_factory=Tagger.fresh)
     _visits: TagIndex = field(default_factory=TagIndex)
 
     def __post_init__(self) -> None:
         """Note dates beside codes, where somebody may know them."""
         self.days = DateEntries(self.plan, self.decision)
+        self.ties = TiedEntries(self.plan)
 
     def columns(self, table: Table) -> Sequence[str]:
         """The mapped codes, the number of the visit, dates if they may be known, and what selects rows."""
@@ -109,6 +115,7 @@ class CodeEntries:
             return
         kept = np.flatnonzero(kept_rows(planned, self.decision, rows))
         self.days.see(planned, rows, kept)
+        tied = self._tied(rows, kept)
         index, patient = pa.array(kept), rows.patient[kept]
         steps = mapped_steps(planned)
         visit = self._visit(rows, kept) if steps else np.zeros(0, np.int32)
@@ -122,6 +129,19 @@ class CodeEntries:
             numbers = np.append(self.numbers.of(levels, entries), np.int32(-1))[places]
             has = numbers >= 0
             self.entries.add(patient[has], numbers[has], visit[has])
+            if tied is not None:
+                self.ties.add(tied, np.flatnonzero(has), patient[has], numbers[has], visit[has])
+
+    def _tied(self, rows: TypedRows, kept: npt.NDArray[np.int64]) -> TiedRows | None:
+        """Return what ties the codes of kept rows to dates as they will be released."""
+        steps = self.ties.steps.get(rows.table.name)
+        if steps is None:
+            return None
+        patient = rows.patient[kept]
+        context = context_for(self.plan, self.decision, patient, lambda notes, _: notes)
+        cells = {name: rows.values[name].take(pa.array(kept)) for name in steps.columns}
+        dates = {s.column.name: s.transform.apply(s.column, cells[s.column.name], context) for s in steps.dates}
+        return self.ties.see(rows.table.name, cells | dates, patient)
 
     def _rows_alone(self, visit: Integers) -> Integers:
         """Return visits with a number for each row of several codes that names none: the row tells them together."""
@@ -148,6 +168,10 @@ class CodeEntries:
     def coded(self) -> Coded:
         """Return what was counted."""
         return self.entries.coded(len(self.decision.patients))
+
+    def tied(self) -> Tied | None:
+        """Return the codes with the dates that the release ties them to, None where it ties none."""
+        return self.ties.found(len(self.decision.patients))
 
     def dates(self) -> Dates | None:
         """Return the dates that each patient shows, None where the policy counts none."""

@@ -24,7 +24,8 @@ from deid.schema import Column
 from deid.transforms.map_codes import MapCodes, levels_of
 
 _OF_NO_ROLE = (None, "procedure")
-_LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+_LAST_NUMBER = re.compile(r"(.*?)(\d+)((?:st|nd|rd|th)(?![a-z]))?(\D*)", re.DOTALL | re.IGNORECASE)
+_LAST_LETTER = re.compile(r"(.*[^A-Za-z0-9])([A-Za-z])", re.DOTALL)  # the lines of CMS-1500, item 21, are A to L
 
 
 def sets_of(planned: TablePlan) -> list[tuple[Step, ...]]:
@@ -53,9 +54,15 @@ def _is_first_of(column: Column, alike: set[str]) -> bool:
 
 
 def numbered(column: Column) -> tuple[str, int | None]:
-    """Return a column's name without its last number, and that number; None where it has none."""
+    """Return a column's name without its last number, and that number; None where it has none.
+
+    An ordinal is a number (`HCPCS_1ST_MDFR_CD`); without any, so is a letter at the end, counted from A (`DX_B` is 2).
+    """
     found = _LAST_NUMBER.fullmatch(column.name)
-    return (f"{found[1]}#{found[3]}", int(found[2])) if found is not None else (column.name, None)
+    if found is not None:
+        return f"{found[1]}#{found[4]}", int(found[2])
+    letter = _LAST_LETTER.fullmatch(column.name)
+    return (f"{letter[1]}#", ord(letter[2].upper()) - ord("A") + 1) if letter is not None else (column.name, None)
 
 
 def series(columns: Iterable[Column]) -> list[list[Column]]:

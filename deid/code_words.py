@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deid.code_decision import Mapped, shares_of
+from deid.code_decision import Mapped, declared_pooled, shares_of
 from deid.disclosure.code_risk import AdversaryRisk, CodeRisk
 from deid.limits import Adversary
-from deid.manifest import ENOUGH, SMALL, CodesEntry, KnownCodes, shown
+from deid.manifest import CodesEntry, KnownCodes
+from deid.small_counts import ENOUGH, SMALL, shown
 
 _DIGITS = 3  # of a share: one patient in a thousand is not told apart from none
 ADVERSARIES = {
@@ -15,6 +16,7 @@ ADVERSARIES = {
     Adversary.MENTIONS: "codes drawn by how often they stand in the record",
     Adversary.DECLARED: "codes that the study declares",
     Adversary.VISIT: "codes of one visit",
+    Adversary.DATED: "codes drawn in the way of these that tells most, each with the dates beside it",
 }
 
 
@@ -31,6 +33,7 @@ def codes_entry(mapped: Mapped | None) -> CodesEntry | None:
         with_dates=_by_adversary(mapped.dated) if mapped.dated is not None else {},
         three=round(three.mean, _DIGITS) if three is not None and three.patients >= ENOUGH else None,
         thresholds=dict(mapped.thresholds),
+        declared_pooled=declared_pooled(mapped),
         mentions={
             system: {level: round(share, _DIGITS) for level, share in shares_of(mapped, number).items()}
             for number, system in enumerate(mapped.items.systems)
@@ -61,9 +64,10 @@ def codebook_lines(entry: CodesEntry | None) -> Iterator[str]:
     yield from ("## Mapped codes", "")
     yield (
         "A code that enough patients have is released in full, every other at a coarser level, by one map for all. "
-        "Codes that stay keep their frequencies and their pairs; others are counted at their level."
+        "Codes that stay keep their frequencies and their pairs; others are counted at their level. Where the codes of "
+        "a row stand side by side, several that became one value stand there once."
     )
-    yield from ("", "| code system | released mentions |", "|---|---|")
+    yield from ("", "| code system | mentions in the source, of released patients |", "|---|---|")
     for system, shares in entry.mentions.items():
         told = ", ".join(f"{100 * share:.1f} % {level}" for level, share in shares.items() if share or level == "code")
         yield f"| {system} | {told} |"
@@ -81,6 +85,12 @@ def codebook_lines(entry: CodesEntry | None) -> Iterator[str]:
         figures = [f"{100 * figure:.1f} %" for figure in (risk.mean, risk.below_k, risk.unique)]
         figures.append("few, or nearly all" if risk.above is None else f"{100 * risk.above:.1f} %")
         yield f"| {ADVERSARIES[Adversary(name)]} | {' | '.join(figures)} |"
+    if entry.declared_pooled:
+        yield ""
+        yield (
+            f"Of the codes that the study declares {entry.declared_pooled:,} went the way of rare codes: fewer than k "
+            "patients would have shown their category."
+        )
     if entry.three is not None:
         yield from ("", f"Three codes drawn evenly: {100 * entry.three:.1f} %, on which there is no ceiling.")
     yield ""

@@ -19,7 +19,7 @@ def map_cells(code_map: CodeMap, cells: pa.Array) -> pa.Array:
     """Return what a map makes of well-formed codes, string array with nulls of the encoding of `cells`.
 
     A code that the map does not know, as in a later release of a series, is as rare as any: it goes to the coarsest
-    level, or to its category where the study declares it.
+    level, or to its category where the study declares it and the map writes that category already.
     """
     return by_entry(cells, lambda entries: _map_entries(code_map, entries))
 
@@ -36,8 +36,10 @@ def _map_entries(code_map: CodeMap, entries: pa.Array) -> pa.Array:
     # A value that the map writes for nobody was too rare itself.
     coarse = pc.if_else(pc.is_in(coarse, value_set=pc.unique(code_map.items)), coarse, OTHER)
     if code_map.declared:
-        declared = is_declared(code_map.kind, code_map.declared, codes)
-        coarse = pc.if_else(declared, levels.values(codes, code_map.declared_at), coarse)
+        category = levels.values(codes, code_map.declared_at)
+        # One that the map writes for nobody had fewer than k patients when it was chosen.
+        written = pc.is_in(category, value_set=pc.unique(code_map.items))
+        coarse = pc.if_else(pc.and_(is_declared(code_map.kind, code_map.declared, codes), written), category, coarse)
     return pc.if_else(unknown, coarse, mapped)
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from deid.disclosure.code_maps import search_map
 from deid.disclosure.coded import Coded, CodeTree
+from deid.disclosure.dated import Tied
 from deid.disclosure.holdings import Flags, Floats
 from deid.disclosure.map_search import Levels, MapFound, MapSearch, filled
 from deid.disclosure.pairs import Items
@@ -60,14 +61,14 @@ class NodeFound:
 
 def search_node(
     nodes: Callable[[], Iterable[NodeChoice]], coded: Coded, tree: CodeTree, limits: CodeLimits, *, k: int,
-    grouped: bool = False, dates: Dates | None = None, joined: Items | None = None,
+    grouped: bool = False, dates: Dates | None = None, tied: Tied | None = None, joined: Items | None = None,
 ) -> NodeFound:  # fmt: skip
     """Return the node and map of least loss together; `nodes` yields them by loss, `coded.klass` is not read.
 
     `joined`: int32 (codes,), the item of all rare codes of a code's system, for pools that are too rare; without it
     pools stay as they are. Raises DisclosureError, with the nearest settings of the coarsest node, if none has a map.
     """
-    search = _Search(nodes, coded, tree, limits, k, grouped, dates)
+    search = _Search(nodes, coded, tree, limits, k, grouped, dates, tied)
     best: NodeFound | None = None
     refused: DisclosureError | None = None
     for pools in _pools(coded, tree, joined):
@@ -96,10 +97,12 @@ class _Search:
     k: int
     grouped: bool
     dates: Dates | None = field(repr=False)
+    tied: Tied | None = field(repr=False)
 
     def choose(self, tree: CodeTree) -> NodeFound:
         """Return the node of least loss with its map by thresholds, and that map refined."""
         best: tuple[float, NodeChoice] | None = None
+        nearest: MapSearch | None = None
         refused: DisclosureError | None = None
         searched = seen = 0
         for node in self.nodes():
@@ -110,6 +113,9 @@ class _Search:
             if best is not None and not self._may_lose(search, best[0] - node.loss):
                 continue
             searched += 1
+            if not self.limits.strict and not search.reaches:
+                nearest = search  # the coarsest so far; what would do is asked for once, since it costs attacks
+                continue
             try:
                 loss = node.loss + self._threshold_loss(search)
             except DisclosureError as error:
@@ -117,6 +123,8 @@ class _Search:
                 continue
             if best is None or loss < best[0]:
                 best = (loss, node)
+        if best is None and nearest is not None:
+            raise nearest.refusal()
         if best is None:
             raise refused or DisclosureError(
                 "no demographic recoding was given to choose a code map for",
@@ -124,14 +132,17 @@ class _Search:
             )
         chosen = best[1]
         search = self._of(chosen, tree)
-        found = search_map(search.coded, tree, self.limits, k=self.k, grouped=self.grouped, dates=search.dates)
+        found = search_map(
+            search.coded, tree, self.limits, k=self.k, grouped=self.grouped, dates=search.dates, tied=search.tied
+        )
         lost = self._lost(search, found.levels, _hidden(search, found))
         return NodeFound(chosen.number, found, chosen.loss + lost, lost, searched, seen)
 
     def _of(self, node: NodeChoice, tree: CodeTree) -> MapSearch:
         coded = self.coded.released(node.klass)
         dates = self.dates.released(node.klass) if self.dates is not None else None
-        return MapSearch(coded, tree, self.limits, k=self.k, grouped=self.grouped, dates=dates)
+        tied = self.tied.released(node.klass) if self.tied is not None else None
+        return MapSearch(coded, tree, self.limits, k=self.k, grouped=self.grouped, dates=dates, tied=tied)
 
     def _threshold_loss(self, search: MapSearch) -> float:
         if self.limits.strict:

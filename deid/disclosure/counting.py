@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.disclosure.draws import Draw, Spread, Weights, spread, weigh
-from deid.disclosure.holdings import Floats, Grouped, Holdings, Numbers, Pairs, parts, summed
+from deid.disclosure.holdings import Floats, Grouped, Holdings, Numbers, Pairs, distinct, parts, summed
 
 Measure = Callable[[npt.NDArray[np.generic]], Floats]
 _KEPT = 1 << 23  # pairs that are kept between counting and reading, not made again
@@ -39,13 +39,14 @@ class Tallied:
 
 @dataclass(slots=True)
 class _Tally:
-    """A draw while the table is walked: sums over the pairs that end in each cell."""
+    """A draw while the table is walked: sums over the pairs that end in each cell; `less` are taken off."""
 
     draw: Draw
     over: Spread
     weights: Weights
     sums: list[Floats]
     worst: Floats | None
+    less: _Tally | None = None
 
     def add(self, late: Numbers, starts: Numbers, early: Numbers, figures: Sequence[Floats]) -> None:
         """Add pairs: `figures` are one (pairs,) for each measure."""
@@ -65,13 +66,16 @@ def tally(
     `grouped`: draws from visits seek both codes in one visit.
     """
     spreads: dict[int, Spread] = {}
-    tallies = []
-    for draw in draws:
+
+    def begun(draw: Draw) -> _Tally:
         over = spreads.get(id(draw.entries)) or spread(draw.entries, held)
         spreads[id(draw.entries)] = over
         sums = [np.zeros(len(over.group)) for _ in measures]
         peak = np.zeros(len(over.group)) if worst else None
-        tallies.append(_Tally(draw, over, weigh(draw, over), sums, peak))
+        less = begun(draw.less) if draw.less is not None else None
+        return _Tally(draw, over, weigh(draw, over), sums, peak, less)
+
+    tallies = [begun(draw) for draw in draws]
     everything = Grouped(held.row, held.position, held.patient)
     for begin, end in parts(held):
         _walk(held, everything, tallies, measures, begin, end, grouped=grouped)
@@ -92,14 +96,18 @@ def _walk(
         for pairs in kept if kept is not None else everything.walk(held, cells, begin):
             _read(pairs, table, by_patient, measures)
     for each in tallies:
-        if each.draw.entries.whole:
-            continue
-        some = each.over.cells
-        late = some.part(held, begin, end)
-        if grouped:
-            table = counted(some.walk(held, late, begin), end - begin, owner=some.owner)
-        for pairs in some.walk(held, late, begin):
-            _read(pairs, table, [each], measures)
+        seen = table
+        if not each.draw.entries.whole:
+            some = each.over.cells
+            late = some.part(held, begin, end)
+            if grouped:
+                seen = counted(some.walk(held, late, begin), end - begin, owner=some.owner)
+            for pairs in some.walk(held, late, begin):
+                _read(pairs, seen, [each], measures)
+        if each.less is not None:
+            some = each.less.over.cells
+            for pairs in some.walk(held, some.part(held, begin, end), begin):
+                _read(pairs, seen, [each.less], measures)
 
 
 def counted(chunks: Iterable[Pairs], places: int, owner: Numbers | None = None) -> npt.NDArray[np.int32]:
@@ -110,7 +118,7 @@ def counted(chunks: Iterable[Pairs], places: int, owner: Numbers | None = None) 
         if owner is not None and len(place):
             rest = np.diff(pairs.starts, append=len(place))
             who = np.repeat(owner[pairs.late] - owner[pairs.late[0]], rest)
-            place = np.unique(who * places + place) % places
+            place = distinct(who * places + place) % places
         count(table, place)
     return table
 
@@ -130,6 +138,15 @@ def _read(pairs: Pairs, table: npt.NDArray[np.int32], tallies: Sequence[_Tally],
 
 
 def _finish(each: _Tally, held: Holdings, klass: npt.NDArray[np.int32], measures: Sequence[Measure]) -> Tallied:
+    """Return what a draw comes to, without the pairs that are never drawn; these stay in `worst`."""
+    found = _summed(each, held, klass, measures)
+    if each.less is None:
+        return found
+    less = _summed(each.less, held, klass, measures)
+    return Tallied(tuple(own + off for own, off in zip(found.means, less.means, strict=True)), found.worst)
+
+
+def _summed(each: _Tally, held: Holdings, klass: npt.NDArray[np.int32], measures: Sequence[Measure]) -> Tallied:
     """Add what no table is needed for: unique items, items that meet themselves or nothing."""
     weights, group, row = each.weights, each.over.group, each.over.cells.row
     owner, share = each.draw.entries.owner, each.draw.share

@@ -33,13 +33,15 @@ class Draw:
     """One way to draw two codes: the groups, a weight for each of their entries, and the share of each group.
 
     `share`: (groups,) how often the group is drawn for its patient, over the sum of its pairs' weights; 0 for a group
-    without a pair, or of a patient who is withheld. `patients`: how many have a pair to be drawn.
+    without a pair, or of a patient who is withheld. `patients`: how many have a pair to be drawn. `less`: pairs of
+    these groups that are never drawn, by groups within the groups, each with its share below 0.
     """
 
     entries: Entries
     weight: Floats
     share: Floats
     patients: int
+    less: Draw | None = None
 
 
 @dataclass(frozen=True, slots=True)

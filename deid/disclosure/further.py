@@ -86,6 +86,13 @@ def further_risk(klass: npt.NDArray[np.uint64], known: Sequence[Knowledge], *, f
     return FurtherRisk(len(klass), fewer, (int(classes.max()) + 1) / len(klass), ordered, pair)
 
 
+def worst_mean(klass: npt.NDArray[np.uint64], known: Sequence[Knowledge]) -> float:
+    """Return the largest mean chance of somebody who knows one of these things; that of the class where none is."""
+    classes = _numbered(klass)
+    cells = [classes, *(_crossed(classes, _numbered(each.values)) for each in known)]
+    return max(len(_sizes(each)) for each in cells) / max(1, len(klass))
+
+
 def _gain(known: tuple[Knowledge, ...], cells: Cells, fewer: int) -> Gain:
     sizes = _sizes(cells)
     return Gain(

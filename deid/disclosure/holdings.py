@@ -104,6 +104,14 @@ def within(groups: Numbers) -> Numbers:
     return at - np.maximum.accumulate(np.where(first, at, 0))
 
 
+def distinct(keys: Numbers) -> Numbers:
+    """Return the distinct keys, sorted; `np.unique` of integers hashes them, which takes many times as long."""
+    ordered = np.sort(keys)
+    new = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return ordered[new]
+
+
 def summed(group: npt.NDArray[np.integer], weight: Floats, groups: int) -> Floats:
     """Return the sum of the weights of each group, (groups,)."""
     return np.bincount(group, weights=weight, minlength=groups).astype(np.float64)
@@ -163,7 +171,7 @@ class Grouped:
 
 def parts(held: Holdings) -> Iterator[tuple[int, int]]:
     """Yield the table in parts, each of whole rows."""
-    starts = np.unique(held.offset[held.holders > 1])
+    starts = distinct(held.offset[held.holders > 1])
     begin = 0
     while begin < held.places:
         end = held.places

@@ -35,7 +35,7 @@ Numbers = npt.NDArray[np.int32]
 
 
 class Lends(Protocol):
-    """What a run lends to its observation; see deid.observe.Workshop."""
+    """What a run lends to its observation; see deid.workshop.Workshop."""
 
     def sealed_rows(self, **columns: pa.DataType) -> SealedRows:
         """Return new sealed rows of these columns, which close with the run."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from deid.disclosure.code_risk import CodeRisk
 from deid.disclosure.coded import Coded, CodeTree
+from deid.disclosure.dated import Tied
+from deid.disclosure.declared import Declared
 from deid.disclosure.holdings import NONE, Flags, Numbers
+from deid.disclosure.map_refusal import refusal
 from deid.disclosure.pairs import EXACT, Attacker, Items
 from deid.disclosure.sampling import Dates
 from deid.errors import DisclosureError
@@ -48,31 +51,42 @@ class MapSearch:
 
     def __init__(
         self, coded: Coded, tree: CodeTree, limits: CodeLimits, *, k: int, grouped: bool = False,
-        dates: Dates | None = None,
+        dates: Dates | None = None, tied: Tied | None = None,
     ) -> None:  # fmt: skip
         self.coded, self.tree, self.limits, self.k, self.grouped, self.dates = coded, tree, limits, k, grouped, dates
-        self.attacker = Attacker(coded, limits.adversaries, declared=tree.declared, grouped=grouped, dates=dates)
+        self.tied = tied
+        self.attacker = Attacker(
+            coded, limits.adversaries, declared=tree.declared, grouped=grouped, dates=dates, tied=tied
+        )
         shown = coded.klass[coded.patient] >= 0
         codes = len(tree.declared)
         self.patients = np.bincount(coded.code[shown], minlength=codes)
         self.mentions = np.bincount(coded.code[shown], weights=coded.mentions[shown], minlength=codes)
         self.choices = filled(tree)
+        self.declared = Declared.of(coded, tree, self.choices, k)
         self.lowest = np.where(tree.declared, floor_level(tree), rare_level(tree, limits.rare)).astype(np.int8)
         if limits.rare is Rare.CCSR:
             self.lowest = self._common_pools()
+        self.lowest = self.declared.settled(self.lowest)
         pool = self.items(self.lowest)
         self.eligible = (self.patients >= k) & (self.choices[:, 0] != pool)
 
+    @cached_property
+    def reaches(self) -> bool:
+        """Whether the coarsest map stays under the ceiling."""
+        return self.passes(self.lowest)
+
     def two_level(self) -> Levels:
         """Return the map by thresholds; raise DisclosureError where the coarsest is over the ceiling."""
-        if not self.passes(self.lowest):
+        if not self.reaches:
             raise self.refusal()
         declared, other = self.tree.declared, ~self.tree.declared
         levels = self._by_count(self.lowest, declared)
         return self._by_count(levels, other)
 
     def items(self, levels: Levels) -> Items:
-        """Return what each code becomes at its level."""
+        """Return what each code becomes at its level, or at the coarsest, if it is declared and too few show it."""
+        levels = self.declared.settled(levels)
         chosen = np.take_along_axis(self.choices, np.maximum(levels, 0)[:, None].astype(np.intp), axis=1)[:, 0]
         return np.where(levels < 0, EMPTY, chosen).astype(np.int32)
 
@@ -103,9 +117,13 @@ class MapSearch:
             items, self.hidden(items), known=self.limits.known, known_dates=self.limits.known_dates
         )
 
-    def passes(self, levels: Levels) -> bool:
-        """Whether every adversary stays under the ceiling."""
-        return max(self.risks(levels), default=0.0) <= self.limits.ceiling
+    def passes(self, levels: Levels, hidden: Flags | None = None) -> bool:
+        """Whether every adversary stays under the ceiling; `hidden`: entries left empty, if they were chosen."""
+        limits, items = self.limits, self.items(levels)
+        return self.attacker.within(
+            limits.ceiling, items, self.hidden(items) if hidden is None else hidden, known=limits.known,
+            known_dates=limits.known_dates,
+        )  # fmt: skip
 
     def most(self, order: Numbers, levels: Levels, guess: int = 1) -> tuple[Levels, int]:
         """Return the map with as many codes of `order` in full as pass, and how many; `levels` itself passes.
@@ -140,6 +158,7 @@ class MapSearch:
 
         `empty`: entries left empty, beside those of `limits.suppress_below`.
         """
+        levels = self.declared.settled(levels)
         items = self.items(levels)
         hidden = self.hidden(items) if empty is None else empty
         limits = self.limits
@@ -178,35 +197,13 @@ class MapSearch:
 
     def refusal(self) -> DisclosureError:
         """Return the error of a ceiling that no map reaches, with the nearest settings that would do."""
-        reached = max(self.risks(self.lowest), default=0.0)
-        crowd = replace(self.coded, klass=np.where(self.coded.klass < 0, -1, 0).astype(np.int32))
-        without = MapSearch(crowd, self.tree, self.limits, k=self.k, grouped=self.grouped, dates=self.dates)
-        anonymous = max(without.risks(without.lowest), default=0.0)
-        undeclared = MapSearch(
-            self.coded, replace(self.tree, declared=np.zeros_like(self.tree.declared)), self.limits, k=self.k,
-            grouped=self.grouped, dates=self.dates,
-        )  # fmt: skip
-        free = max(undeclared.risks(undeclared.lowest), default=0.0)
-        ways = [f"set limits.codes.ceiling to {_up(reached)} or more and sign the policy again"]
-        ceiling, known = self.limits.ceiling, f"{self.limits.known} known codes"
-        if self.attacker.tells(self.limits.known_dates):
-            known += f" and {self.limits.known_dates} known dates"
-            items = self.items(self.lowest)
-            codes = max(self.attacker.bounds(items, self.hidden(items), known=self.limits.known), default=0.0)
-            if codes < reached:
-                ways.append(f"release coarser dates, or leave them out (without dates it is {100 * codes:.1f} %)")
-        if anonymous <= ceiling:
-            ways.append(f"coarsen the quasi-identifiers (with none of them it is {100 * anonymous:.1f} %)")
-        if self.tree.declared.any() and free < reached:
-            enough = "would do" if free <= ceiling else "would come nearer"
-            ways.append(f"declare fewer codes (with none, {100 * free:.1f} % {enough})")
-        if len(ways) == 1:
-            ways.append("ask for a larger cohort")
-        return DisclosureError(
-            f"{known} identify {100 * reached:.1f} % of the patients under the coarsest code "
-            f"map; limits.codes.ceiling is {100 * ceiling:g} %",
-            hint=", or ".join(ways),
-        )
+        return refusal(self)
+
+    def beside(self, *, coded: Coded | None = None, tree: CodeTree | None = None) -> MapSearch:
+        """Return the same search among other classes, or with other codes declared."""
+        coded, tree = coded or self.coded, tree or self.tree
+        tied = self.tied.released(coded.klass) if self.tied is not None else None
+        return MapSearch(coded, tree, self.limits, k=self.k, grouped=self.grouped, dates=self.dates, tied=tied)
 
     def _suppressed(self, items: Items, hidden: Flags | None) -> npt.NDArray[np.int32]:
         if hidden is None:
@@ -250,7 +247,3 @@ def floor_level(tree: CodeTree) -> int:
 def rare_level(tree: CodeTree, rare: Rare) -> int:
     """Return the level of rare codes: what the policy names, or else the coarsest."""
     return tree.levels.index(rare.value) if rare.value in tree.levels else len(tree.levels) - 1
-
-
-def _up(share: float) -> str:
-    return f"{math.ceil(1000 * share) / 1000:g}"

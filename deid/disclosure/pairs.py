@@ -20,8 +20,10 @@ from deid.disclosure.code_risk import AdversaryRisk, CodeRisk, GroupRisk
 from deid.disclosure.coded import Coded
 from deid.disclosure.counting import Tallied, chance, fewer, single, tally
 from deid.disclosure.crossed import crossed
+from deid.disclosure.dated import DatedAttacker, Tied
 from deid.disclosure.draws import Draw, by_patient, by_visit, draw_of
-from deid.disclosure.holdings import Flags, Holdings, Numbers, hold
+from deid.disclosure.holdings import Flags, Holdings, hold
+from deid.disclosure.risk_figures import estimated, figures, targets_of
 from deid.disclosure.sampling import Dates, Sample, candidates, sample
 from deid.limits import Adversary
 
@@ -45,17 +47,19 @@ def attack(
     labels: Items | None = None,
     dates: Dates | None = None,
     known_dates: int = 0,
+    tied: Tied | None = None,
 ) -> CodeRisk:
     """Return what adversaries get who know `known` codes (1, 2 or 3) of a patient, and `known_dates` of `dates`.
 
     `items`: int32 (codes,), what each code becomes, -1 where it is left empty. `declared`: bool (codes,), the codes of
     Adversary.DECLARED, which is left out without them; so is Adversary.VISIT where no visit is known. `grouped`: the
     release keeps which codes stand in one visit, so that who knows two of one visit seeks both in one. `hidden`: bool
-    (entries,), entries left empty beside. `labels`: int32 (patients,), subgroups instead of the classes.
+    (entries,), entries left empty beside. `labels`: int32 (patients,), subgroups instead of the classes. `tied`: the
+    same codes with the dates that the release ties them to, for Adversary.DATED, which is left out without them.
     One and two codes are counted exactly, and so is one code with one date that is not moved; three codes, and more
     dates or codes together, are a seeded sample with a standard error.
     """
-    attacker = Attacker(coded, draws, declared=declared, grouped=grouped, dates=dates)
+    attacker = Attacker(coded, draws, declared=declared, grouped=grouped, dates=dates, tied=tied)
     return attacker.report(
         items, known=known, known_dates=known_dates, hidden=hidden, k=k, ceiling=ceiling, labels=labels
     )
@@ -66,7 +70,7 @@ class Attacker:
 
     def __init__(
         self, coded: Coded, draws: Sequence[Adversary], *, declared: Flags | None = None, grouped: bool = False,
-        dates: Dates | None = None,
+        dates: Dates | None = None, tied: Tied | None = None,
     ) -> None:  # fmt: skip
         self.coded = coded
         self.grouped = grouped
@@ -75,9 +79,12 @@ class Attacker:
         self.declared = np.zeros(int(coded.code.max(initial=-1)) + 1, bool) if declared is None else declared
         self._patients = by_patient(coded)
         self._visits = by_visit(coded)
-        unknown = set() if self.declared.any() else {Adversary.DECLARED}
+        unknown = {Adversary.DATED} | (set() if self.declared.any() else {Adversary.DECLARED})
         unknown |= set() if len(self._visits.entry) else {Adversary.VISIT}
         self.adversaries = tuple(each for each in draws if each not in unknown)
+        self.dated: DatedAttacker | None = None
+        if tied is not None and Adversary.DATED in draws:
+            self.dated = DatedAttacker(coded, tied, self.adversaries, self.declared, grouped=grouped)
         self.draws = self._drawn(EXACT)
         self.even = draw_of(Adversary.UNIFORM, coded, self.declared, self._patients, self._visits)
 
@@ -98,8 +105,22 @@ class Attacker:
     ) -> tuple[float, ...]:
         """Return what each adversary gets, with what a sample leaves open: what a search holds to the ceiling.
 
-        The larger of codes alone, which all patients can be known by, and of codes with dates.
+        The largest of codes alone, which all patients can be known by, of codes each with its dates, and of codes
+        beside dates.
         """
+        found = self.undated(items, hidden, known, known_dates)
+        if self.dated is None:
+            return found
+        return tuple(max(pair) for pair in zip(found, self.dated.bounds(items, hidden, known), strict=True))
+
+    def within(self, ceiling: float, items: Items, hidden: Flags | None, *, known: int, known_dates: int) -> bool:
+        """Whether no adversary gets more than `ceiling`; who knows codes with dates gets most, so comes first."""
+        if self.dated is not None and any(bound > ceiling for bound in self.dated.bounds(items, hidden, known)):
+            return False
+        return max(self.undated(items, hidden, known, known_dates), default=0.0) <= ceiling
+
+    def undated(self, items: Items, hidden: Flags | None, known: int, known_dates: int) -> tuple[float, ...]:
+        """Return what each adversary gets who does not know which dates go with which code."""
         alone = (
             self.means(items, hidden, known=known)
             if known <= EXACT
@@ -123,12 +144,15 @@ class Attacker:
         else:
             tallied = tally(held, self.coded.klass, draws, measures, grouped=self.grouped, worst=True)
         found = zip(self.adversaries, draws, tallied, strict=True)
-        by = tuple(_figures(adversary, _targets(draw), each, ceiling) for adversary, draw, each in found)
+        by = tuple(figures(adversary, targets_of(draw), each, ceiling) for adversary, draw, each in found)
         if self.tells(known_dates):
             by = self._beside_dates(items, hidden, known, known_dates, k, ceiling)
         elif known > EXACT:
             by = self._estimates(items, hidden, known, 0, k, ceiling)
         three = self._estimates(items, hidden, 3, 0, k, ceiling)[:1]
+        if self.dated is not None and not self.tells(known_dates):
+            dated = self.dated.risk(items, hidden, known, k, ceiling)
+            by = (*by, dated) if dated is not None else by
         groups: tuple[GroupRisk, ...] = ()
         if draws:
             named = self.coded.klass if labels is None else labels
@@ -149,7 +173,7 @@ class Attacker:
         measures = [chance, fewer(k), fewer(2)]
         found = crossed(self.coded, items, hidden, dates, self._drawn(1), measures)
         return tuple(
-            _figures(adversary, targets, tallied, ceiling)
+            figures(adversary, targets, tallied, ceiling)
             for adversary, (tallied, targets) in zip(self.adversaries, found, strict=True)
         )
 
@@ -159,7 +183,7 @@ class Attacker:
         dates = self.dates if self.tells(known_dates) else None
         held = self.held(items, hidden)
         return tuple(
-            _estimated(adversary, candidates(self.coded, held, each, together=self.grouped, dates=dates), k, ceiling)
+            estimated(adversary, candidates(self.coded, held, each, together=self.grouped, dates=dates), k, ceiling)
             for adversary, each in zip(self.adversaries, self.samples(known, known_dates), strict=True)
         )
 
@@ -181,52 +205,8 @@ class Attacker:
         )
 
 
-def _targets(draw: Draw) -> Flags:
-    """Return which patients have something to be drawn."""
-    targets = np.zeros(int(draw.entries.owner.max(initial=-1)) + 1, bool)
-    targets[draw.entries.owner[draw.share > 0]] = True
-    return targets
-
-
-def _figures(adversary: Adversary, able: Flags, tallied: Tallied, ceiling: float) -> AdversaryRisk:
-    targets = np.flatnonzero(able)
-    if not len(targets):
-        return AdversaryRisk(adversary, 0, 0.0)
-    own, below, unique = (measured[targets] for measured in tallied.means)
-    worst = tallied.worst[targets] if tallied.worst is not None else own
-    return AdversaryRisk(
-        adversary,
-        len(targets),
-        float(own.mean()),
-        float(below.mean()),
-        float(unique.mean()),
-        float(worst.mean()),
-        float(worst.max()),
-        float((own > ceiling).mean()),
-    )
-
-
-def _estimated(adversary: Adversary, found: Numbers, k: int, ceiling: float) -> AdversaryRisk:
-    """Return the figures of a sample of one draw for each target."""
-    if not len(found):
-        return AdversaryRisk(adversary, 0, 0.0)
-    chances = 1.0 / np.maximum(found, 1)
-    error = float(chances.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else 1.0
-    return AdversaryRisk(
-        adversary,
-        len(found),
-        float(chances.mean()),
-        float((found < k).mean()),
-        float((found == 1).mean()),
-        float(chances.mean()),
-        float(chances.max()),
-        float((chances > ceiling).mean()),
-        error,
-    )
-
-
 def _subgroups(draw: Draw, tallied: Tallied, labels: Items, ceiling: float) -> tuple[GroupRisk, ...]:
-    targets = np.flatnonzero(_targets(draw))
+    targets = np.flatnonzero(targets_of(draw))
     targets = targets[labels[targets] >= 0]
     own, label = tallied.means[0][targets], labels[targets]
     counts = np.bincount(label)

@@ -18,15 +18,15 @@ from deid.days import NO_DAY
 from deid.decision import Decision, RowSelection
 from deid.disclosure.leaves import Leaves
 from deid.limits import Sensitive, Take
-from deid.observers import encounter_key
 from deid.pipeline import cells_of, coded_measures, columns_read, context_for, kept_rows
 from deid.plan import Plan, Step, TablePlan
 from deid.rows import TypedRows
 from deid.schema import Table
 from deid.sealed import SealedRows
-from deid.selection import carriers, days_of, start_of_visit
+from deid.selection import carriers, days_of
 from deid.sensitive_columns import sensitive_steps
 from deid.transforms.pseudonymize import Pseudonymize
+from deid.visits import encounter_key, start_of_visit
 
 Numbers = npt.NDArray[np.int32]
 Wide = npt.NDArray[np.int64]

@@ -126,9 +126,9 @@ def candidates(
     klass = coded.klass[sampled.patient]
     counts = np.zeros(len(rows), np.int64)
     lengths = np.where(rows[:, 0] < 0, held.size[klass], postings.lengths(rows[:, 0]))
-    for begin, end in _portions(lengths):
+    for begin, end in portions(lengths):
         target = np.repeat(np.arange(begin, end), lengths[begin:end])
-        nth = _nth(lengths[begin:end])
+        nth = nth_of(lengths[begin:end])
         unit, who = postings.take(rows[target, 0], klass[target], nth)
         fits = np.ones(len(target), bool)
         for column in range(1, rows.shape[1]):
@@ -176,7 +176,7 @@ class _Postings:
         return unit, who
 
     def has(self, row: Numbers, unit: Numbers) -> Flags:
-        return _among(self.keys, row * (len(self.owners) + 1) + unit)
+        return among(self.keys, row * (len(self.owners) + 1) + unit)
 
 
 def _postings(coded: Coded, held: Holdings, sampled: Sample, *, together: bool) -> _Postings:
@@ -193,7 +193,7 @@ def _postings(coded: Coded, held: Holdings, sampled: Sample, *, together: bool) 
     return _Postings(unit[order], keys, starts, owners, members, begins)
 
 
-def _portions(lengths: Numbers) -> Iterator[tuple[int, int]]:
+def portions(lengths: Numbers) -> Iterator[tuple[int, int]]:
     """Yield ranges of targets with about _CHUNK candidates."""
     ends = np.cumsum(lengths)
     at = 0
@@ -204,7 +204,7 @@ def _portions(lengths: Numbers) -> Iterator[tuple[int, int]]:
         at = stop
 
 
-def _nth(lengths: Numbers) -> Numbers:
+def nth_of(lengths: Numbers) -> Numbers:
     """Return 0, 1, ... for each of consecutive stretches."""
     return np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
@@ -215,7 +215,7 @@ def _dated(dates: Dates, known: Numbers, who: Numbers) -> Flags:
     if not dates.moved:
         fits = np.ones(len(who), bool)
         for column in range(known.shape[1]):
-            fits &= _among(keys, who * dates.span + known[:, column] - dates.first)
+            fits &= among(keys, who * dates.span + known[:, column] - dates.first)
         return fits
     starts = np.searchsorted(dates.patient, who)
     lengths = np.searchsorted(dates.patient, who, side="right") - starts
@@ -223,18 +223,19 @@ def _dated(dates: Dates, known: Numbers, who: Numbers) -> Flags:
     for begin in range(0, len(who), _CHUNK // 16):
         part = slice(begin, begin + _CHUNK // 16)
         each = np.repeat(np.arange(len(who))[part], lengths[part])
-        at = _nth(lengths[part]) + starts[each]
+        at = nth_of(lengths[part]) + starts[each]
         anchor = dates.unit[at].astype(np.int64)
         good = np.ones(len(each), bool)
         for column in range(1, known.shape[1]):
             day = anchor + known[each, column] - known[each, 0]
             inside = day - dates.first < dates.span
-            good &= inside & _among(keys, who[each] * dates.span + np.minimum(day - dates.first, dates.span - 1))
+            good &= inside & among(keys, who[each] * dates.span + np.minimum(day - dates.first, dates.span - 1))
         fits[each[good]] = True
     return fits
 
 
-def _among(keys: Numbers, wanted: Numbers) -> Flags:
+def among(keys: Numbers, wanted: Numbers) -> Flags:
+    """Return which of `wanted` are among sorted keys."""
     if not len(keys):
         return np.zeros(len(wanted), bool)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)

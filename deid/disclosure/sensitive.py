@@ -6,13 +6,13 @@ limits, by the classes that released patients show.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from deid.disclosure.diversity import SLACK, Diversity, Every, Spread, told
+from deid.disclosure.diversity import SLACK, Diversity, Every, Spread, Told, told
 from deid.disclosure.lattice import ClassRule
 from deid.limits import Sensitive
 
@@ -33,8 +33,17 @@ def rule_of(vector: Numbers, held: Sequence[Held]) -> ClassRule | None:
     return Every(rules) if rules else None
 
 
-def broken(klass: Numbers, held: Sequence[Held]) -> Iterator[tuple[Sensitive, str, int]]:
-    """Yield each limit that some classes break, its kind, `l` or `t`, and how many classes.
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The worst of all classes: the largest share that one value has of one, and the largest distance of one."""
+
+    rule: Sensitive
+    share: float
+    distance: float
+
+
+def classes_tell(klass: Numbers, held: Sequence[Held]) -> Iterator[tuple[Sensitive, Told]]:
+    """Yield what the classes tell of each sensitive kind.
 
     `klass`: int32 (patients,), the class that each patient is released in, -1 for none.
     """
@@ -42,9 +51,21 @@ def broken(klass: Numbers, held: Sequence[Held]) -> Iterator[tuple[Sensitive, st
         among, count = one.values >= 0, int(klass.max(initial=-1)) + 1
         # Who is in no class has the first vector: everybody is whoever was selected.
         spread = Spread.of_patients(klass[among] + np.int32(1), one.values[among])
-        tells = told(spread, np.arange(-1, count, dtype=np.int32), count)
+        yield one.rule, told(spread, np.arange(-1, count, dtype=np.int32), count)
+
+
+def reached(found: Iterable[tuple[Sensitive, Told]]) -> tuple[Reached, ...]:
+    """Return how far each limit was made use of; `found` is of `classes_tell`."""
+    return tuple(
+        Reached(rule, float(of.largest.max(initial=0.0)), float(of.distance.max(initial=0.0))) for rule, of in found
+    )
+
+
+def broken(found: Iterable[tuple[Sensitive, Told]]) -> Iterator[tuple[Sensitive, str, int]]:
+    """Yield each limit that some classes break, as kind, `l` or `t`, and their number; `found`: of `classes_tell`."""
+    for rule, of in found:
         # A hair of rounding breaks no limit.
-        if one.rule.l is not None and (found := int((tells.largest > 1 / one.rule.l + 2 * SLACK).sum())):
-            yield one.rule, "l", found
-        if one.rule.t is not None and (found := int((tells.distance > one.rule.t + 2 * SLACK).sum())):
-            yield one.rule, "t", found
+        if rule.l is not None and (classes := int((of.largest > 1 / rule.l + 2 * SLACK).sum())):
+            yield rule, "l", classes
+        if rule.t is not None and (classes := int((of.distance > rule.t + 2 * SLACK).sum())):
+            yield rule, "t", classes

@@ -19,15 +19,18 @@ _LEAST = (10, 30, 60)  # multiples of k: patients of a code in full, among which
 
 
 def every_pair(search: MapSearch) -> tuple[Levels, Flags]:
-    """Return the map, and the entries left empty, bool (entries,), with which the guarantee holds."""
-    best: tuple[float, Levels, Flags] | None = None
-    for least in _LEAST:
+    """Return the map, and the entries left empty, bool (entries,), with which the guarantee holds.
+
+    It is of pairs of items, not of their dates: who knows codes with dates is held to the ceiling, as without `strict`.
+    """
+    best: tuple[tuple[bool, float], Levels, Flags] | None = None
+    for least in (*_LEAST, np.inf):
         stays = search.eligible & (search.patients >= least * search.k)
         levels = np.where(stays, 0, search.lowest).astype(np.int8)
         hidden = _hidden(search, levels)
-        share = search.shares(levels, hidden)[0]
-        if best is None or share > best[0]:
-            best = (share, levels, hidden)
+        rank = (search.passes(levels, hidden), search.shares(levels, hidden)[0])
+        if best is None or rank > best[0]:
+            best = (rank, levels, hidden)
     assert best is not None
     return best[1], best[2]
 

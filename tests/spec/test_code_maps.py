@@ -47,8 +47,8 @@ def test_every_adversary_is_under_the_ceiling_by_an_attack_of_its_own() -> None:
     assert 0 < again.mean <= LIMITS.ceiling
 
 
-def test_declared_codes_are_never_coarser_than_their_category() -> None:
-    """Every declared phenotype can be counted: its codes are released in full or as their category."""
+def test_declared_codes_of_many_are_never_coarser_than_their_category() -> None:
+    """Every common phenotype that is declared can be counted: its codes are released in full or as their category."""
     _, tree = _population()
     found = _found()
     category = tree.items[:, tree.levels.index("category")]

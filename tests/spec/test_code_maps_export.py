@@ -38,7 +38,12 @@ STUDY = ("E11",)
 def policy_of(ceiling: float | None = CEILING, **limits: Any) -> dict[str, Any]:
     """Return a policy with k = 11 and a ceiling on known codes, or with codes as they are where there is none."""
     kept = RULES | ({"icd10cm": "keep"} if ceiling is None else {})
-    own: dict[str, Any] = {"k": 11, "quasi_identifiers": ["birth_date", "sex"], "suppression": 0.05}
+    own: dict[str, Any] = {
+        "k": 11,
+        "quasi_identifiers": ["birth_date", "sex"],
+        "suppression": 0.05,
+        "risk": {"rejoin": 1.0},
+    }
     if ceiling is not None:
         own["codes"] = {"kinds": ["icd10cm"], "ceiling": ceiling}
     return {
@@ -210,6 +215,23 @@ def test_the_cohorts_codes_are_declared_where_the_request_declares_none(runs: Ru
     release = runs.run(tables, cohort=cohort, study_codes=None)
     assert {"N39", "N39.0"} & set(release.items)
     assert "declared" in release.manifest["codes"]["adversaries"]
+
+
+def test_a_declared_code_of_few_patients_leaves_as_any_rare_one(runs: Runs) -> None:
+    """Nobody's rare diagnosis leaves because a study named it: below k patients neither code nor category stands."""
+    people = coded_people(300)
+    holders = Counter(code for codes in people.codes().values() for code in codes)
+    of_category = Counter(found for codes in people.codes().values() for found in {code[:3] for code in codes})
+    few = sorted(code for code in holders if holders[code] < 11 and of_category[code[:3]] < 11)
+    many = next(code for code in holders if holders[code] > 50)
+    tables = {"patients": ["ID", "SEX"], "diagnoses": ["PATIENT", "DX"]}
+    study = {"icd10cm": [many, *few]}
+    release = runs.run(tables, source=runs.source_of(people), study_codes=study, ceiling=0.5)
+    assert len(few) > 10
+    assert not {found for code in few for found in (code, code[:3])} & set(release.items)
+    assert many in release.items
+    assert release.manifest["codes"]["declared_pooled"] == len(few)
+    assert f"declares {len(few)} went the way of rare codes" in (release.exported.folder / "codebook.md").read_text()
 
 
 def test_rows_that_are_not_released_do_not_count(runs: Runs) -> None:

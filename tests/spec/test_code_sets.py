@@ -10,24 +10,29 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from attack.weak_releases import figure, silent
 from coded_people import KINDS, People, chapter_of, coded_people, known_pairs, mean_chance
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_sources import World
 
 from deid import pipeline
+from deid.attacks import ATTACKERS
 from deid.code_sets import as_sets, not_sets
 from deid.errors import VerificationError
+from deid.red_team import attack
 
 CEILING = 0.09
+SERVICES = ("99213", "99285", "93000")
 COLUMNS = ("DX1", "DX2", "DX3", "DX4")
 ASKED = {"patients": ["ID", "SEX"], "claims": ["PATIENT", *COLUMNS]}
 POLICY: dict[str, Any] = {
     "policy": "own", "version": 1, "basis": "expert_determination",
-    "rules": {"patient_id": {"pseudonymize": "keyed"}, "sex": "keep", "icd10cm": "map_codes"},
+    "rules": {"patient_id": {"pseudonymize": "keyed"}, "claim_id": {"pseudonymize": "keyed"}, "sex": "keep",
+              "icd10cm": "map_codes", "cpt": "map_codes"},
     "limits": {
-        "k": 11, "quasi_identifiers": ["sex"], "suppression": 0.05,
-        "codes": {"kinds": ["icd10cm"], "ceiling": CEILING},
+        "k": 11, "quasi_identifiers": ["sex"], "suppression": 0.05, "risk": {"rejoin": 1.0},
+        "codes": {"kinds": ["icd10cm", "cpt"], "ceiling": CEILING},
     },
 }  # fmt: skip
 TEXT = st.one_of(st.none(), st.sampled_from(["A", "a", "B2", "B10", "é", "", "Z"]))
@@ -48,20 +53,23 @@ class Wide:
             found[row.patient, row.visit].append(row.code)
         return found
 
-    def released(self, **codes: Any) -> tuple[dict[str, list[dict[str, Any]]], Path]:
-        """Release the wide table, and return what the researcher reads with the folder of the release."""
-        lines = [" ".join([f"P{who}", *codes, *["-"] * (4 - len(codes))]) for (who, _), codes in self.visits.items()]
-        tables = {
-            "patients": self.people.tables()["patients"],
-            "claims": "\n".join([" ".join(["PATIENT", *COLUMNS]), *lines]),
-        }
-        kinds = {"patients": KINDS["patients"], "claims": {"PATIENT": "patient_id"} | dict.fromkeys(COLUMNS, "icd10cm")}
+    def request(self, *beside: str, **codes: Any) -> Path:
+        """Describe the wide table and ask for it, with the columns `beside` the codes."""
+        lines = [
+            " ".join([f"P{who}", f"V{number}", SERVICES[number % 3], *codes, *["-"] * (4 - len(codes))])
+            for number, ((who, _), codes) in enumerate(self.visits.items())
+        ]
+        head = {"PATIENT": "patient_id", "CLAIM": "claim_id", "SERVICE": "cpt"} | dict.fromkeys(COLUMNS, "icd10cm")
+        tables = {"patients": self.people.tables()["patients"], "claims": "\n".join([" ".join(head), *lines])}
+        kinds = {"patients": KINDS["patients"], "claims": head}
         source = self.world.source_of(tables, kinds, population="patients", encounters="claims")
         limits = POLICY["limits"] | {"codes": POLICY["limits"]["codes"] | codes}
-        request = self.world.request(
-            source, ASKED, policy=self.world.policy(POLICY | {"limits": limits}), agreement=None
-        )
-        exported = self.world.site.run(request)
+        asked = ASKED | {"claims": [*ASKED["claims"], *beside]}
+        return self.world.request(source, asked, policy=self.world.policy(POLICY | {"limits": limits}), agreement=None)
+
+    def released(self, **codes: Any) -> tuple[dict[str, list[dict[str, Any]]], Path]:
+        """Release the wide table, and return what the researcher reads with the folder of the release."""
+        exported = self.world.site.run(self.request(**codes))
         opened = self.world.site.open(exported)
         return {name: opened.read(name).to_pylist() for name in opened.tables}, exported.folder
 
@@ -136,6 +144,22 @@ def test_two_codes_of_a_row_identify_no_more_than_the_ceiling(wide: Wide) -> Non
     assert found == pytest.approx(codes["adversaries"]["visit"]["mean"], abs=0.001)
 
 
+def test_the_red_team_finds_what_the_manifest_says(wide: Wide) -> None:
+    """From outside, codes are sought in all columns of a set, and in one visit beside codes of another system."""
+    request = wide.request("CLAIM", "SERVICE")
+    site = wide.world.site
+    opened, plan = site.open(site.run(request)), site.plan(request)
+    scored = attack(
+        opened, plan, site.site, site.provider, progress=silent, targets=1500, attackers=[ATTACKERS["acquaintance"]]
+    )
+    told = opened.manifest.codes
+    assert told is not None
+    for scenario, adversary in (("0d2c", "uniform"), ("one visit, two codes", "visit")):
+        low, high = figure(scored, "acquaintance", scenario).expected_interval or (0, 1)
+        assert low <= told.adversaries[adversary].mean <= high
+        assert high - low < 0.05
+
+
 def test_what_is_left_empty_in_a_class_leaves_no_gap(wide: Wide) -> None:
     """An item that few of a class have is left out of its rows, whose others move up."""
     tables, _ = wide.released(suppress_below=40)
@@ -159,6 +183,19 @@ def test_manifest_and_codebook_tell_that_the_number_means_nothing(wide: Wide) ->
     assert told == set(COLUMNS)
     lines = (folder / "codebook.md").read_text().splitlines()
     assert sum("which of the columns one stands in means nothing" in line for line in lines) == len(COLUMNS)
+
+
+def test_the_report_counts_what_sets_join(wide: Wide) -> None:
+    """Columns of a set are told together: at which level codes stand, and how many became one with another of a row."""
+    tables, folder = wide.released()
+    (use,) = json.loads((folder / "report.json").read_text())["utility"]["codes"]
+    mentions = sum(map(len, wide.visits.values()))
+    shown = [value for row in sets_in(tables["claims"]) for value in row if value is not None]
+    assert len(tables["patients"]) == len(wide.people.patients)
+    assert use["column"] == "claims.4 columns of icd10cm"
+    assert use["levels"]["joined or left empty"] == pytest.approx(1 - len(shown) / mentions, abs=0.001)
+    assert use["levels"]["full code"] == pytest.approx(sum(v in codes_of(wide) for v in shown) / mentions, abs=0.001)
+    assert sum(use["levels"].values()) == pytest.approx(1, abs=0.005)
 
 
 @pytest.mark.parametrize("broken", ["source order", "twice"])

@@ -190,12 +190,15 @@ def test_icd9cm_rolls_diagnoses_and_procedures_up_apart() -> None:
 
 
 def test_mixed_revisions_never_guess_between_two_meanings() -> None:
-    """A code that two revisions read differently has the category that both share, else none."""
+    """A code that two revisions read differently has the category or chapter that both share, else none."""
     codes = ("V10.1", "E8840", "E88.40", "E884.0", "4019", "0DTJ4ZZ", "E11.65", "x")
     nine, ten = "ICD-9", "ICD-10"
     assert rolled("icd_any", "revision", *codes) == [UNMAPPED, UNMAPPED, ten, nine, nine, ten, ten, None]
     categories = ["V10", UNMAPPED, "E88", "E884", "401", "PCS-0DT", "E11", None]
     assert rolled("icd_any", "category", *codes) == categories
+    chapters = [UNMAPPED, UNMAPPED, "IV", "E000-E999", "390-459", "PCS-0", "IV", None]
+    assert rolled("icd_any", "chapter", *codes) == chapters
+    assert rolled("icd_any_procedure", "chapter", "3961", "0DTJ4ZZ", "x") == ["35-39", "PCS-0", None]
     assert rolled("icd_any", "code", *codes)[:3] == ["V10.1", "E8840", "E88.40"]
     assert CODE_SYSTEMS["icd_any"].parents("E8840") == ()
     assert CODE_SYSTEMS["icd_any"].parents("4019") == ("401", "390-459")

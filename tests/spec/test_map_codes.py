@@ -24,15 +24,16 @@ def numbered(codes: list[str], declared: tuple[str, ...] = (), system: CodeSyste
     return items_of(numbers, {system.name: declared} if declared else {})
 
 
-def a_map(full: list[str], rare: list[str], declared: tuple[str, ...] = ()) -> CodeMap:
-    """Return a map that leaves `full` as they are and sends `rare` to their chapters."""
-    items = numbered([*full, *rare], declared)
+def a_map(full: list[str], rare: list[str], declared: tuple[str, ...] = (), middle: tuple[str, ...] = ()) -> CodeMap:
+    """Return a map that leaves `full` as they are, sends `rare` to their chapters and `middle` to their categories."""
+    items = numbered([*full, *rare, *middle], declared)
     chosen = items.tree.items[:, 0].copy()
     chosen[len(full) :] = items.tree.items[len(full) :, -1]
+    chosen[len(full) + len(rare) :] = items.tree.items[len(full) + len(rare) :, 1]
     return items.maps(chosen)["icd10cm"]
 
 
-MAP = a_map(["E11.9", "I10"], ["E10.9", "I21.4", "J18.9"], declared=("C50", "Q*"))
+MAP = a_map(["E11.9", "I10"], ["E10.9", "I21.4", "J18.9"], declared=("C50", "Q*"), middle=("C50.919",))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,8 @@ MAP = a_map(["E11.9", "I10"], ["E10.9", "I21.4", "J18.9"], declared=("C50", "Q*"
         ("J18.9", "X"),
         ("E66.01", "IV"),  # never seen, in a chapter that the map writes
         ("A15.0", OTHER),  # never seen, in a chapter that nobody had
-        ("C50.912", "C50"),  # never seen, and declared
+        ("C50.912", "C50"),  # never seen, declared, and of a category that the map writes
+        ("Q21.0", OTHER),  # never seen, and declared, in a category that the map writes for nobody
         ("C61", OTHER),
         ("E11.ZZZZ", "IV"),
         (None, None),

@@ -99,10 +99,12 @@ def test_what_tells_codes_and_is_not_counted_is_refused(kind: str) -> None:
 
 
 def test_redacted_notes_tell_codes_in_words() -> None:
-    """A note beside mapped codes is noted for the expert, who reads that the ceiling does not cover it."""
-    compiled = plan(EXPERT, patients=COUNTED, visits={"pid": "patient_id"}, lines=CODES | {"note": "clinical_note"})
-    assert subjects(compiled) == []
-    assert [note.subject for note in judge(compiled).notes if "in words" in note.text] == ["lines.note"]
+    """A note says what the map hides, so beside mapped codes it leaves only where the policy names its column."""
+    noted = {"pid": "patient_id", "note": "clinical_note"}
+    named = replace(EXPERT, columns={"visits.note": EXPERT.rules["clinical_note"]})
+    assert refused(visits=noted, lines=CODES) == ["visits.note"]
+    assert refused(named, visits=noted, lines=CODES) == []
+    assert refused(visits=noted) == []
 
 
 @pytest.mark.parametrize("kind", OF_THE_SETTING)
@@ -116,13 +118,6 @@ def test_every_kind_of_codes_is_decided() -> None:
     silent = {*OF_THE_SETTING, "discharge_status", "present_on_admission"}
     of_codes = {name for name, kind in KINDS.items() if kind.group.name == "CODE"}
     assert {name for name in of_codes if not tells_codes(KINDS[name])} == of_codes & silent
-
-
-def test_a_flag_beside_a_code_may_tell_the_principal_one() -> None:
-    """A flag in a row of codes leaves only where the policy names it; without codes in the row it stays."""
-    assert refused(lines=CODES | {"first": "indicator"}) == ["lines.first"]
-    assert refused(replace(EXPERT, columns={"lines.first": KEEP}), lines=CODES | {"first": "indicator"}) == []
-    assert refused(visits={"pid": "patient_id", "open": "indicator"}, lines=CODES) == []
 
 
 @pytest.mark.parametrize("kind", ["sequence_number", "present_on_admission"])
@@ -161,6 +156,18 @@ def test_a_part_of_a_series_is_refused() -> None:
     assert subjects(plan(EXPERT, **tables, tables=asked | {"lines": ("pid", "dx1")})) == ["request.tables.lines"]
     answered = replace(EXPERT, columns={"lines.dx1": MAP, "lines.dx2": MAP})
     assert subjects(plan(answered, **tables, tables=asked)) == []
+
+
+@pytest.mark.parametrize("names", [("HCPCS_1ST_MDFR_CD", "HCPCS_2ND_MDFR_CD"), ("mod_a", "mod_B"), ("m.1.x", "m.2.x")])
+def test_ordinals_and_letters_are_numbers_too(names: tuple[str, str]) -> None:
+    """The first modifier alone is a part of a series, however its columns are counted; with the second it is a set."""
+    lines = {"pid": "patient_id"} | dict.fromkeys(names, "modifier")
+    compiled = plan(EXPERT, patients=COUNTED, visits={"pid": "patient_id"}, lines=lines)
+    assert subjects(compiled) == []
+    assert [[step.column.name for step in own] for own in sets_of(compiled.tables[2])] == [list(names)]
+    alone = {"patients": tuple(COUNTED), "visits": ("pid",), "lines": ("pid", names[0])}
+    compiled = plan(EXPERT, patients=COUNTED, visits={"pid": "patient_id"}, lines=lines, tables=alone)
+    assert subjects(compiled) == ["request.tables.lines"]
 
 
 @pytest.mark.parametrize(
