@@ -28,14 +28,14 @@ from pyarrow import csv
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from sites import SHARED, TestSite, make_site  # noqa: E402
+from sites import SHARED, TestSite, answering_for_rejoins, make_site  # noqa: E402
 
 import deid  # noqa: E402
 from deid.attacks import ATTACKERS  # noqa: E402
 from deid.errors import DeidError  # noqa: E402
-from deid.manifest import shown  # noqa: E402
 from deid.red_team import Figure, Other, attack  # noqa: E402
 from deid.red_team.run import Scored  # noqa: E402
+from deid.small_counts import shown  # noqa: E402
 from deid.synthetic import generate_chunks, write_claims_parquet  # noqa: E402
 from deid.synthetic.people import draw_people  # noqa: E402
 
@@ -235,6 +235,12 @@ def _voters(source: Path, count: int) -> pa.Table:
 def _section(data: Data, folder: Path, targets: int) -> str:
     site = make_site(folder / f"site-{len(list(folder.iterdir()))}")
     site.sign(site.write("policies/k-alone.yaml", K_ALONE))
+    if data.notes:
+        expert = site.folder / "policies" / "expert-k11.yaml"
+        noted = {"columns": {"notes.note_text": "redact_note"}}  # who signs this answers for notes beside codes
+        site.sign(site.write("policies/expert-k11.yaml", yaml.safe_load(expert.read_text()) | noted))
+    for policy in WITH_NOTES:  # one site has several releases of each, for attackers who have two of them
+        answering_for_rejoins(site, policy)
     scored: dict[str, Scored | str] = {}
     seconds: dict[str, float] = {}
     for policy in POLICIES:
@@ -360,7 +366,7 @@ visits and one code.
 `months` joins two years of a series of patients and visits; `parrot` tells of how many patients with redacted notes a
 part of the own name stands where names stood, hits by chance among them.
 An empty cell: the attack has nothing to work on (no days are shifted here; only the last two policies release
-notes, and DE-SynPUF has none), or nobody to look for.
+notes, `expert-k11` beside codes by naming their column, and DE-SynPUF has none), or nobody to look for.
 Everybody in these data is made up: figures compare policies, they do not estimate a site.
 Written by `python benchmarks/disclosure_attackers.py --page`.
 """

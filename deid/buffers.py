@@ -94,6 +94,13 @@ def over_dictionary(values: pa.DictionaryArray, function: Callable[[pa.Array], p
     return pa.DictionaryArray.from_arrays(places, encoded.dictionary)
 
 
+def places_of(cells: pa.DictionaryArray) -> npt.NDArray[np.integer]:
+    """Return the place of each cell in the dictionary, one after its last where the cell is null."""
+    indices = cells.indices
+    filled = indices.fill_null(len(cells.dictionary)) if indices.null_count else indices
+    return np.asarray(filled.to_numpy(zero_copy_only=False))
+
+
 def runs(values: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int32]]:
     """Return the value of each run of equal neighbors, and for each row the number of its run, int32.
 

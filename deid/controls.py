@@ -51,7 +51,8 @@ class CodeMap:
     `kind`: the name of the code system, which is that of its kind, or of ICD procedures in a column of the same kind.
     `codes`: normal forms, string (n,); `items`: what each becomes, string (n,), null where it is left empty;
     `levels`: the name of the level of each item, string (n,). A code that is not among them becomes its item at
-    `otherwise`, the coarsest level, or at `declared_at` if it lies under one of the `declared` codes.
+    `otherwise`, the coarsest level, or at `declared_at` if it lies under one of the `declared` codes and the map has
+    this item already.
     """
 
     kind: str

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from deid.buffers import plain, runs, spans
 from deid.cohort import Combine, Predicate
 from deid.controls import Controls
-from deid.crosswalk import FrozenCrosswalk
 from deid.days import NO_DAY, years_before
+from deid.frozen_crosswalk import FrozenCrosswalk
 from deid.patients import AGED, PSEUDONYM_KNOWN, Patients, Positions, Tagger
 from deid.prf import PSEUDONYM_BYTES, PSEUDONYM_LENGTH, BatchCmac, base32
 from deid.schema import Column, Table

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.manifest import ENOUGH, SMALL, Count
 from deid.patients import Positions
+from deid.small_counts import ENOUGH, SMALL, Count
 
 _FIRST = 4_096  # rows that mostly know enough patients
 

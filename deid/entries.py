@@ -46,6 +46,12 @@ class Entries:
             np.concatenate(keys), np.concatenate(visits), np.concatenate(mentions)
         )
 
+    def rows(self) -> tuple[Integers, Integers, Integers, Integers]:
+        """Return patient, code, visit and mentions of all, int32 (n,) each, sorted in this order."""
+        self._settle()
+        patient, code = self._keys >> np.uint64(32), self._keys & np.uint64(0xFFFFFFFF)
+        return patient.astype(np.int32), code.astype(np.int32), self._visits, self._mentions
+
     def coded(self, patients: int) -> Coded:
         """Return the entries of all, every one of `patients` in one class."""
         self._settle()

@@ -72,6 +72,9 @@ class VerificationError(DeidError):
     exit_code = 18
 
 
+DEFECT = "nothing was published; report this as a defect of deid, with the name of the column and the rule"
+
+
 class StorageError(DeidError):
     """A disk, folder or lock that stood in the way; nothing was published."""
 

@@ -15,12 +15,12 @@ from deid.kinds import KINDS, Role, Value
 from deid.limits import Take
 from deid.policy import Policy
 from deid.schema import Column, DatasetDescription, Table
-from deid.selection import start_of_visit
 from deid.transforms import Transform
 from deid.transforms.drop import Drop
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.shift_date import ShiftDate
+from deid.visits import start_of_visit
 
 # What a ladder cannot hold: these do not put several values into one, so that no rung could be coarser than another.
 _NO_RUNGS = (ShiftDate, Pseudonymize, RedactNote)

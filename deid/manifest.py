@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import msgspec
 
 from deid.errors import ReleaseError
+from deid.small_counts import Count, shown
 
 FORMAT = "deid-release/1"
 MANIFEST = "manifest.json"
@@ -27,20 +28,11 @@ RECALL = "RECALLED.json"
 # its own digest, and signatures and recalls come after it.
 UNLISTED = frozenset({MANIFEST, MAC, ENVELOPE, KEYS, SIGNATURE, RECALL})
 
-SMALL: Literal["1-10"] = "1-10"
-ENOUGH = 11  # patients from which on a count may be shown (CMS cell suppression policy: no cell of 1 to 10)
 MAX_BYTES = 64 * 1024 * 1024
 RELEASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 FILE_NAME = re.compile(r"data/(?P<table>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})/(?P<file>part-\d{5}\.parquet)")
 DOCUMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.[a-z]{2,5}")
-
-Count: TypeAlias = int | Literal["1-10"]
-
-
-def shown(patients: int) -> Count:
-    """Return a count of patients as it may be shown: 0, "1-10", or the number (CMS cell suppression policy)."""
-    return SMALL if 1 <= patients <= 10 else patients
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,7 +134,8 @@ class CodesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     `adversaries`: by how the codes are known, left out where few patients have such codes; each mean is at most the
     ceiling. `with_dates`: the same for who knows dates of visits beside, where the policy counts them. `three`: the
     mean for three codes drawn evenly. `thresholds`: the fewest patients of a code that stays. `mentions`: by code
-    system, the share of the released mentions at each level, `empty` among them.
+    system, the share of the source's mentions of released patients at each level, `empty` among them.
+    `declared_pooled`: the codes that the study declares and that went the way of rare codes.
     """
 
     ceiling: float
@@ -153,6 +146,7 @@ class CodesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     mentions: dict[str, dict[str, float]]
     three: float | None = None
     with_dates: dict[str, KnownCodes] = {}
+    declared_pooled: int = 0
 
 
 class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

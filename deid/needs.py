@@ -6,18 +6,20 @@ column that is missing here is still read rightly, by a pass of its own.
 
 from __future__ import annotations
 
+from deid.chosen_rows import row_selection, until
 from deid.code_entries import columns_counted
 from deid.coded_visits import CodedColumns
 from deid.cohort import Unit
 from deid.decision import RowSelection
 from deid.disclosure.reductions import columns_reduced, tables_reduced
-from deid.observe import linked_tables, observes_codes, row_selection, until, uses_birth_days
-from deid.observers import encounter_key, identifying_columns
+from deid.own_identifiers import identifying_columns
 from deid.pipeline import columns_read
 from deid.plan import Plan, TablePlan
+from deid.prerequisites import linked_tables, observes_codes, uses_birth_days
 from deid.schema import Table
-from deid.selection import carriers, end_of_visit, start_of_visit
+from deid.selection import carriers
 from deid.transforms.redact_note import RedactNote
+from deid.visits import encounter_key, end_of_visit, start_of_visit
 
 
 def columns_needed(plan: Plan) -> dict[str, tuple[str, ...]]:

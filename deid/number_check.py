@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.errors import DisclosureError
-from deid.manifest import shown
 from deid.plan import Plan, Step, TablePlan
+from deid.small_counts import shown
 from deid.tags import TagIndex
 from deid.transforms.pseudonymize import Pseudonymize
 

@@ -20,17 +20,18 @@ from deid.code_sets import as_sets, sets_of
 from deid.days import NO_DAY
 from deid.decision import Decision
 from deid.mapped_codes import release_cells
-from deid.observers import encounter_key, is_inpatient, stay_tags
 from deid.patients import AGED, SELECTED, Positions
 from deid.plan import Plan, Step, TablePlan
 from deid.rows import TypedRows
-from deid.selection import days_of, end_of_visit, start_of_visit, whole_years
+from deid.selection import days_of, whole_years
+from deid.stays import is_inpatient, stay_tags
 from deid.transforms import Context
 from deid.transforms.generalize_age import GeneralizeAge
 from deid.transforms.generalize_code import GeneralizeCode
 from deid.transforms.keep import Keep
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.roll_up import RollUp
+from deid.visits import encounter_key, end_of_visit, start_of_visit
 
 Redact = Callable[[pa.Array, Positions, RedactNote], pa.Array]
 

@@ -14,10 +14,11 @@ import msgspec
 
 from deid.documents import Document, load
 from deid.kinds import KINDS
-from deid.limits import Limits, RawLimits, read_limits
+from deid.limits import Limits
 from deid.schema import Column
 from deid.transforms import Transform, build
 from deid.transforms.map_codes import MapCodes, levels_of
+from deid.written_limits import RawLimits, read_limits
 
 
 class Basis(StrEnum):

@@ -12,13 +12,13 @@ from deid.decision import Decision
 from deid.disclosure.estimators import uniques
 from deid.disclosure.risk import RiskFigures, figures
 from deid.errors import DisclosureError
-from deid.manifest import ENOUGH
 from deid.plan import Plan
 from deid.population_classes import people_of_classes
 from deid.population_table import census, read_population
 from deid.reports.evidence import Population
-from deid.reports.model import Estimate
+from deid.reports.risk_model import Estimate
 from deid.reports.small import rounded
+from deid.small_counts import ENOUGH
 
 Counts = npt.NDArray[np.int64]
 

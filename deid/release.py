@@ -1,4 +1,4 @@
-"""What a release says of itself: manifest, codebook and data package, all free of identifiers and of small cells."""
+"""What a release says of itself to programs: manifest and packages, free of identifiers and of small cells."""
 
 from __future__ import annotations
 
@@ -15,29 +15,20 @@ from msgspec import structs
 import deid
 from deid import places
 from deid.code_sets import set_words
-from deid.code_words import codebook_lines, codes_entry
+from deid.code_words import codes_entry
 from deid.croissant import CROISSANT, About, croissant
 from deid.data_package import PACKAGE, data_package
 from deid.decision import Decision
 from deid.legal import Judgment
-from deid.manifest import (
-    ColumnEntry,
-    Count,
-    DocumentEntry,
-    FileEntry,
-    LedgerEntry,
-    Manifest,
-    TableEntry,
-    Versions,
-    shown,
-)
+from deid.manifest import ColumnEntry, DocumentEntry, FileEntry, LedgerEntry, Manifest, TableEntry, Versions
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
+from deid.small_counts import Count, shown
 from deid.sources import Source
 from deid.transforms.generalize_zip import GeneralizeZip
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.words import rule_text
-from deid.vector_words import recoding_lines, suppression, taken_words
+from deid.vector_words import suppression, taken_words
 
 # Method codes of the HL7 De-identification, Anonymization, Redaction Toolkit Services guide.
 METHODS = {
@@ -45,7 +36,6 @@ METHODS = {
     Basis.EXPERT_DETERMINATION: ("HHS_EXPERT_DETERMINATION_METHOD",),
     Basis.LIMITED_DATA_SET: (),
 }
-CODEBOOK = "codebook.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +152,12 @@ def _table_entry(planned: TablePlan, fact: TableFacts) -> TableEntry:
     return TableEntry(
         rows=shown(fact.rows),
         files=tuple(structs.replace(file, rows=shown(file.rows)) for file in fact.files if isinstance(file.rows, int)),
-        columns=tuple(_column_entry(planned, step, fact) for step in planned.written),
+        columns=tuple(column_entry(planned, step, fact) for step in planned.written),
     )
 
 
-def _column_entry(planned: TablePlan, step: Step, fact: TableFacts) -> ColumnEntry:
+def column_entry(planned: TablePlan, step: Step, fact: TableFacts) -> ColumnEntry:
+    """Return what is told of a column that is written."""
     output = step.output
     if output is None:
         raise AssertionError("a dropped column has no entry")
@@ -181,61 +172,6 @@ def _column_entry(planned: TablePlan, step: Step, fact: TableFacts) -> ColumnEnt
         citation=step.citation,
         nulls=fact.nulls.get(step.column.name, 0),
     )
-
-
-def codebook(plan: Plan, decision: Decision, facts: Mapping[str, TableFacts], release: str) -> str:
-    """Return the codebook as Markdown: what every column is, what was done to it, and what it may hold."""
-    request = plan.request
-    lines = [
-        f"# {request.name}, release {release}",
-        "",
-        f"{request.purpose} ({request.protocol or 'no protocol number'}), for {request.requester}.",
-        "",
-        f"- Legal basis claimed: {plan.policy.basis.value.replace('_', ' ')}",
-        f"- Policy: {plan.policy.name}, version {plan.policy.version}",
-        f"- Cohort: {cohort_text(plan) or 'everybody'}",
-        f"- Dates: {dates_treatment(plan)}",
-        f"- Ages are judged on {plan.reference_date}, when this release expires",
-    ]
-    if plan.through is not None:
-        lines.append(f"- Visits through {plan.through.year}: a year that is not over is left out")
-    if plan.policy.limits.k is not None:
-        lines.append(f"- At least {plan.policy.limits.k} patients share every combination of the quasi-identifiers")
-        lines += recoding_lines(plan)
-    if plan.policy.basis is Basis.EXPERT_DETERMINATION:
-        lines.append("- This software does not determine that the data are de-identified; an expert does")
-    lines += ["", "Do not try to identify anyone. Open with `deid open`; see the manifest for digests.", ""]
-    for planned in plan.tables:
-        lines += _codebook_table(planned, facts[planned.table.name])
-    lines += codebook_lines(codes_entry(decision.mapped))
-    return "\n".join(lines)
-
-
-def _malformed(count: Count | None) -> str:
-    return "some" if count is None else str(count)
-
-
-def _codebook_table(planned: TablePlan, fact: TableFacts) -> list[str]:
-    lines = [
-        f"## {planned.table.name}",
-        "",
-        f"{shown(fact.rows)} rows",
-        "",
-        "| column | type | what it is | what was done | may hold | empty |",
-        "|---|---|---|---|---|---|",
-    ]
-    for step in planned.written:
-        entry = _column_entry(planned, step, fact)
-        empty = "few or nearly all" if entry.nulls is None else f"{entry.nulls:,}"
-        if step.column.name in fact.malformed:
-            empty += f", {_malformed(fact.malformed[step.column.name])} of them malformed in the source"
-        lines.append(
-            f"| `{entry.name}` | {entry.type} | {entry.meaning} | {entry.transform} | {entry.domain} | {empty} |"
-        )
-    dropped = [step.column.name for step in planned.steps if step.output is None]
-    if dropped:
-        lines += ["", f"Left out by the policy: {', '.join(f'`{name}`' for name in dropped)}"]
-    return [*lines, ""]
 
 
 def packages(

@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 from deid.cohort import Predicate
 from deid.days import NO_DAY
 from deid.schema import Column, Table
+from deid.visits import start_of_visit
 
 Flags = npt.NDArray[np.bool_]
 Days = npt.NDArray[np.int32]
 
 _HIERARCHICAL = frozenset({"icd10cm", "icd10pcs", "icd10", "icd9cm", "icd_any"})
-_START_OF_VISIT = ("admit_date", "service_date")
 VISIT = "visit"  # no kind of a column: a period is about the first day of each visit
 _SAME_KIND: dict[str, tuple[str, ...]] = {"service_date": ("service_date", "admit_date"), "age": ()}
 
@@ -42,15 +42,6 @@ def carriers(table: Table, predicate: Predicate) -> tuple[Column, ...]:
     return tuple(table.of_kind(*_SAME_KIND.get(predicate.kind, (predicate.kind,))))
 
 
-def start_of_visit(table: Table) -> Column | None:
-    """Return the column that tells on which day a row's visit began: admission, else the first service date."""
-    for kind in _START_OF_VISIT:
-        column = next(table.of_kind(kind), None)
-        if column is not None:
-            return column
-    return None
-
-
 def _starts_of_visit(table: Table, start: Column | None) -> tuple[Column, ...]:
     """Return the columns of which the first that is filled tells when a visit began.
 
@@ -60,15 +51,6 @@ def _starts_of_visit(table: Table, start: Column | None) -> tuple[Column, ...]:
         return ()
     is_tree = table.resource is not None and start.kind.name == "service_date"
     return tuple(table.of_kind("service_date"))[:3] if is_tree else (start,)
-
-
-def end_of_visit(table: Table) -> Column | None:
-    """Return the column that tells on which day a row's visit ended: discharge, else the second service date."""
-    discharge = next(table.of_kind("discharge_date"), None)
-    if discharge is not None:
-        return discharge
-    services = list(table.of_kind("service_date"))
-    return services[1] if len(services) > 1 else None
 
 
 def matches(predicate: Predicate, column: Column, values: pa.Array, birth_days: Days) -> Flags:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from deid.errors import PlanError
 from deid.limits import Sensitive, Take
 from deid.plan import Plan, Step, TablePlan
-from deid.selection import start_of_visit
 from deid.transforms.map_codes import MapCodes
 from deid.transforms.roll_up import RollUp
+from deid.visits import start_of_visit
 
 
 def sensitive_steps(plan: Plan) -> Iterator[tuple[Sensitive, list[tuple[TablePlan, Step]]]]:

@@ -7,7 +7,7 @@ expired. docs/formats/trust.md is the specification.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,16 +17,10 @@ from securesystemslib.exceptions import VerificationError
 
 from deid.errors import TrustError
 from deid.keys.officers import SigningKey
-from deid.keys.recipients import Recipient, recipients_digest
 from deid.statements import Payload, is_digest, read, seal, spelled, utc, write
-from deid.trust import NO_ACTUAL_KNOWLEDGE, STATEMENT_TYPES, TrustRoot
+from deid.trust import STATEMENT_TYPES, TrustRoot
 
 CLOCK_SKEW = timedelta(minutes=5)
-NO_KNOWLEDGE = (
-    "The covered entity does not have actual knowledge that the information could be used alone or in combination "
-    "with other information to identify an individual who is a subject of the information."
-)
-_REQUEST_VERSION = "1"  # requests have no version of their own; their digest tells one from another
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What a statement must say to count for the document at hand."""
 
     document: str
@@ -62,11 +56,6 @@ class _Asked:
 def statement_path(document: Path) -> Path:
     """Return where the signed statement over `document` lies."""
     return document.with_name(f"{document.name}.dsse.json")
-
-
-def knowledge_path(request: Path) -> Path:
-    """Return where the no-actual-knowledge statement over `request` lies."""
-    return request.with_name(f"{request.name}.knowledge.dsse.json")
 
 
 def sign_document(
@@ -88,7 +77,7 @@ def sign_document(
     Raises TrustError for an unknown type or a digest that is none, StorageError if the statement cannot be written.
     """
     written = statement_path(path)
-    seal(written, key, _payload(statement_type, name, version, data_digest, signed_at, expires, terms))
+    seal(written, key, payload_of(statement_type, name, version, data_digest, signed_at, expires, terms))
     return written
 
 
@@ -111,77 +100,12 @@ def verify_document(
     `data_digest` is the SHA-256 (hex) of the bytes that were parsed, so that a file changed since is not run; `name`
     and `version` are what was parsed from them. `at` carries a time zone.
     """
-    asked = _Asked(path.name, statement_type, data_digest, name, version, at)
-    return _verify(statement_path(path), asked, trust)
+    asked = Asked(path.name, statement_type, data_digest, name, version, at)
+    return verify(statement_path(path), asked, trust)
 
 
-def sign_knowledge(
-    request: Path,
-    key: SigningKey,
-    *,
-    name: str,
-    request_sha256: str,
-    policy_sha256: str,
-    dataset_sha256: str,
-    recipients: Sequence[Recipient],
-    signed_at: datetime,
-    expires: date | None = None,
-) -> Path:
-    """Sign, beside the request, that nothing is known by which the release would identify (164.514(b)(2)(ii)).
-
-    The statement binds the request, the policy, the dataset description and the recipients' public keys, but no
-    period: one statement serves every release of a standing request.
-    """
-    written = knowledge_path(request)
-    terms = _knowledge_terms(request_sha256, policy_sha256, dataset_sha256, recipients)
-    seal(
-        written,
-        key,
-        _payload(NO_ACTUAL_KNOWLEDGE, name, _REQUEST_VERSION, request_sha256, signed_at, expires, terms),
-    )
-    return written
-
-
-def verify_knowledge(
-    request: Path,
-    trust: TrustRoot,
-    *,
-    name: str,
-    request_sha256: str,
-    policy_sha256: str,
-    dataset_sha256: str,
-    recipients: Sequence[Recipient],
-    at: datetime,
-) -> Statement:
-    """Return the no-actual-knowledge statement; raise TrustError unless it binds just these and holds.
-
-    The request names its recipients by path only: without their keys in the statement, a file exchanged after the
-    officer signed would send the release to somebody of whom the officer knew nothing.
-    """
-    asked = _Asked(request.name, NO_ACTUAL_KNOWLEDGE, request_sha256, name, _REQUEST_VERSION, at)
-    statement = _verify(knowledge_path(request), asked, trust)
-    if statement.terms != _knowledge_terms(request_sha256, policy_sha256, dataset_sha256, recipients):
-        raise TrustError(
-            f"the no-actual-knowledge statement of {request.name} is over another policy, dataset description or set "
-            "of recipients' keys",
-            hint="have the privacy officer read what changed and sign a new statement with `deid request attest`",
-        )
-    return statement
-
-
-def _knowledge_terms(
-    request_sha256: str, policy_sha256: str, dataset_sha256: str, recipients: Sequence[Recipient]
-) -> dict[str, str]:
-    return {
-        "statement": NO_KNOWLEDGE,
-        "request_sha256": request_sha256,
-        "policy_sha256": policy_sha256,
-        "dataset_sha256": dataset_sha256,
-        "recipients_sha256": recipients_digest(recipients),
-    }
-
-
-def _verify(path: Path, asked: _Asked, trust: TrustRoot) -> Statement:
+def verify(path: Path, asked: Asked, trust: TrustRoot) -> Statement:
+    """Return the statement that lies at `path`; raise TrustError unless it says what was asked, and holds."""
     envelope, payload = read(path, asked.document)
     # Signatures first: nothing that an unknown hand wrote decides what is said about the rest.
     signers = _verify_signatures(envelope, asked.document, trust, asked.type)
@@ -210,7 +134,7 @@ def _verify(path: Path, asked: _Asked, trust: TrustRoot) -> Statement:
     )
 
 
-def _require_in_force(payload: Payload, asked: _Asked) -> None:
+def _require_in_force(payload: Payload, asked: Asked) -> None:
     now = utc(asked.at)
     # A statement from the future was not made by a person at that time; a clock may be a few minutes off.
     if payload.instant(asked.document) > now + CLOCK_SKEW:
@@ -257,7 +181,7 @@ def _require_digest(payload: Payload, data_digest: str, document: str) -> None:
         )
 
 
-def _payload(
+def payload_of(
     statement_type: str,
     name: str,
     version: str,
@@ -266,6 +190,7 @@ def _payload(
     expires: date | None,
     terms: Mapping[str, str] | None,
 ) -> Payload:
+    """Return what is signed; raise TrustError for an unknown type, or a digest that is none."""
     if statement_type not in STATEMENT_TYPES:
         raise TrustError(f"{statement_type!r} is not a type of statement", hint=f"one of {', '.join(STATEMENT_TYPES)}")
     if not is_digest(sha256):

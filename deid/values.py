@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from deid.buffers import byte_range, in_use, spans, validity
+from deid.buffers import in_use, spans, validity
 from deid.date_text import as_dates, is_date_format, parse_dates
 from deid.days import FIRST_DAY, LAST_DAY, day_numbers
 from deid.errors import DocumentError, SourceError
 from deid.kinds import Value
 from deid.schema import Column
-
-Flags = npt.NDArray[np.bool_]
-Parsed = tuple[pa.Array, Flags]
+from deid.text_cells import Parsed, as_strings, blank_to_null, float_texts, trimmed, without_fraction
 
 _TYPES = {Value.DATE: pa.date32(), Value.INTEGER: pa.int64(), Value.DECIMAL: pa.float64()}
 _LARGEST = 2**63
@@ -92,78 +89,20 @@ def _wrong_type(column: Column, found: pa.DataType) -> SourceError:
 # Text
 
 
-_SPACE, _LAST_ASCII = 0x20, 0x7F
-
-
-def _strings(values: pa.Array) -> Parsed:
-    """Return a string array of (large) strings or bytes; a cell that is not UTF-8 is bad."""
-    try:
-        strings = values.cast(pa.string())
-        if byte_range(strings)[1] > _LAST_ASCII:
-            strings.validate(full=True)
-    except pa.ArrowInvalid:  # its message may quote the cell
-        return _decoded(values)
-    return strings, np.zeros(len(values), np.bool_)
-
-
-def _decoded(values: pa.Array) -> Parsed:
-    cells = values.cast(pa.large_binary()).to_pylist()
-    bad = np.zeros(len(cells), np.bool_)
-    texts: list[str | None] = []
-    for row, cell in enumerate(cells):
-        try:
-            texts.append(None if cell is None else cell.decode())
-        except UnicodeDecodeError:
-            texts.append(None)
-            bad[row] = True
-    return pa.array(texts, pa.string()), bad
-
-
-def _trimmed(texts: pa.Array) -> pa.Array:
-    # Where every byte is a visible ASCII character there is nothing to trim; identifiers mostly are such.
-    low, high = byte_range(texts)
-    is_plain = low > _SPACE and high <= _LAST_ASCII
-    return _blank_to_null(texts if is_plain else pc.utf8_trim_whitespace(texts))
-
-
-def _blank_to_null(texts: pa.Array, measured: pa.Array | None = None) -> pa.Array:
-    empty = pc.equal(pc.binary_length(texts if measured is None else measured), 0)
-    return pc.if_else(empty, pa.scalar(None, texts.type), texts) if pc.any(empty).as_py() else texts
-
-
 def _texts(column: Column, values: pa.Array) -> Parsed:
     bad = np.zeros(len(values), np.bool_)
     if _is_text(values.type):
-        strings, bad = _strings(values)
+        strings, bad = as_strings(values)
     elif pt.is_floating(values.type):
-        strings = _float_texts(values)
+        strings = float_texts(values)
     elif _is_number(values.type) or pt.is_temporal(values.type):
         strings = pc.cast(values, pa.string())
     else:
         raise _wrong_type(column, values.type)
     if column.kind.value is Value.NOTE:  # spans found in a note are positions in it, so only blank notes change
-        return _blank_to_null(strings, pc.utf8_trim_whitespace(strings)), bad
-    texts = _trimmed(strings)
-    return (_without_fraction(texts) if column.whole or column.kind.name == "omop_concept" else texts), bad
-
-
-def _without_fraction(texts: pa.Array) -> pa.Array:
-    """Return whole numbers as such: data frames write 12.0 where a cell of the column is missing.
-
-    One key would else have two spellings, and rows would silently lose the visit or the patient that they belong to.
-    """
-    if not pc.any(pc.match_substring(texts, ".")).as_py():
-        return texts
-    return pc.replace_substring_regex(texts, r"^([+-]?[0-9]+)\.0*$", r"\1")
-
-
-def _float_texts(values: pa.Array) -> pa.Array:
-    """Return floats as text; data frames turn codes into floats where one is missing, so 250.0 is read as 250."""
-    numbers = pc.cast(values, pa.float64())
-    whole = pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), float(2**53)))
-    integers = pc.cast(pc.if_else(whole, numbers, pa.scalar(None, pa.float64())), pa.int64())
-    texts = pc.coalesce(pc.cast(integers, pa.string()), pc.cast(numbers, pa.string()))
-    return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.string()), texts)
+        return blank_to_null(strings, pc.utf8_trim_whitespace(strings)), bad
+    texts = trimmed(strings)
+    return (without_fraction(texts) if column.whole or column.kind.name == "omop_concept" else texts), bad
 
 
 # Dates
@@ -182,7 +121,7 @@ def _dates(column: Column, values: pa.Array) -> Parsed:
         return as_dates(days, good), ~good & ~missing
     unreadable = np.zeros(len(values), np.bool_)
     if _is_text(values.type):
-        strings, unreadable = _strings(values)
+        strings, unreadable = as_strings(values)
     elif _is_number(values.type) and not pt.is_boolean(values.type):  # 20200131 under %Y%m%d
         whole, unreadable = _integers(column, values)
         strings = whole.cast(pa.string())
@@ -257,8 +196,8 @@ def _number_texts(values: pa.Array, kind: pa.DataType, slowly: Callable[[pa.Arra
     """Parse numbers written as text: at once where all are plain, else through `slowly`, which nulls what is none."""
     if pt.is_decimal(values.type):
         values = pc.cast(values, pa.string())
-    strings, unreadable = _strings(values)
-    texts = _trimmed(strings)
+    strings, unreadable = as_strings(values)
+    texts = trimmed(strings)
     _, lengths, data = spans(texts)
     if bool(_PLAIN_NUMBER[data].all()) and int(lengths.max(initial=0)) <= _MAX_DIGITS:
         # Only digits, dots and minus signs are here, so Arrow's own readings (0x1F, nan, inf) cannot occur.

@@ -16,15 +16,14 @@ from deid.buffers import plain
 from deid.controls import Place
 from deid.decision import Decision
 from deid.disclosure.leaves import VectorIndex, codes_of, distinct, vector_texts
-from deid.disclosure.sensitive import broken
-from deid.errors import VerificationError
-from deid.manifest import shown
+from deid.disclosure.sensitive import Reached, broken, classes_tell, reached
+from deid.errors import DEFECT, VerificationError
 from deid.patients import Tagger
 from deid.plan import Plan, TablePlan
+from deid.small_counts import shown
 from deid.tags import TagIndex
 
 Numbers = npt.NDArray[np.int32]
-DEFECT = "nothing was published; report this as a defect of deid, with the name of the column and the rule"
 _UNSEEN = np.int32(-1)
 
 
@@ -83,15 +82,18 @@ class VectorCheck:
                     f"{'.'.join(place)} shows more than one value of {shown(flips)} patients", hint=DEFECT
                 )
 
-    def finish(self) -> None:
-        """Check the classes that the release as a whole shows: their sizes, k, and the share that was withheld."""
+    def finish(self) -> tuple[Reached, ...]:
+        """Check the classes that the release as a whole shows: their sizes, k, and the share that was withheld.
+
+        Returns how much they tell of sensitive kinds.
+        """
         limits = self._plan.policy.limits
         if limits.k is None:
-            return
+            return ()
         released = [self._of_patients(place) for place in self._expected]
         decided = [self._number(place, cells) for place, cells in self._expected.items()]
         sizes = self._sizes(released, decided)
-        self._diverse(released)
+        diverse = self._diverse(released)
         small = int(((sizes > 0) & (sizes < limits.k)).sum())
         if small:
             raise VerificationError(
@@ -103,19 +105,22 @@ class VectorCheck:
                 f"{shown(withheld)} patients were withheld, more than the policy's share of {limits.suppression:g}",
                 hint=DEFECT,
             )
+        return diverse
 
-    def _diverse(self, released: Sequence[Numbers]) -> None:
+    def _diverse(self, released: Sequence[Numbers]) -> tuple[Reached, ...]:
         """Check that no released class tells more of a sensitive kind than the policy lets it."""
         if not self._decision.held:
-            return
+            return ()
         numbers = VectorIndex(len(released)).add(released) if released else np.zeros(self._patients, np.int32)
         klass = np.full(len(self._decision.patients), -1, np.int32)
         klass[np.concatenate([np.zeros(0, np.int32), *self._positions])] = numbers
-        for rule, limit, classes in broken(klass, self._decision.held):
+        found = tuple(classes_tell(klass, self._decision.held))
+        for rule, limit, classes in broken(found):
             raise VerificationError(
                 f"{classes:,} classes of released patients break {limit} = {getattr(rule, limit)} of {rule.kind}",
                 hint=DEFECT,
             )
+        return reached(found)
 
     def _sizes(self, released: Sequence[Numbers], decided: Sequence[Numbers]) -> npt.NDArray[np.int64]:
         """Return the number of released patients in each class; raise where they are not those that were decided."""

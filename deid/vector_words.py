@@ -8,8 +8,9 @@ import numpy as np
 
 from deid.decision import Decision
 from deid.limits import Take
-from deid.manifest import RecodedEntry, Suppression, shown
+from deid.manifest import RecodedEntry, Suppression
 from deid.plan import Plan, Step
+from deid.small_counts import shown
 from deid.transforms.words import rule_text
 
 _TAKEN = {

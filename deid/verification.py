@@ -16,33 +16,30 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import plain, scattered, spans
+from deid.buffers import plain, validity
 from deid.code_check import CodeCheck
 from deid.code_decision import Mapped
 from deid.decision import Decision
 from deid.disclosure.further import FurtherRisk
+from deid.disclosure.sensitive import Reached
 from deid.domains import Between
-from deid.errors import VerificationError
+from deid.errors import DEFECT, VerificationError
 from deid.further_check import FurtherCheck
 from deid.ledger.checking import SeriesCheck
 from deid.ledger.run import SeriesRun
-from deid.note_owners import checks_of
+from deid.note_check import NoteCheck
 from deid.number_check import NumberCheck
-from deid.observers import identifiers_of
 from deid.plan import Plan, Step, TablePlan
-from deid.prf import PSEUDONYM_LENGTH
+from deid.released_patients import GivenPseudonyms, patient_pseudonym, pseudonym_tags
 from deid.sinks.encrypted_parquet import WrittenFile
 from deid.sinks.read_back import read_back
 from deid.sinks.release_keys import ReleaseKeys
 from deid.tags import TagIndex
 from deid.transforms.generalize_date import GeneralizeDate
-from deid.transforms.pseudonymize import Pseudonymize
-from deid.transforms.redact_note import RedactNote
 from deid.vector_check import VectorCheck
 
 Progress = Callable[[str, int], None]
 See = Callable[[TablePlan, pa.RecordBatch], None]
-DEFECT = "nothing was published; report this as a defect of deid, with the name of the column and the rule"
 
 
 def verify_staged(
@@ -81,11 +78,13 @@ def verify_staged(
 class ReadBack:
     """What was measured on the release: the attack with known codes, and what further knowledge comes to.
 
-    `mapped`: what was decided of codes with the figures of that attack, None where none are mapped.
+    `mapped`: what was decided of codes with the figures of that attack, None where none are mapped. `sensitive`: how
+    much the classes tell of sensitive kinds.
     """
 
     mapped: Mapped | None
     further: FurtherRisk | None
+    sensitive: tuple[Reached, ...] = ()
 
 
 class _Check:
@@ -102,9 +101,8 @@ class _Check:
         self._codes = CodeCheck(plan, decision)
         self._further = FurtherCheck(plan, decision)
         self._numbers = NumberCheck(plan)
-        self._positions: TagIndex | None = None
-        self._named: npt.NDArray[np.int32] = np.zeros(0, np.int32)
-        self._notes = bool(plan.steps_of(RedactNote))
+        self._given = GivenPseudonyms(decision.patients)
+        self._notes = NoteCheck(plan, decision, self._given)
 
     def batch(self, planned: TablePlan, batch: pa.RecordBatch) -> None:
         """Check one batch of a table."""
@@ -116,20 +114,20 @@ class _Check:
             self._patients(planned, batch.column(key.column.name))
         if planned.table.name == self._plan.dataset.population:
             is_told = key is not None and (self._series is not None or self._vectors.needs_positions)
-            own = self._position_of(batch.column(key.column.name)) if is_told and key is not None else None
+            own = self._given.positions(batch.column(key.column.name)) if is_told and key is not None else None
             self._vectors.population(batch, own)
             if self._series is not None:
                 self._series.population(batch, own)
         elif self._vectors.reduces(planned):
             self._vectors.visits(planned, batch, self._released_position(planned, batch, key))
         if self._codes.checks(planned) and key is not None:
-            self._codes.batch(planned, batch, self._position_of(batch.column(key.column.name)))
+            self._codes.batch(planned, batch, self._given.positions(batch.column(key.column.name)))
         self._own_numbers(planned, batch, key)
         if self._further.is_needed:
             people = pseudonym_tags(batch.column(key.column.name)) if key is not None else None
             self._further.batch(planned, batch, people)
-        if self._notes:
-            self._text(planned, batch, key)
+        if self._notes.is_needed:
+            self._notes.batch(planned, batch, key)
 
     def _in_domain(self, planned: TablePlan, step: Step, values: pa.Array) -> None:
         """Check a column against its step's domain; of a dictionary every entry, once while batches bring the same.
@@ -155,11 +153,11 @@ class _Check:
 
     def finish(self) -> ReadBack:
         """Check what only the whole tells: the classes of released patients, what is known by codes and by more."""
-        self._vectors.finish()
+        sensitive = self._vectors.finish()
         mapped = self._codes.finish()
         if self._series is not None:
             self._series.finish()
-        return ReadBack(mapped, self._further.finish())
+        return ReadBack(mapped, self._further.finish(), sensitive)
 
     def _closed_at_90(self, planned: TablePlan, step: Step, values: pa.Array) -> None:
         """Check that no birth year stands in the output that tells an age over 89, 164.514(b)(2)(i)(C)."""
@@ -205,9 +203,9 @@ class _Check:
             # A table of no patients at all tells none apart: where its numbers stand beside patients, they are checked.
             if key is None and not is_population:
                 continue
-            own = self._position_of(batch.column(key.column.name)) if key is not None else None
+            own = self._given.positions(batch.column(key.column.name)) if key is not None else None
             cells = plain(batch.column(step.column.name))
-            has = cells.is_valid().to_numpy(zero_copy_only=False)
+            has = validity(cells)
             self._numbers.add(planned, step, pseudonym_tags(cells.drop_null()), own[has] if own is not None else None)
 
     def _released_position(self, planned: TablePlan, batch: pa.RecordBatch, key: Step | None) -> npt.NDArray[np.int32]:
@@ -218,61 +216,6 @@ class _Check:
                 hint="release the patient's pseudonym in both tables",
             )
         return self._released.find(pseudonym_tags(batch.column(key.column.name)))
-
-    def _text(self, planned: TablePlan, batch: pa.RecordBatch, key: Step | None) -> None:
-        from deid.notes import leaks  # noqa: PLC0415 - heavy, and only where notes are released
-
-        steps = [step for step in planned.written if isinstance(step.transform, RedactNote)]
-        if not steps:
-            return
-        if key is None:
-            raise VerificationError(
-                f"the notes of {planned.table.name} cannot be checked against their patients",
-                hint="release the patient's pseudonym beside the notes",
-            )
-        position = self._position_of(batch.column(key.column.name))
-        known = identifiers_of(self._decision, position)
-        for step in steps:
-            notes = batch.column(step.column.name).to_pylist()
-            allowed = checks_of(self._plan, step.transform, known)  # type: ignore[arg-type]
-            held = sum(1 for note, own in zip(notes, allowed, strict=True) if note and leaks(note, own))
-            if held:
-                raise VerificationError(
-                    f"{held:,} texts of {planned.table.name}.{step.column.name} hold identifiers of their own patient",
-                    hint=DEFECT,
-                )
-
-    def _position_of(self, pseudonyms: pa.Array) -> npt.NDArray[np.int32]:
-        if self._positions is None:
-            self._positions = TagIndex()
-            everyone = self._decision.patients.pseudonyms()
-            # A withheld patient has no pseudonym: what this index numbers are only those who have one.
-            self._named = np.flatnonzero(self._decision.patients.pseudonym[:, 0]).astype(np.int32)
-            for start in range(0, len(self._named), 65_536):
-                self._positions.add(pseudonym_tags(everyone.take(pa.array(self._named[start : start + 65_536]))))
-        found = self._positions.find(pseudonym_tags(pseudonyms))
-        if (found < 0).any():
-            raise VerificationError("a row stands beside a pseudonym that this run did not give", hint=DEFECT)
-        return np.asarray(self._named[found], np.int32)
-
-
-def patient_pseudonym(planned: TablePlan) -> Step | None:
-    """Return the step that releases the patient's pseudonym in a table, if any."""
-    own = (s for s in planned.written if s.column.kind.name == "patient_id" and isinstance(s.transform, Pseudonymize))
-    return next(own, None)
-
-
-def pseudonym_tags(pseudonyms: pa.Array) -> npt.NDArray[np.uint64]:
-    """Return a 64-bit tag for each pseudonym, which must not be null; uint64 of shape (n,)."""
-    if isinstance(pseudonyms, pa.DictionaryArray):
-        return np.asarray(pseudonym_tags(pseudonyms.dictionary)[pseudonyms.indices.to_numpy()], np.uint64)
-    if pseudonyms.null_count:
-        raise VerificationError("a released row has no patient pseudonym", hint=DEFECT)
-    text = np.ascontiguousarray(spans(pseudonyms)[2].reshape(len(pseudonyms), PSEUDONYM_LENGTH))
-    words = text.view(np.uint64)
-    # Distinct odd factors keep the words apart; the texts themselves are uniform, so no key is needed.
-    mixed = words[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ words[:, 1] * np.uint64(0xC2B2AE3D27D4EB4F)
-    return scattered(mixed)
 
 
 def check_envelope(stanzas: int, recipients: int) -> None:

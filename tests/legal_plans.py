@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from deid.cohort import Cohort, parse_cohort
+from deid.compiler import compile_plan
 from deid.kinds import KINDS
 from deid.legal import Judgment
 from deid.period import parse_period
-from deid.plan import Plan, compile_plan
+from deid.plan import Plan
 from deid.policy import Basis, Policy, load_policy
 from deid.request import OnBadRow, Profile, Request, Schedule, Series
 from deid.schema import Column, DatasetDescription, Table

@@ -31,6 +31,7 @@ LADDERS: dict[str, Any] = {"birth_date": [*BIRTHS, "drop"], "sex": ["keep", "dro
 def recoding_policy(world: World, *, rules: dict[str, Any] | None = None, **limits: Any) -> Path:
     """Return a signed expert policy that recodes births and sexes, with other rules and limits laid over."""
     asked = {"k": 3, "quasi_identifiers": ["birth_date", "sex"], "recoding": LADDERS, "suppression": 0.0} | limits
+    asked["risk"] = {"rejoin": 1.0} | (asked.get("risk") or {})  # each request of a test is a scene of its own
     content = {
         "policy": "own",
         "version": 1,

@@ -10,17 +10,20 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from deid.export import Exported, export, load_recipients
+from deid.actual_knowledge import sign_knowledge
+from deid.authorization import load_recipients
+from deid.compiler import compile_plan
+from deid.export import Exported, export
 from deid.keys.base import KeyProvider
 from deid.keys.local import generate_provider
 from deid.keys.officers import SigningKey, generate_signing_key
 from deid.keys.recipients import generate_identity
 from deid.opening import OpenedRelease, open_release
 from deid.period import parse_period
-from deid.plan import Plan, compile_plan
+from deid.plan import Plan
 from deid.policy import load_policy
 from deid.request import load_request
-from deid.signing import sign_document, sign_knowledge
+from deid.signing import sign_document
 from deid.site import Site, load_site
 from deid.sources.description import load_dataset
 from deid.trust import add_person
@@ -150,17 +153,22 @@ def make_site(folder: Path) -> TestSite:
     return made
 
 
-def expert_fixed(site: TestSite) -> Path:
-    """Write and sign expert-k11 with one rule for each kind: bands of twenty years, categories, and no ceiling."""
-    path = site.folder / "policies" / "expert-fixed.yaml"
+def expert_with_notes(site: TestSite, column: str = "notes.note_text") -> Path:
+    """Write and sign expert-k11 with a column of notes that leaves, redacted, beside mapped codes."""
+    path = site.folder / "policies" / "expert-notes.yaml"
     if not path.exists():
-        content = yaml.safe_load(expert_without_ceiling(site).read_text())
-        for limit in ("recoding", "reduced", "risk"):
-            content["limits"].pop(limit, None)
-        content["limits"]["quasi_identifiers"].remove("age")
-        content["limits"]["quasi_identifiers"].remove("zip_code")
-        site.sign(site.write("policies/expert-fixed.yaml", content | {"policy": "expert-fixed"}))
+        content = yaml.safe_load((POLICIES / "expert-k11.yaml").read_text())
+        own = {"policy": "expert-notes", "columns": {column: content["rules"]["clinical_note"]}}
+        site.sign(site.write("policies/expert-notes.yaml", content | own))
     return path
+
+
+def answering_for_rejoins(site: TestSite, policy: str = "expert-k11") -> Path:
+    """Sign a policy of the site again as one that lets a party have many releases of the same patients."""
+    path = site.folder / "policies" / f"{policy}.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["limits"]["risk"] = content["limits"].get("risk", {}) | {"rejoin": 1.0}
+    return site.sign(site.write(f"policies/{policy}.yaml", content))
 
 
 def expert_without_ceiling(site: TestSite) -> Path:
@@ -171,7 +179,7 @@ def expert_without_ceiling(site: TestSite) -> Path:
         kept = {"icd10pcs": {"roll_up": "operation"}, "cpt": {"roll_up": "section"}, "ndc": {"roll_up": "product"}}
         own = {kind: kept.get(kind, {"generalize_code": 3}) for kind in content["limits"].pop("codes")["kinds"]}
         own["loinc"] = {"roll_up": "code"}
-        content["limits"].pop("risk")
+        content["limits"]["risk"] = {"rejoin": 1.0}
         site.write(
             "policies/expert-categories.yaml",
             content | {"policy": "expert-categories", "rules": content["rules"] | own},

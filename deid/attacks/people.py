@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deid.attacks import intervals
-from deid.attacks.bits import NONE, Bits, Int64, everybody
+from deid.attacks.bits import ANY, NONE, Bits, Int64, everybody
 from deid.attacks.knowledge import KnownCodes, People
 from deid.attacks.released import Released
 from deid.attacks.rules import rule_of
@@ -57,25 +57,25 @@ def seen_on(release: Released, people: People, days: int) -> list[Bits] | None:
 
 
 def has_code(release: Released, codes: KnownCodes, m: int) -> Bits | None:
-    """Return who has the m-th known code of each target (from 0), in any column of its kind; None if none is shown."""
+    """Return who has the m-th known code of each target (from 0), in any column of its kind; None if none is shown.
+
+    Columns side by side are one: what a code became stands in any of them.
+    """
     targets = len(codes.kind)
     width = codes.kind.shape[1]
     mine = codes.code.take(pa.array(np.arange(targets) * width + m))
     found: Bits | None = None
     for at, kind in enumerate(codes.kinds):
         own = codes.kind[:, m] == at
-        for table, column in release.columns(kind):
+        for places in release.side_by_side(kind):
             wanted = np.full(targets, NONE, np.int64)
-            told = _became(release, (table, column.name), mine.filter(pa.array(own)))
+            asked, held = mine.filter(pa.array(own)), release.pooled(places)
+            told = release.became(places[0], asked, np.full(len(asked), NO_DAY, np.int32), held.distinct)
             if told is None:
                 continue
-            wanted[own] = told
-            bits = release.values(table, column.name).postings.bits(wanted)
+            wanted[own] = held.find(told, empty=ANY)
+            bits = held.postings.bits(wanted)
             found = bits if found is None else found | bits
     if found is not None:
         found[codes.kind[:, m] < 0] = everybody(1, len(release))[0]
     return found
-
-
-def _became(release: Released, place: tuple[str, str], codes: pa.Array) -> Int64 | None:
-    return release.wanted(place, codes, np.full(len(codes), NO_DAY, np.int32), null_is_a_value=False)

@@ -43,7 +43,7 @@ class Released:
         self.manifest: Manifest = opened.manifest
         self._read: dict[Place, pa.Array] = {}
         self._who: dict[str, Int64] = {}
-        self._values: dict[Place, Values] = {}
+        self._values: dict[tuple[Place, ...], Values] = {}
         self.patients, self._coded = self._everybody()
 
     def __len__(self) -> int:
@@ -82,15 +82,30 @@ class Released:
             self._who[table] = found
         return self._who[table]
 
+    def side_by_side(self, *kinds: str) -> list[tuple[Place, ...]]:
+        """Return the columns of these kinds, those of one table, kind and rule together.
+
+        In which of them a code stands may mean nothing, and a map is told by all that it wrote.
+        """
+        found: dict[tuple[str, str, str], list[Place]] = {}
+        for table, column in self.columns(*kinds):
+            found.setdefault((table, column.kind, column.transform), []).append((table, column.name))
+        return [tuple(places) for places in found.values()]
+
     def values(self, table: str, column: str) -> Values:
         """Return the distinct values of a column and who has them."""
-        place = (table, column)
-        if place not in self._values:
+        return self.pooled(((table, column),))
+
+    def pooled(self, places: tuple[Place, ...]) -> Values:
+        """Return the distinct values of columns of one table together, and who has them in any."""
+        if places not in self._values:
+            table = places[0][0]
             who = self.who(table)
             if who is None:
                 raise ReleaseError(f"rows of {table} reach no patient", hint="attack a column of another table")
-            self._values[place] = index(self.cells(table, column), who, len(self))
-        return self._values[place]
+            cells = pa.concat_arrays([self.cells(*place) for place in places]) if places[1:] else self.cells(*places[0])
+            self._values[places] = index(cells, np.tile(who, len(places)), len(self))
+        return self._values[places]
 
     def who_fits(self, place: Place, known: pa.Array, birth_day: Int32, *, null_is_a_value: bool = True) -> Bits | None:
         """Return who has, in a column, what the known values would have become; None where that tells nothing."""

@@ -25,15 +25,14 @@ def in_one_visit(release: Released, people: People, *, with_day: bool) -> tuple[
     coded = _by_visit(release, people)
     if coded is None:
         return None
-    visits, patient_of, values = coded
-    wanted = [_position(release, people, m, values) for m in range(2)]
-    target, visit = _visits_with(values, wanted[0])
-    pairs = values.visit * len(values.starts) + values.value  # sorted below, to look the second code up
-    pairs = np.sort(pairs)
-    asked = visit * len(values.starts) + wanted[1][target]
-    at = np.minimum(np.searchsorted(pairs, asked), max(len(pairs) - 1, 0))
-    both = (wanted[1][target] >= 0) & (pairs[at] == asked if len(pairs) else False)
-    target, visit = target[both], visit[both]
+    visits, patient_of, groups = coded
+    wanted = [[_position(release, people, m, values) for values in groups] for m in range(2)]
+    found = [
+        _with_both(one, other, wanted[0][first], wanted[1][second])
+        for first, one in enumerate(groups)
+        for second, other in enumerate(groups)
+    ]
+    target, visit = np.unique(np.concatenate(found, axis=1), axis=1)
     if with_day:
         fits = _on_day(release, people, visits, target, visit)
         if fits is None:
@@ -45,7 +44,7 @@ def in_one_visit(release: Released, people: People, *, with_day: bool) -> tuple[
 
 
 class _Coded:
-    """Distinct (value, visit) pairs of a table's columns of codes of one kind, by value."""
+    """Distinct (value, visit) pairs of a table's columns of codes of one kind and rule, by value."""
 
     def __init__(self, places: list[Place], cells: pa.Array, visit: Int64, visits: int) -> None:
         held = index(cells, visit, visits)
@@ -55,27 +54,53 @@ class _Coded:
         self.value = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
 
 
-def _by_visit(release: Released, people: People) -> tuple[pa.Array, Int64, _Coded] | None:
-    """Return the visits' pseudonyms, the patient of each, and the codes by visit, of the first table that has both."""
-    for table, first in release.columns(*people.visit_codes.kinds):
-        columns = release.manifest.tables[table].columns
-        key = next((c.name for kind in _KEYS for c in columns if c.kind == kind), None)
-        who = release.who(table)
-        if key is None or who is None:
-            continue
-        numbered = release.cells(table, key).dictionary_encode()
-        visit = pc.fill_null(numbered.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-        size = len(numbered.dictionary)
-        patient_of = np.full(size, -1, np.int64)
+def _by_visit(release: Released, people: People) -> tuple[pa.Array, Int64, list[_Coded]] | None:
+    """Return the visits' pseudonyms, the patient of each, and the codes by visit and kind: of the table with most."""
+    kinds = people.visit_codes.kinds
+    found: dict[str, list[tuple[Place, ...]]] = {}
+    for places in release.side_by_side(*kinds) if kinds else ():
+        found.setdefault(places[0][0], []).append(places)
+    keyed = {table: name for table in found if (name := _key_of(release, table)) is not None}
+    if not keyed:
+        return None
+    filled = {
+        table: sum(len(cells) - cells.null_count for own in found[table] for cells in _cells(release, own))
+        for table in keyed
+    }
+    table = max(sorted(filled), key=filled.__getitem__)
+    who = release.who(table)
+    numbered = release.cells(table, keyed[table]).dictionary_encode()
+    visit = pc.fill_null(numbered.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    size = len(numbered.dictionary)
+    patient_of = np.full(size, -1, np.int64)
+    if who is not None:
         patient_of[visit[visit >= 0]] = who[visit >= 0]
-        names = [c.name for c in columns if (c.kind, c.transform) == (first.kind, first.transform)]
-        cells = pa.concat_arrays([release.cells(table, name) for name in names])
-        return (
-            numbered.dictionary,
-            patient_of,
-            _Coded([(table, n) for n in names], cells, np.tile(visit, len(names)), size),
-        )
-    return None
+    groups = [
+        _Coded(list(own), pa.concat_arrays(_cells(release, own)), np.tile(visit, len(own)), size)
+        for own in found[table]
+    ]
+    return numbered.dictionary, patient_of, groups
+
+
+def _cells(release: Released, places: tuple[Place, ...]) -> list[pa.Array]:
+    return [release.cells(*place) for place in places]
+
+
+def _key_of(release: Released, table: str) -> str | None:
+    columns = release.manifest.tables[table].columns
+    return next((c.name for kind in _KEYS for c in columns if c.kind == kind), None)
+
+
+def _with_both(one: _Coded, other: _Coded, first: Int64, second: Int64) -> Int64:
+    """Return (target, visit), int64 (2, n), where a visit has the first value of `one` and the second of `other`."""
+    target, visit = _visits_with(one, first)
+    target, visit = target[second[target] >= 0], visit[second[target] >= 0]
+    pairs = np.sort(other.visit * len(other.starts) + other.value)
+    if not len(pairs):
+        return np.zeros((2, 0), np.int64)
+    asked = visit * len(other.starts) + second[target]
+    both = pairs[np.minimum(np.searchsorted(pairs, asked), len(pairs) - 1)] == asked
+    return np.stack([target[both], visit[both]])
 
 
 def _position(release: Released, people: People, m: int, values: _Coded) -> Int64:
@@ -111,7 +136,7 @@ def _on_day(release: Released, people: People, visits: pa.Array, target: Int64, 
     entry = release.entry(place) if place is not None else None
     if place is None or entry is None:
         return None
-    key = next((c.name for c in release.manifest.tables[place[0]].columns if c.kind in _KEYS), None)
+    key = _key_of(release, place[0])
     if key is None:
         return None
     at = pc.index_in(visits, value_set=release.cells(place[0], key))

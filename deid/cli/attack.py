@@ -136,9 +136,9 @@ def _beside(other: OpenedRelease, held: OpenedRelease) -> OpenedRelease:
 
 def plan_of(request_path: Path, opened: OpenedRelease) -> Plan:
     """Return the plan by which a release was made; raise DocumentError where request or policy are other ones."""
+    from deid.compiler import compile_plan  # noqa: PLC0415
     from deid.errors import DocumentError  # noqa: PLC0415
     from deid.period import parse_period  # noqa: PLC0415
-    from deid.plan import compile_plan  # noqa: PLC0415
     from deid.policy import load_policy  # noqa: PLC0415
     from deid.request import load_request  # noqa: PLC0415
     from deid.sources.description import load_dataset  # noqa: PLC0415

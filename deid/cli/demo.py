@@ -80,9 +80,10 @@ def _sign_policy(path: Path, officer: SigningKey) -> None:
 
 
 def _run(folder: Path, request: Path, provider: KeyProvider, officer: SigningKey) -> None:
-    from deid.export import export, load_recipients  # noqa: PLC0415
+    from deid.actual_knowledge import sign_knowledge  # noqa: PLC0415
+    from deid.authorization import load_recipients  # noqa: PLC0415
+    from deid.export import export  # noqa: PLC0415
     from deid.opening import CONVERTERS, open_release  # noqa: PLC0415
-    from deid.signing import sign_knowledge  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
 
     plan = compile_request(request, None)

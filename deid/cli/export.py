@@ -13,8 +13,9 @@ from deid.export import Exported
 from deid.export import export as run_export
 from deid.keys import open_provider
 from deid.legal.judgment import HEADLINES
-from deid.manifest import RELEASE_ID, shown
+from deid.manifest import RELEASE_ID
 from deid.site import load_site
+from deid.small_counts import shown
 
 
 @click.command()

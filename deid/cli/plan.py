@@ -9,9 +9,10 @@ import click
 
 from deid import legal
 from deid.cli.common import PathArgument, json_option, print_json, today
-from deid.legal import Judgment
+from deid.compiler import compile_plan
+from deid.legal import Judgment, together
 from deid.period import parse_period
-from deid.plan import Plan, compile_plan
+from deid.plan import Plan
 from deid.policy import Basis, load_policy
 from deid.request import load_request
 from deid.sources.description import load_dataset
@@ -67,9 +68,9 @@ def as_lines(plan: Plan, judgment: Judgment) -> list[str]:
     for basis in Basis:
         broken = judgment.breaking(basis)
         lines += [f"not {_words(basis.value)}, because:"] if broken else []
-        lines += [f"  - {finding.paragraph}  {finding.subject}: {finding.text}" for finding in broken]
+        lines += [f"  - {finding.paragraph}  {finding.subject}: {finding.text}" for finding in together(broken)]
     lines += ["noted:"] if judgment.notes else []
-    lines += [f"  - {finding.paragraph}  {finding.subject}: {finding.text}" for finding in judgment.notes]
+    lines += [f"  - {finding.paragraph}  {finding.subject}: {finding.text}" for finding in together(judgment.notes)]
     return lines
 
 

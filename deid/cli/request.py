@@ -35,9 +35,9 @@ def check(request_path: Path, period: str | None) -> None:
 @click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which the statement holds.")
 def attest(request_path: Path, key_path: Path, expires: datetime | None) -> None:
     """Sign that nothing is known by which a release of REQUEST could identify anyone, 45 CFR 164.514(b)(2)(ii)."""
+    from deid.actual_knowledge import sign_knowledge  # noqa: PLC0415
     from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.keys.recipients import load_recipient  # noqa: PLC0415
-    from deid.signing import sign_knowledge  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
     recipients = [load_recipient(path) for path in plan.request.recipients]

@@ -5,8 +5,9 @@ A column that is known to hold procedures alone is read as ICD-9-CM procedures a
 Each code is read as ICD-9-CM, as ICD-10 (CM, else WHO) and as ICD-10-PCS, wherever its form allows. The reading with
 the strongest evidence is taken: a code to be reported, a heading, a known category, form alone. Where two readings are
 equally strong the code is ambiguous (`V10.1`, `E8840`): it keeps the spelling that they share, or its characters
-without a dot; it rolls up to the category that both have, else to UNMAPPED. Blocks and chapters of the revisions
-differ, so there are none here. A verdict is the most favorable of all readings on the day: no valid code is accused.
+without a dot; it rolls up to the category or chapter that both have, else to UNMAPPED. Chapters are those of a code's
+own revision, and differ between them. A verdict is the most favorable of all readings on the day: no valid code is
+accused.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from deid.domains import Matching, OneOf
 # The last is what an ambiguous code with an E looks like.
 NORMAL = f"{icd9cm.NORMAL}|{icd10cm.NORMAL}|{icd10.NORMAL}|{icd10pcs.NORMAL}|E[0-9]{{4}}"
 NORMAL_PROCEDURE = f"{icd9cm.PROCEDURE}|{icd10pcs.NORMAL}"
-_OPERATION = "PCS-"  # before a root operation, whose characters may be those of a category of diagnoses
+_OPERATION = "PCS-"  # before an operation or section, whose characters may be those of a category of diagnoses
 # From the most favorable to the least; ABSENT is all or none of the readings.
 _PREFERENCE = (
     Status.ABSENT,
@@ -70,7 +71,14 @@ class _Reading:
 
     def category(self, codes: pa.Array) -> pa.Array:
         """Return the category of codes in this reading's form, UNMAPPED where the table has none."""
-        found = self.system.roll_up(codes, self.system.levels[1].name)
+        return self._at(codes, self.system.levels[1].name)
+
+    def chapter(self, codes: pa.Array) -> pa.Array:
+        """Return the chapter, or section of ICD-10-PCS, of codes in this reading's form, UNMAPPED where it has none."""
+        return self._at(codes, "section" if self.mark else "chapter")
+
+    def _at(self, codes: pa.Array, level: str) -> pa.Array:
+        found = self.system.roll_up(codes, level)
         marked = pc.binary_join_element_wise(self.mark, found, "")
         return pc.if_else(pc.equal(found, UNMAPPED), found, marked)
 
@@ -129,6 +137,11 @@ class IcdAny:
             self.code,
             Level("category", OneOf(_categories(), words), "category, or root operation of an ICD-10-PCS procedure"),
             Level(
+                "chapter",
+                OneOf(_chapters(), "an ICD chapter, PCS- and a section, or UNMAPPED"),
+                "chapter of its own revision, or section of an ICD-10-PCS procedure",
+            ),
+            Level(
                 "revision",
                 OneOf(revisions | {UNMAPPED}, "ICD-9, ICD-10, or UNMAPPED"),
                 "revision that the code itself tells; UNMAPPED where it may belong to either",
@@ -172,7 +185,13 @@ class IcdAny:
 
     def roll_up(self, values: pa.Array, level: str) -> pa.Array:
         """See CodeSystem."""
-        return by_entry(values, {"code": self._normal, "category": self._category, "revision": self._revision}[level])
+        ways = {
+            "code": self._normal,
+            "category": lambda codes: self._lifted(codes, _Reading.category),
+            "chapter": lambda codes: self._lifted(codes, _Reading.chapter),
+            "revision": self._revision,
+        }
+        return by_entry(values, ways[level])
 
     def _read(self, values: pa.Array) -> _Read:
         forms = tuple(reading.normal(values) for reading in self.readings)
@@ -184,10 +203,10 @@ class IcdAny:
         bare = pc.replace_substring(pc.ascii_upper(pc.ascii_trim_whitespace(values)), ".", "")
         return read.shared(read.forms, bare)
 
-    def _category(self, values: pa.Array) -> pa.Array:
+    def _lifted(self, values: pa.Array, lift: Callable[[_Reading, pa.Array], pa.Array]) -> pa.Array:
         read = self._read(values)
-        categories = tuple(r.category(codes) for r, codes in zip(self.readings, read.forms, strict=True))
-        return read.shared(categories, pa.array([UNMAPPED] * len(values), pa.string()))
+        lifted = tuple(lift(reading, codes) for reading, codes in zip(self.readings, read.forms, strict=True))
+        return read.shared(lifted, pa.array([UNMAPPED] * len(values), pa.string()))
 
     def _revision(self, values: pa.Array) -> pa.Array:
         names = tuple(pa.array([reading.revision] * len(values), pa.string()) for reading in self.readings)
@@ -197,6 +216,17 @@ class IcdAny:
 def _categories() -> frozenset[str]:
     operations = {_OPERATION + operation for operation in prefixes(ICD10PCS.table, 3)}
     return without_dots(ICD9CM.table) | without_dots(ICD10CM.table) | operations | {UNMAPPED}
+
+
+def _chapters() -> frozenset[str]:
+    sections = {_OPERATION + section for section in prefixes(ICD10PCS.table, 1)}
+    of_tables = [
+        level.domain.allowed
+        for system in (ICD9CM, ICD9CM_PROCEDURE, ICD10CM)
+        for level in system.levels
+        if level.name == "chapter" and isinstance(level.domain, OneOf)
+    ]
+    return frozenset().union(sections, *of_tables)
 
 
 _PCS = _Reading(ICD10PCS, "ICD-10", ICD10PCS.normal, _OPERATION)

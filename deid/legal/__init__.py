@@ -21,13 +21,13 @@ from dataclasses import replace
 from deid.errors import PlanError
 from deid.kinds import Kind
 from deid.legal import combinations, expert, limited_data_set, limits, mapped_codes, request_rules, safe_harbor
-from deid.legal.judgment import Finding, Judgment, strongest
+from deid.legal.judgment import Finding, Judgment, strongest, together
 from deid.plan import Plan
 from deid.policy import Basis
 from deid.transforms import Transform
 from deid.transforms.words import rule_text
 
-__all__ = ["Finding", "Judgment", "judge", "require", "verdict"]
+__all__ = ["Finding", "Judgment", "judge", "require", "together", "verdict"]
 
 _NONE: frozenset[Basis] = frozenset()
 
@@ -92,7 +92,7 @@ def require(plan: Plan) -> Judgment:
     broken = judgment.breaking(judgment.claimed)
     if not broken:
         return judgment
-    listed = "".join(f"\n  - {finding.subject}: {finding.text} ({finding.paragraph})" for finding in broken)
+    listed = "".join(f"\n  - {finding.subject}: {finding.text} ({finding.paragraph})" for finding in together(broken))
     earned = judgment.earned is not judgment.claimed and not judgment.earns_nothing
     other = f", or claim what it earns as it is: {judgment.headline}" if earned else ""
     raise PlanError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from deid.policy import Basis
 
@@ -78,6 +80,29 @@ HEADLINES: dict[Basis, str] = {
         "de-identified by Expert Determination; an expert signs that the risk is very small"
     ),
 }
+
+
+_LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+
+
+def together(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return findings with what was found alike of numbered columns, one after another, told as one.
+
+    Its subject is `claims.DATE1 to DATE25`: a file of claims has hundreds of columns, and one reason for many.
+    """
+    found: list[Finding] = []
+    first, name = "", ""  # the subject of the first of a series, and what its subjects have in common
+    for finding in findings:
+        number = _LAST_NUMBER.fullmatch(finding.subject)
+        alike = f"{number[1]}#{number[3]}" if number is not None else ""
+        before = found[-1] if found else None
+        same = before is not None and (before.paragraph, before.text) == (finding.paragraph, finding.text)
+        if same and alike and alike == name:
+            found[-1] = replace(finding, subject=f"{first} to {finding.subject.rpartition('.')[2]}")
+        else:
+            found.append(finding)
+            first, name = finding.subject, alike
+    return tuple(found)
 
 
 def strongest(findings: tuple[Finding, ...]) -> Basis:

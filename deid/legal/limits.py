@@ -6,6 +6,8 @@ the patient (`disclosure.k_anonymity`). Hence:
 - the population table is delivered, with something that is counted;
 - whatever else it delivers is counted as well, or sensitive and held diverse: any column tells patients apart;
 - no other table repeats what belongs to the patient, where a row would tell what the class hides, unless it is reduced;
+- no other table has a flag that nobody knows the meaning of, which may be the same in all rows of a patient, unless the
+  policy names its column under `columns`: its signer then answers for it;
 - no age stands beside dates of visits, though both be coarse: together they tell a birth date that nobody counted;
 - no other table is of the dead, or of those alive in some year, where having a row tells it.
 
@@ -27,9 +29,9 @@ from deid.legal.expert import PARAGRAPH
 from deid.legal.judgment import Finding
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
-from deid.selection import start_of_visit
 from deid.sensitive_columns import sensitive_steps
 from deid.transforms.redact_note import RedactNote
+from deid.visits import start_of_visit
 
 _EVERY_BASIS = frozenset(Basis)
 _OF_THE_PATIENT = frozenset({Group.PERSON, Group.PLACE})
@@ -52,6 +54,7 @@ def findings(plan: Plan) -> Iterator[Finding]:
     for table in plan.tables:
         if table.table.name != plan.dataset.population:
             yield from _repeated(table, plan)
+            yield from _flags(table, plan)
             yield from _of_the_dead(table, plan)
 
 
@@ -111,6 +114,19 @@ def _repeated(table: TablePlan, plan: Plan) -> Iterator[Finding]:
                 f"k = {plan.policy.limits.k} is counted on {plan.dataset.population}, and {kind.name} belongs to the "
                 f"patient too: ask for it in {plan.dataset.population}, if the policy counts it there, leave it "
                 "out, or let the policy reduce it to one value of the patient (limits.reduced)",
+            )
+
+
+def _flags(table: TablePlan, plan: Plan) -> Iterator[Finding]:
+    """Yield a finding for a flag outside the vector: a kind of any meaning, so it may well be the patient's own."""
+    for step in table.written:
+        subject = f"{table.table.name}.{step.column.name}"
+        if step.column.kind.name == "indicator" and step.take is None and subject not in plan.policy.columns:
+            yield _broken(
+                subject,
+                f"a flag may be the same in all rows of a patient, which k = {plan.policy.limits.k} does not count, or "
+                "mark the principal one of codes: leave it out, let the policy reduce it to one value of the patient "
+                f"(limits.reduced), or let it name {subject} under `columns` and answer for it",
             )
 
 

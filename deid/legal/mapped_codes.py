@@ -4,7 +4,7 @@ The attack that is held to the ceiling knows the released codes as sets: of the 
 
 - what the policy lists is mapped wherever it is released, and nothing is mapped that it does not list;
 - no other codes are released, and nothing that is read from codes, unless the policy names the column itself under
-  `columns`: its signer then answers for it. Notes, which say codes in words, are noted for the expert;
+  `columns`: its signer then answers for it. So it is with notes, which say codes in words;
 - nothing beside mapped codes tells their order or which is the principal one: with these two codes of a visit identify
   41 of 100 patients where the set identifies 9 (docs/adr/0017). Columns of codes side by side are written as a set
   (deid.code_sets); then all of a series must be there, and nothing that goes by the number of one.
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deid.code_sets import numbered, series, sets_of
-from deid.dated_steps import dated_steps
+from deid.dated_steps import dated_steps, tied_steps
 from deid.kinds import Group, Kind, Value
 from deid.legal.expert import PARAGRAPH
 from deid.legal.judgment import Finding
@@ -39,12 +39,15 @@ _OF_THE_SETTING = frozenset(
     }
 )  # fmt: skip
 _TELLING_CODES = frozenset({"comorbidity", "comorbidity_score", "lab_value", "code_description"})
-_IN_WORDS = (
-    "notes say in words what the code map hides; the ceiling on known codes does not cover them, the expert does"
-)
 _OF_ORDER = {
     "sequence_number": "the order of codes",
     "present_on_admission": "which codes were there before the visit",
+}
+_OF_USE = {
+    "principal": "the principal one",
+    "admitting": "the admitting one",
+    "reason": "the reason for the visit",
+    "external": "an external cause",
 }
 
 
@@ -84,9 +87,6 @@ def _uncounted(table: TablePlan, plan: Plan) -> Iterator[Finding]:
         if tells_codes(step.column.kind) and not isinstance(step.transform, MapCodes):
             if subject in plan.policy.columns:
                 continue
-            if step.column.kind.value is Value.NOTE:
-                yield Finding(PARAGRAPH, subject, _IN_WORDS, frozenset())
-                continue
             yield _broken(
                 subject,
                 f"limits.codes does not count {step.column.kind.name}, and it tells what the map hides: count it, drop "
@@ -104,17 +104,12 @@ def _ordered(table: TablePlan, plan: Plan) -> Iterator[Finding]:
         told = _OF_ORDER.get(step.column.kind.name)
         if told is not None:
             yield _broken(subject, f"it tells {told}, which a ceiling on known codes does not cover; leave it out")
-        elif step.column.kind.name == "indicator" and subject not in plan.policy.columns:
-            yield _broken(
-                subject,
-                "a flag beside a code may tell that it is the principal one, which a ceiling on known codes does not "
-                f"cover: leave it out, or let the policy name {subject} under `columns` and answer for it",
-            )
         elif step in mapped and step not in in_sets and step.column.use not in (None, "procedure"):
             yield _broken(
                 subject,
-                f"as a column of its own it tells which code is the {step.column.use} one, which the ceiling does not "
-                "cover; leave it out: where the source repeats it among the other codes, nothing is lost",
+                f"as a column of its own it tells which code is {_OF_USE.get(step.column.use or '', 'it')}, which the "
+                "ceiling does not cover; leave it out: where the source repeats it among the other codes, nothing is "
+                "lost",
             )
     yield from _parts(table, mapped, plan)
     yield from _by_number(table, in_sets, plan)
@@ -129,6 +124,13 @@ def _alone(table: TablePlan, plan: Plan) -> Iterator[Finding]:
             f"request.tables.{table.table.name}",
             "limits.codes.known_dates counts dates by patient, as they are released; ask for the patient's key in this "
             "table, or leave its dates out",
+        )
+    elif not mapped and not own and table.table.name in tied_steps(plan):
+        yield _broken(
+            f"request.tables.{table.table.name}",
+            "its numbers of visits tie its dates to mapped codes of another table, and what was released can be "
+            "attacked again by patient only; ask for the patient's key in this table, or leave the numbers or the "
+            "dates out",
         )
     if mapped and not own:
         yield _broken(
@@ -167,7 +169,7 @@ def _by_number(table: TablePlan, in_sets: list[Step], plan: Plan) -> Iterator[Fi
             yield _broken(
                 f"{table.table.name}.{name}",
                 "it goes with a code by the number of its column, and the codes of a row leave as a set, in which the "
-                "number means nothing; leave it out",
+                "number means nothing; leave it out, and ask for dates and amounts of the whole row instead",
             )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_PROCEDURE = re.compile(r"prcdr|proc|(?:^|_)px", re.IGNORECASE)
 _PARTS = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # The last number of a name, but for those that belong to the name of a code system.
@@ -43,6 +44,23 @@ def number(column: Col) -> str | None:
     """Return the number of a column that is one of several: the last of its name."""
     found = _NUMBER.search(column.name)
     return found[1] if found else None
+
+
+def is_procedure(column: Col) -> bool:
+    """Whether a column of ICD codes holds procedures: its name says so."""
+    return column.kind == "icd10pcs" or _PROCEDURE.search(column.name) is not None
+
+
+def in_sets(columns: Sequence[Col]) -> frozenset[Col]:
+    """Return the columns whose codes stand in their rows as a set: mapped ones of one system, side by side.
+
+    Which of the columns a code stands in means nothing, so nothing belongs to one of them by its number.
+    """
+    found: dict[tuple[str, bool], list[Col]] = {}
+    for column in columns:
+        if column.transform == "map_codes":
+            found.setdefault((column.kind, is_procedure(column)), []).append(column)
+    return frozenset(column for own in found.values() if len(own) > 1 for column in own)
 
 
 def is_pair(day: Col, code: Col) -> bool:

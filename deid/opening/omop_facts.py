@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deid.opening.names import Col
+from deid.opening.names import Col, is_procedure
 from deid.opening.omop_concepts import CLAIM, EHR
 from deid.opening.omop_fields import CDM
 from deid.opening.prepared import Prepared
 from deid.opening.roles import Cell, Roles, Use
-from deid.opening.vocabularies import coded, is_procedure, means_code
+from deid.opening.vocabularies import coded, means_code
 from deid.opening.workbench import literal
 
 DOMAINS = {

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from deid.opening.names import in_sets
 from deid.opening.omop_concepts import ALGORITHM, COST_RECORD, EHR, NONE, UTF_8
 from deid.opening.omop_domains import DAY, VISIT_OF
 from deid.opening.omop_facts import DOMAINS, type_of
@@ -105,7 +106,7 @@ def queries(made: Prepared) -> dict[str, str]:
         "visit_occurrence": _VISIT,
         "note": {**_NOTE, "": f"({_notes(made)}) told ORDER BY note_id"},
         "death": {**_DEATH, "": f"({_deaths(made)}) ORDER BY person_id"},
-        "cost": {**_COST, "": f"({_costs()}) ORDER BY id"},
+        "cost": {**_COST, "": f"({_costs(made)}) ORDER BY id"},
     }
     for table in DOMAINS.values():
         tables[table] = {"": f"{table} ORDER BY {table}_id", **{field.name: field.name for field in CDM[table]}}
@@ -155,11 +156,16 @@ def _deaths(made: Prepared) -> str:
     )
 
 
-def _costs() -> str:
-    """Return the query of costs, each with its event: the visit, or the first fact of its row, or the row's visit."""
+def _costs(made: Prepared) -> str:
+    """Return the query of costs, each with its event: the visit, or the first fact of its row, or the row's visit.
+
+    Of codes that stand as a set none is the first.
+    """
+    sets = sorted((table.number, column.index) for table in made.tables for column in in_sets(table.columns))
+    told = f" WHERE (tab, col) NOT IN ({', '.join(map(str, sets))})" if sets else ""
     events = " UNION ALL ".join(
         f"SELECT tab, row, min({{'col': col, 'domain': {literal(domain)}, 'id': {table}_id}}) AS e"
-        f" FROM {table} GROUP BY tab, row"
+        f" FROM {table}{told} GROUP BY tab, row"
         for domain, table in DOMAINS.items()
     )
     is_visit = "(c.is_visit OR f.e IS NULL)"

@@ -127,7 +127,8 @@ def unlock(folder: Path, identities: Sequence[Identity], *, provider: KeyProvide
     data = read_small(folder, MANIFEST)
     mac = read_small(folder, MAC)
     if identities or provider is None:
-        keys = ReleaseKeys.from_payload(open_envelope(read_small(folder, ENVELOPE), identities), provider)
+        payload = open_envelope(read_small(folder, ENVELOPE), identities)
+        keys = ReleaseKeys.from_payload(payload, provider, lambda: read_small(folder, KEYS))
     else:
         keys = ReleaseKeys.from_keys_file(read_small(folder, KEYS), provider)
     if not keys.proves(data, mac):

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from deid.kinds import KINDS, Group
 from deid.manifest import ColumnEntry, TableEntry
-from deid.opening.names import Col, is_pair, nearest, number, parts
+from deid.opening.names import Col, in_sets, is_pair, nearest, number, parts
 
 
 class Use(StrEnum):
@@ -223,21 +223,23 @@ class _Beside:
     def __init__(self, roles: Roles) -> None:
         self._of = roles.of
         self.taken: dict[str, str] = {}
+        self._sets = sets = in_sets(roles.columns)  # by their numbers nothing belongs to these
+        alone = [column for column in roles.columns if column not in sets]
         services = [column for column in roles.columns if column.kind in _SERVICES]
         self._modifiers = roles.of("modifier") if len(services) == 1 else ()
         results = roles.of("lab_value")
-        named = next((column for kind in _NAMES_RESULTS for column in roles.of(kind)), None)
+        named = next((c for kind in _NAMES_RESULTS for c in roles.of(kind) if c not in sets), None)
         self._named = {named: results[0]} if named is not None and len(results) == 1 else {}
         self._valued = (*results, *roles.of("count"))
         self._units = {value: unit for value in self._valued if (unit := nearest(value, roles.of("unit"))) is not None}
         self._present = {
             code: present
-            for code in roles.columns
+            for code in alone
             if code.kind in _DIAGNOSES and (present := nearest(code, roles.of("present_on_admission"))) is not None
         }
         self._days = {
             code: nearest(code, days)
-            for code in roles.columns
+            for code in alone
             if code.kind in _CODES and (days := [day for day in roles.of(*_OWN_DAYS) if is_pair(day, code)])
         }
         for day in self._days.values():
@@ -249,10 +251,11 @@ class _Beside:
     def cell(self, column: Col, use: Use) -> Cell:
         """Return the column with what stands beside it."""
         value = self._named.get(column)
+        versions = [version for version in self._of("icd_version") if not (column in self._sets and number(version))]
         return Cell(
             column=column,
             use=use,
-            version=nearest(column, self._of("icd_version")) if column.kind == "icd_any" else None,
+            version=nearest(column, versions) if column.kind == "icd_any" else None,
             value=value,
             unit=self._units.get(value or column),
             modifiers=self._modifiers if column.kind in _SERVICES else (),

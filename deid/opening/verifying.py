@@ -12,10 +12,11 @@ import pyarrow as pa
 from deid.errors import ReleaseError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Identity
-from deid.manifest import MANIFEST, FileEntry, Manifest, TableEntry, from_bytes, shown
+from deid.manifest import MANIFEST, FileEntry, Manifest, TableEntry, from_bytes
 from deid.opening.folder import faults_in, read_small, refuse_recalled
 from deid.opening.opened import OpenedRelease, unlock
 from deid.sinks.read_back import ASK_AGAIN, batches_of
+from deid.small_counts import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from deid.opening.names import Col
+from deid.opening.names import Col, is_procedure
 from deid.opening.roles import Cell
 from deid.opening.workbench import literal
 
@@ -29,7 +29,6 @@ _NAMED = {
     "betos": "BETOS",
     "omop_concept": "OMOP",
 }
-_PROCEDURE = re.compile(r"prcdr|proc|(?:^|_)px", re.IGNORECASE)
 # The first characters of ICD-10-PCS that no ICD-10-CM code of the same length has (tables of ICD-10-PCS, sections).
 _PCS = "^(?:[0-9][0-9A-HJ-NP-Z]{2}|[0-9A-HJ-NP-Z]{7})$"
 
@@ -76,11 +75,6 @@ def means_code(column: Col) -> bool:
 # Categories of ICD and products of NDC are codes of their systems.
 _CUT_MEANS_CODE = frozenset({"icd10cm", "icd10", "icd9cm", "icd_any", "ndc"})
 _LEVELS = frozenset({"CATEGORY", "PRODUCT"})
-
-
-def is_procedure(column: Col) -> bool:
-    """Whether a column of ICD codes holds procedures: its name says so."""
-    return column.kind == "icd10pcs" or _PROCEDURE.search(column.name) is not None
 
 
 def _vocabulary(cell: Cell, bare: str) -> str:

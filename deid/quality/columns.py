@@ -11,9 +11,8 @@ from deid.codes import system_of
 from deid.codes.base import CodeSystem
 from deid.diagnoses import Diagnosis, diagnoses
 from deid.kinds import Value
-from deid.observers import encounter_key
 from deid.schema import Column, Table
-from deid.selection import start_of_visit
+from deid.visits import encounter_key, start_of_visit
 
 _BESIDE = frozenset({"sequence_number", "charge_amount", "count"})
 _NUMBER = re.compile(r"\d+")

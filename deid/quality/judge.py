@@ -15,7 +15,6 @@ from deid.codes.attributes import Attributed
 from deid.codes.base import CodeSystem, Days
 from deid.days import NO_DAY, months
 from deid.diagnoses import is_principal
-from deid.manifest import shown
 from deid.patients import Positions
 from deid.quality.attributes import entry_attributes, row_attributes
 from deid.quality.checks import Cells, Flags, Sexes, cells_of, entry_findings, revisions, row_findings, sexes
@@ -28,6 +27,7 @@ from deid.quality.tally import Marks, Periods, Tally, numbered
 from deid.rows import TypedRows
 from deid.schema import DatasetDescription
 from deid.selection import days_of
+from deid.small_counts import shown
 
 Unit = Literal["month", "year"]
 Rows = npt.NDArray[np.int64]

@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from deid.manifest import SMALL, Count
 from deid.quality.findings import FINDINGS
 from deid.quality.suppress import Shown
+from deid.small_counts import SMALL, Count
 
 FORMAT: Literal["deid-quality/1"] = "deid-quality/1"
 JSON, MARKDOWN = "quality.json", "quality.md"

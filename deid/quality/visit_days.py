@@ -7,12 +7,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deid.days import NO_DAY
-from deid.observers import encounter_key
 from deid.patients import Tagger
 from deid.rows import TypedRows
 from deid.schema import Column, Table
 from deid.sealed import SealedMap
-from deid.selection import days_of, start_of_visit
+from deid.selection import days_of
+from deid.visits import encounter_key, start_of_visit
 
 
 class VisitDays:

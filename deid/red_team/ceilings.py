@@ -48,6 +48,17 @@ def of_recipients(limits: Limits) -> tuple[Ceiling, ...]:
     return () if limits.risk.join is None else (Ceiling(limits.risk.join, "limits.risk.join", _MEAN),)
 
 
+def of_one_recipient(limits: Limits, in_both: float) -> tuple[Ceiling, ...]:
+    """Return what a policy says of one party with two releases, of whose patients a share `in_both` is in both.
+
+    Of the patients of a release at most `rejoin` may be found among fewer than k; all others hide among k or more.
+    """
+    if limits.risk.rejoin is None or limits.k is None:
+        return ()
+    mean = limits.risk.rejoin / in_both + 1 / limits.k if in_both else 1.0
+    return (Ceiling(min(1.0, mean), "limits.risk.rejoin", _MEAN),)
+
+
 def _single(limits: Limits, risk: float | None, name: str) -> list[Ceiling]:
     """Return the ceilings of the chance for a single patient."""
     found = [] if limits.k is None else [Ceiling(1 / limits.k, "limits.k", _GREATEST)]

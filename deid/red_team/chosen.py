@@ -15,18 +15,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deid.chosen_rows import row_selection
 from deid.days import NO_DAY
 from deid.decision import RowSelection
 from deid.disclosure.reductions import reduced_steps
 from deid.limits import Take
-from deid.observe import row_selection
-from deid.observers import CohortRows, encounter_key
+from deid.observers import CohortRows
 from deid.patients import Patients
 from deid.plan import Plan, Step, TablePlan
 from deid.rows import Rows
 from deid.schema import Table
 from deid.sealed import SealedMap
-from deid.selection import carriers, days_of, end_of_visit, start_of_visit, whole_years
+from deid.selection import carriers, days_of, whole_years
+from deid.visits import encounter_key, end_of_visit, start_of_visit
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]

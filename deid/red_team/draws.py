@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 from deid.attacks.knowledge import MOST_CODES, MOST_DAYS, Knowledge, KnownCodes, People, Place
 from deid.attacks.people import VOTER
 from deid.days import NO_DAY, number_of
-from deid.observers import is_inpatient
 from deid.opening.opened import OpenedRelease
 from deid.places import zip5
 from deid.plan import Plan
 from deid.red_team.identified import Coded, Population
 from deid.selection import days_of
+from deid.stays import is_inpatient
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -166,7 +166,7 @@ def _codes(population: Population, at: Int64, rng: np.random.Generator) -> Known
 
 
 def _one_visit(population: Population, at: Int64, rng: np.random.Generator) -> tuple[Int32, KnownCodes]:
-    """Draw one visit of each target that has two codes of one kind, its day and two of its codes."""
+    """Draw one visit of each target that has two codes, its day and two of its codes."""
     day = np.full(len(population), NO_DAY, np.int32)
     tables = {part.table for part in population.codes if (part.visit >= 0).any()}
     rows = {table: sum(len(p.patient) for p in population.codes if p.table == table) for table in tables}

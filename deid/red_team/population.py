@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from deid.days import NO_DAY, number_of
 from deid.kinds import Group, Role
-from deid.observers import encounter_key
 from deid.patients import Patients
 from deid.plan import Plan
 from deid.red_team import chosen
@@ -23,8 +22,9 @@ from deid.red_team.identified import Coded, Persons, Population, Visits
 from deid.request import Series
 from deid.rows import Rows
 from deid.schema import Column, Table
-from deid.selection import days_of, start_of_visit
+from deid.selection import days_of
 from deid.sources import open_source
+from deid.visits import encounter_key, start_of_visit
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]

@@ -80,6 +80,7 @@ class _Judge:
     other: Truth | None = field(repr=False)
     released: pa.Array = field(repr=False)
     close: Int64 = field(repr=False)
+    is_own: bool = False  # the other release lies with the same party
 
     def figures(self, attacker: str, beliefs: Iterator[Belief]) -> Iterator[Figure]:
         """Yield the figures of one attacker's beliefs."""
@@ -119,7 +120,10 @@ class _Judge:
             return score.of_labels(attacker, belief, self.truth.record, voters, ceilings.of_voters(self.limits))
         assert self.other is not None  # without the other release there is nothing to believe
         mine, theirs = self.truth.record, self.other.record
-        return score.of_labels(attacker, belief, mine, theirs, ceilings.of_recipients(self.limits))
+        if not self.is_own:
+            return score.of_labels(attacker, belief, mine, theirs, ceilings.of_recipients(self.limits))
+        in_both = int(((mine >= 0) & (theirs >= 0)).sum()) / max(1, len(self.released))
+        return score.of_labels(attacker, belief, mine, theirs, ceilings.of_one_recipient(self.limits, in_both))
 
     def _reversed(self, attacker: str, belief: Reversals) -> Figure:
         """Return how many pseudonyms were reversed to a number that is the patient's own."""
@@ -163,7 +167,7 @@ def attack(
 
     `targets`: how many people who are known to be in the release are looked for. `voters`: people beside the source's,
     columns named by kinds, typed as the kinds are; without them everybody is a patient.
-    `other`: another recipient's release of the same source.
+    `other`: another release of the same source, of another recipient or of the same one.
     Raises DisclosureError where nobody of the source is in the release: source or request are not the release's own.
     """
     population = read_population(plan, progress)
@@ -178,8 +182,10 @@ def attack(
             "nobody of the source is in this release, so there is no truth to judge attacks by",
             hint="give the request, the site and the source that the release was made from",
         )
-    theirs = None
+    theirs, is_own = None, False
     if other is not None:
+        shared = set(other.opened.manifest.recipients).intersection(opened.manifest.recipients)
+        is_own = other.plan.request.party == plan.request.party or bool(shared)
         theirs = tell(other.plan, site, provider, population.people.ids, Released(other.opened).patients)
     return let_loose(
         release,
@@ -193,6 +199,7 @@ def attack(
         other=(other.opened, theirs) if other is not None and theirs is not None else None,
         voters=voters,
         attackers=attackers,
+        is_own=is_own,
     )
 
 
@@ -209,6 +216,7 @@ def let_loose(
     other: tuple[OpenedRelease, Truth] | None = None,
     voters: pa.Table | None = None,
     attackers: Sequence[Attacker] | None = None,
+    is_own: bool = False,
 ) -> Scored:
     """Attack a release whose truth is told, and judge; see `attack`."""
     in_release = np.flatnonzero(truth.record >= 0)
@@ -216,7 +224,7 @@ def let_loose(
     known, close = draw(
         plan, population, in_release, targets=targets, seed=seed, voters=voters, earlier=earlier, other=theirs
     )
-    judge = _Judge(plan.policy.limits, population, truth, second, release.patients, close)
+    judge = _Judge(plan.policy.limits, population, truth, second, release.patients, close, is_own)
     figures: list[Figure] = []
     seconds: dict[str, float] = {}
     for attacker in attackers if attackers is not None else ATTACKERS.values():

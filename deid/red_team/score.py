@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from deid.attacks.base import Against, Candidates, Labels, Offsets, Trace
 from deid.attacks.bits import count, holds
-from deid.manifest import shown
 from deid.red_team.ceilings import Ceiling
 from deid.red_team.intervals import wilson
 from deid.red_team.truth import Truth
+from deid.small_counts import shown
 
 Int64 = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ from deid.crosswalk import Crosswalk
 from deid.decision import Pseudonyms
 from deid.keys.base import KeyProvider
 from deid.plan import Plan
-from deid.prf import BatchCmac, offsets
+from deid.prf import offsets
 from deid.site import Site
 from deid.transforms.pseudonymize import Pseudonymize
 
@@ -58,7 +58,7 @@ def _pseudonyms(plan: Plan, site: Site, provider: KeyProvider, ids: pa.Array) ->
         return ids.cast(pa.string())  # the source's own keys were released
     name, party = plan.request.name, plan.request.party
     if method == "keyed":
-        keyed = {_PATIENT: BatchCmac(provider.subkey("pseudonym", name, party, _PATIENT))}
+        keyed = {_PATIENT: provider.cmac("pseudonym", name, party, _PATIENT)}
         return Pseudonyms(name, party, None, keyed).surrogates(_PATIENT, ids)
     with ExitStack() as stack:
         crosswalk = stack.enter_context(
@@ -72,5 +72,5 @@ def _offsets(plan: Plan, provider: KeyProvider, ids: pa.Array) -> Int32 | None:
     shift = plan.shift
     if shift is None:
         return None
-    cmac = BatchCmac(provider.subkey("date-offset", plan.request.name, plan.request.party))
+    cmac = provider.cmac("date-offset", plan.request.name, plan.request.party)
     return offsets(cmac.digest(ids), max_days=shift.max_days, multiple_of=shift.multiple_of)

@@ -1,7 +1,7 @@
 """The keys of one release: what encrypts its files and proves its manifest.
 
 portable: one 256-bit key for the release; every file is bound to release, table and name by an AAD prefix.
-columns: a key per column group, wrapped by a key provider; see deid.keys.parquet_kms.
+columns: a key per column group, wrapped by a key provider; see deid.keys.parquet_kms and deid.keys.keys_file.
 docs/formats/release.md, sections "Encryption" and "Authentication", is the specification.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import NoReturn
+from types import MappingProxyType, TracebackType
+from typing import NoReturn, Self
 
 import msgspec
 import pyarrow.parquet.encryption as pe
@@ -22,12 +23,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from deid.errors import KeyFaultError, ReleaseError
 from deid.keys import parquet_kms
 from deid.keys.base import KEY_BYTES, KeyProvider
+from deid.keys.keys_file import KeysFile, encode_keys, open_manifest_key, parse_keys, wrap_keys
+from deid.keys.parquet_kms import FreshKeks
 from deid.manifest import FORMAT, KEYS, RELEASE_ID
 
 PORTABLE, COLUMNS = "portable", "columns"
 DEFAULT_GROUP = "data"
 _ENVELOPE_FORMAT = "deid-envelope/1"
-_KEYS_FORMAT = "deid-keys/1"
+_ASK_AGAIN = "ask the sending site for the release again"
 
 
 class _Payload(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,15 +42,6 @@ class _Payload(msgspec.Struct, forbid_unknown_fields=True):
     key: str
 
 
-class _WrappedKeys(msgspec.Struct, forbid_unknown_fields=True):
-    """What keys.json holds: the manifest key of a `columns` release, wrapped by the provider (base64)."""
-
-    format: str
-    release: str
-    provider: str
-    manifest_key: bytes
-
-
 @dataclass(frozen=True, slots=True)
 class ColumnKeys:
     """What the `columns` profile needs beside the manifest key; `groups` maps `table.column` to a key group."""
@@ -55,6 +49,9 @@ class ColumnKeys:
     provider: KeyProvider
     factory: pe.CryptoFactory
     groups: Mapping[str, str]
+    series: str
+    fresh: FreshKeks | None = None
+    made: list[str] = field(default_factory=list)  # ids of guard keys, until the release is published
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +77,26 @@ class ReleaseKeys:
         return cls(release, PORTABLE, os.urandom(KEY_BYTES))
 
     @classmethod
-    def columns(cls, provider: KeyProvider, release: str, groups: Mapping[str, str]) -> ReleaseKeys:
-        """Return fresh keys for a release whose column groups `provider` guards.
+    def columns(cls, provider: KeyProvider, release: str, groups: Mapping[str, str], *, series: str) -> ReleaseKeys:
+        """Return fresh keys for a release of a series (request/party) whose column groups `provider` guards.
 
         `groups` maps `table.column` to the name of its group; a column without one is in group `data`, so that none
         is ever written in clear.
         """
         _check_release(release)
-        factory = parquet_kms.crypto_factory(provider, release)
-        return cls(release, COLUMNS, os.urandom(KEY_BYTES), ColumnKeys(provider, factory, MappingProxyType({**groups})))
+        fresh = FreshKeks()
+        factory = parquet_kms.crypto_factory(release, fresh)
+        guards = ColumnKeys(provider, factory, MappingProxyType({**groups}), series, fresh)
+        return cls(release, COLUMNS, os.urandom(KEY_BYTES), guards)
 
     @classmethod
-    def from_payload(cls, payload: bytes, provider: KeyProvider | None = None) -> ReleaseKeys:
-        """Return the keys that an opened envelope holds; raise KeyFaultError if it holds none of ours."""
+    def from_payload(
+        cls, payload: bytes, provider: KeyProvider | None = None, keys_file: Callable[[], bytes] | None = None
+    ) -> ReleaseKeys:
+        """Return the keys that an opened envelope holds; raise KeyFaultError if it holds none of ours.
+
+        `keys_file` gives the content of keys.json; it is asked for where a `columns` release is opened with a provider.
+        """
         try:
             raw = msgspec.json.decode(payload, type=_Payload)
             key = bytes.fromhex(raw.key)
@@ -101,30 +105,54 @@ class ReleaseKeys:
         sound = raw.format == _ENVELOPE_FORMAT and raw.profile in (PORTABLE, COLUMNS) and len(key) == KEY_BYTES
         if not sound or not RELEASE_ID.fullmatch(raw.release):
             raise _strange_envelope()
-        return cls(raw.release, raw.profile, key, _guarded(raw.release, provider) if raw.profile == COLUMNS else None)
+        guards = None
+        if raw.profile == COLUMNS and provider is not None and keys_file is not None:
+            file = parse_keys(keys_file())
+            if file.release != raw.release:
+                raise ReleaseError(f"{KEYS} belongs to another release", hint=_ASK_AGAIN)
+            guards = _guarded(file, provider)
+        return cls(raw.release, raw.profile, key, guards)
 
     @classmethod
     def from_keys_file(cls, data: bytes, provider: KeyProvider) -> ReleaseKeys:
         """Return the keys of a `columns` release from its keys.json; raise KeyFaultError if `provider` is another."""
-        try:
-            raw = msgspec.json.decode(data, type=_WrappedKeys)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raw = None
-        if raw is None or raw.format != _KEYS_FORMAT or not RELEASE_ID.fullmatch(raw.release):
-            raise ReleaseError(f"{KEYS} does not follow its format", hint="ask the sending site for the release again")
-        key = provider.unwrap(_manifest_key_name(raw.release), raw.manifest_key)
-        return cls(raw.release, COLUMNS, key, _guarded(raw.release, provider))
+        file = parse_keys(data)
+        if not RELEASE_ID.fullmatch(file.release):
+            raise ReleaseError(f"{KEYS} does not follow its format", hint=_ASK_AGAIN)
+        return cls(file.release, COLUMNS, open_manifest_key(provider, file), _guarded(file, provider))
 
     def payload(self) -> bytes:
         """Return what is sealed to the recipients: one line of JSON that names release, profile and key."""
         return msgspec.json.encode(_Payload(_ENVELOPE_FORMAT, self.release, self.profile, self.key.hex())) + b"\n"
 
     def keys_file(self) -> bytes:
-        """Return the content of keys.json of a `columns` release; nothing in it is secret."""
-        provider = self._guards().provider
-        wrapped = provider.wrap(_manifest_key_name(self.release), self.key)
-        raw = _WrappedKeys(_KEYS_FORMAT, self.release, provider.provider_id, wrapped)
-        return msgspec.json.format(msgspec.json.encode(raw), indent=2) + b"\n"
+        """Make the release's guard key, wrap every key under it, open them again, and return the content of keys.json.
+
+        Nothing in it is secret. All calls of a run to the provider's guard keys are made here.
+        """
+        guards = self._guards()
+        if guards.fresh is None:
+            raise KeyFaultError(f"{self.release} has its {KEYS}", hint="rotate its keys with `deid keys rotate`")
+        file = wrap_keys(
+            guards.provider, series=guards.series, release=self.release, manifest_key=self.key, keks=guards.fresh.made
+        )
+        guards.made.append(file.guard)
+        return encode_keys(file)
+
+    def __enter__(self) -> Self:
+        """Enter before the release is staged: where it is not published, its guard key is destroyed."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.column_keys is None:
+            return
+        if kind is not None:
+            for guard in self.column_keys.made:
+                with suppress(KeyFaultError):  # it guards nothing; `deid keys check` finds it
+                    self.column_keys.provider.destroy_guard(guard)
+        self.column_keys.made.clear()
 
     @property
     def aad(self) -> str | None:
@@ -179,17 +207,14 @@ class ReleaseKeys:
         return self.column_keys
 
 
-def _guarded(release: str, provider: KeyProvider | None) -> ColumnKeys | None:
-    return ColumnKeys(provider, parquet_kms.crypto_factory(provider, release), {}) if provider is not None else None
+def _guarded(file: KeysFile, provider: KeyProvider) -> ColumnKeys:
+    keks = parquet_kms.WrappedKeks(provider, file)
+    return ColumnKeys(provider, parquet_kms.crypto_factory(file.release, keks), {}, file.series)
 
 
 def _aad_prefix(release: str, table: str, file_name: str) -> bytes:
     """Bind a file to its place; no part holds a slash, so no two places share a prefix."""
     return f"{FORMAT}/{release}/{table}/{file_name}".encode()
-
-
-def _manifest_key_name(release: str) -> str:
-    return f"manifest/{release}"
 
 
 def _check_release(release: str) -> None:

@@ -9,18 +9,14 @@ import codecs
 import hashlib
 from pathlib import Path
 
-from deid.date_text import LAYOUTS
 from deid.documents import Document, load
 from deid.errors import DocumentError
-from deid.kinds import KINDS, Role, Value
-from deid.schema import Column, DatasetDescription, Link, Table, TextFormat
-from deid.sources.base import locate
-from deid.sources.composed import fault_of
+from deid.schema import DatasetDescription, Link, Table, TextFormat
+from deid.sources.described_columns import check_columns, column_of
+from deid.sources.files import locate
 from deid.sources.paths import PathError
 from deid.sources.spelling import BUILT_IN, FORMATS, GUESS, RawColumn, RawTable, Spelled, built_in, lay_over, spell
 from deid.sources.trees import GRAMMARS, Grammar
-
-ICD_KINDS = frozenset({"icd10cm", "icd10", "icd9cm", "icd_any"})  # may hold more than diagnoses of the visit
 
 
 def load_dataset(path: Path) -> DatasetDescription:
@@ -124,7 +120,7 @@ def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
     columns = spelled.columns[name]
     if not path or not columns:
         raise document.fault(f"{name}: no {'columns' if path else 'path'}", at=at, hint="every table has both")
-    built = tuple(_column(document, name, column, spec, raw, tree) for column, spec in columns.items())
+    built = tuple(column_of(document, name, column, spec, raw, tree) for column, spec in columns.items())
     kinds = {column.name: column.kind.name for column in built}
     if raw.patient is not None and kinds.get(raw.patient) != "patient_id":
         raise document.fault(
@@ -145,7 +141,7 @@ def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
         repeats=raw.repeats or "refuse",
         any_case=raw.case == "any",
     )
-    _check_columns(document, made, at)
+    check_columns(document, made, at)
     return made
 
 
@@ -159,66 +155,6 @@ def _check_records(document: Document, raw: RawTable, tree: Grammar, name: str) 
         except PathError as error:
             at = f"$.tables.{name}.{field}"
             raise document.fault(f"{name}: {error}", at=at, hint="docs/formats/dataset.md, paths") from None
-
-
-def _check_columns(document: Document, table: Table, at: str) -> None:
-    """Refuse columns that cannot be put together, and two that a header in any case could not tell apart."""
-    for column in table.columns:
-        if (fault := fault_of(column, table)) is not None:
-            raise document.fault(
-                f"{table.name}.{column.name}: {fault}",
-                at=f"{at}.columns.{column.name}",
-                hint="docs/formats/dataset.md, columns of several parts",
-            )
-    spelled = {column.name.lower(): column.name for column in table.columns}
-    twice = next((column.name for column in table.columns if spelled[column.name.lower()] != column.name), None)
-    if table.any_case and twice is not None:
-        raise document.fault(
-            f"{table.name}: {twice} and {spelled[twice.lower()]} differ in case only",
-            at=f"{at}.columns.{twice}",
-            hint="write a column of a built-in description as that spells it, or `case: exact`",
-        )
-
-
-def _column(document: Document, table: str, name: str, spec: RawColumn, raw: RawTable, tree: Grammar | None) -> Column:
-    at = f"$.tables.{table}.columns.{name}"
-    kind = KINDS.get(spec.kind.removesuffix(GUESS))
-    if kind is None:
-        raise document.fault(
-            f"{table}.{name}: there is no kind {spec.kind!r}", at=at, hint="docs/reference/kinds.md lists every kind"
-        )
-    date_format = spec.date_format or (raw.date_format if kind.value is Value.DATE else None) or "iso"
-    is_none = "%" not in date_format and date_format not in LAYOUTS
-    if date_format != "iso" and (is_none or kind.value is not Value.DATE):
-        raise document.fault(
-            f"{table}.{name}: date_format is `iso`, `hl7` or a pattern such as %d-%b-%Y, and stands at dates only",
-            at=at,
-            hint="remove it, or describe the column as a date",
-        )
-    if (tree is not None) != (spec.path is not None):
-        raise document.fault(
-            f"{table}.{name}: path is written for every column of a tree-shaped format, and only there",
-            at=at,
-            hint=f"write `{tree.example}`" if tree else "remove it",
-        )
-    if spec.path is not None and tree is not None:
-        try:
-            joins = tree.check_path(spec.path)
-        except PathError as error:
-            raise document.fault(f"{table}.{name}: {error}", at=at, hint="docs/formats/dataset.md, paths") from None
-        if joins and kind.role is not Role.DIRECT:
-            raise document.fault(
-                f"{table}.{name}: `|join` makes one value of several, and is for direct identifiers only",
-                at=at,
-                hint="write `each:` to get one row for each element",
-            )
-    if spec.use is not None and kind.name not in ICD_KINDS:
-        raise document.fault(
-            f"{table}.{name}: `use` is written for ICD codes, and only there",
-            at=at,
-            hint="remove it, or describe the column as icd10cm, icd10, icd9cm or icd_any",
-        )
-    return Column(name, kind, date_format, spec.path, spec.whole, tuple(spec.parts), spec.use)
 
 
 def _text(document: Document, raw: RawTable, at: str) -> TextFormat:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from deid.errors import SourceError
 from deid.schema import Table
-from deid.sources.base import FileSource, unreadable
+from deid.sources.base import FileSource
+from deid.sources.files import unreadable
 from deid.sources.headers import as_described, compare_header, refuse_headers
 from deid.sources.streams import HashingFile
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from blake3 import blake3
 
 from deid.errors import SourceError
-from deid.sources.base import unreadable
+from deid.sources.files import unreadable
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 CHUNK = 1 << 20

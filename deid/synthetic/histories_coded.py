@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from deid.codes import CODE_SYSTEMS
 from deid.disclosure.coded import Coded, CodeTree
+from deid.disclosure.dated import Tied
+from deid.entries import Entries
 from deid.synthetic.histories import Histories, Mentions
 
 Numbers = npt.NDArray[np.int32]
@@ -48,6 +50,21 @@ def coded_histories(
         first += len(used)
         begun += len(found)
     return _joined(klass, patients, codes, mentions, visits), _joined_tree(trees)
+
+
+def dated_histories(histories: Histories, coded: Coded, days: int, *, moved: bool = False) -> Tied:
+    """Return the codes of `coded` with the dates of their visits, in units of so many days, or shifted days."""
+    seen = np.zeros((0, 2), np.int32) if coded.visits is None else coded.visits
+    patient, code = coded.patient[seen[:, 0]], coded.code[seen[:, 0]]
+    unit = (histories.day[seen[:, 1]] // days).astype(np.int64)
+    found, compound = np.unique((code.astype(np.int64) << 32) | unit, return_inverse=True)
+    entries = Entries()
+    entries.add(patient, compound.astype(np.int32), seen[:, 1])
+    of_code, dates = (found >> 32).astype(np.int32), (found & 0xFFFFFFFF).astype(np.int32)
+    tied = entries.coded(len(coded.klass)).released(coded.klass)
+    if moved:
+        return Tied(tied, of_code, np.zeros(len(dates), np.int32), np.zeros(1, np.uint64), dates)
+    return Tied(tied, of_code, dates, np.arange(int(dates.max(initial=0)) + 1, dtype=np.uint64))
 
 
 def _joined(

@@ -114,7 +114,7 @@ def _large(folder: Path) -> dict[str, list[str]]:
     site, lines, classes = make_site(folder / "site"), [], []
     for make in LARGE:
         large = make(site, folder)
-        lines.append(line_of(large.source, EXPERT.name, large.done, searched(large.done, EXPERT, site, NOTES)))
+        lines.append(line_of(large.source, large.basis.name, large.done, searched(large.done, EXPERT, site, NOTES)))
         classes.append(class_line(large))
     return {"large": lines, "classes": classes}
 

@@ -32,12 +32,12 @@ from attack.inputs import (
     wide,
 )
 from attack.known_codes import Kind, TwoCodes, classes_shown, gathered, mentions_of, two_codes
-from attack.leaks import EXPERT
+from attack.leaks import EXPERT, Basis
 from attack.raw_ccda import collect_ccda
 from attack.raw_hl7v2 import collect_hl7v2
 from attack.raw_sources import DESYNPUF, IDR, SYNTHEA, Raw, collect_fhir, collect_text, header_of, rows_of
 from attack.raw_x12 import collect_x12
-from sites import TestSite
+from sites import TestSite, expert_with_notes
 
 from deid.schema import DatasetDescription
 from deid.sources import load_dataset, spelling
@@ -368,6 +368,7 @@ class Large:
     withheld: int
     codes: TwoCodes
     made: Population | None = None
+    basis: Basis = EXPERT
 
 
 EXPIRES = 2027
@@ -481,14 +482,16 @@ def generated_under_k11(site: TestSite, folder: Path, patients: int) -> Large:
         table: [name for name in names if name not in _GENERATED_LEFT_OUT.get(table, ())]
         for table, names in wide(source.describe(site)).items()
     }
-    done = run(site, source, EXPERT, tables=tables, derive=["readmitted_30d"])
+    # Notes beside mapped codes: the policy names their column.
+    basis = Basis(expert_with_notes(site).stem)
+    done = run(site, source, basis, tables=tables, derive=["readmitted_30d"])
     codes = [
         _Codes(table, folder / "source" / f"{table}.csv", "patient_id", "encounter_id", columns)
         for table, columns in _GENERATED_CODES.items()
     ]
     vector = ["birth_date", "death_date", "sex", "race", "ethnicity", "zip_code"]
     raw = rows_of(folder / "source" / "patients.csv")
-    return replace(_measured(source, done, "patient_id", vector, raw, codes), made=made)
+    return replace(_measured(source, done, "patient_id", vector, raw, codes), made=made, basis=basis)
 
 
 def fifty_thousand_under_k11(site: TestSite, folder: Path) -> Large:

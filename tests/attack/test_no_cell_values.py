@@ -179,10 +179,10 @@ def test_nothing_is_printed_or_logged_outside_the_command_line() -> None:
     found = []
     for file in sorted((REPOSITORY / "deid").rglob("*.py")):
         inside = file.relative_to(REPOSITORY / "deid")
-        # The trainer prints its loss; what loads other people's models uses `warnings` to silence theirs.
+        # The trainer prints its loss; what loads models and SDKs of others silences theirs.
         if inside.parts[0] in ("cli", "synthetic", "training", "__main__.py"):
             continue
-        silences = inside.name.startswith("hub")
+        silences = inside.name.startswith("hub") or inside.name == "kms_calls.py"
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in (
                 "print",

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binomtest
-from sites import TestSite, make_site
+from sites import TestSite, answering_for_rejoins, make_site
 from weak_releases import figure, silent
 
 from deid.attacks import ATTACKERS
@@ -77,7 +77,9 @@ def drawn(source: Path, count: int) -> pa.Table:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> TestSite:
     """Return a site."""
-    return make_site(tmp_path_factory.mktemp("site") / "site")
+    made = make_site(tmp_path_factory.mktemp("site") / "site")
+    answering_for_rejoins(made)
+    return made
 
 
 def release(site: TestSite, source: Path, policy: str, name: str | None = None) -> tuple[OpenedRelease, Plan]:

@@ -250,10 +250,11 @@ def assert_held(large: Large) -> None:
     assert large.withheld == large.done.exported.suppressed_patients == large.patients - large.done.patients
     assert 0 < large.withheld <= 0.05 * large.patients
     codes = json.loads((large.done.exported.folder / "manifest.json").read_text())["codes"]
-    assert 0.04 < large.codes.record <= large.codes.visit <= codes["ceiling"] == 0.09
+    assert 0 < large.codes.record <= large.codes.visit <= codes["ceiling"] == 0.09
+    assert 0.07 < max(each["mean"] for each in codes["adversaries"].values()) <= 0.09  # what may be told is told
     assert large.codes.record == pytest.approx(codes["adversaries"]["uniform"]["mean"], abs=0.001)
     assert large.codes.visit == pytest.approx(codes["adversaries"]["visit"]["mean"], abs=0.001)
-    assert large.codes.full > 0.2
+    assert large.codes.full > 0.1
 
 
 @needs_reference
@@ -272,7 +273,7 @@ def test_desynpuf_reaches_k_11(site: TestSite, tmp_path: Path) -> None:
         codes = [code for code in row.values() if code is not None]
         assert codes == sorted(set(codes))
         assert None not in list(row.values())[: len(codes)]
-    assert line_of(large.source, EXPERT.name, done, found) in lines_in("large")
+    assert line_of(large.source, large.basis.name, done, found) in lines_in("large")
     assert class_line(large) in lines_in("classes")
 
 
@@ -289,5 +290,5 @@ def test_fifty_thousand_patients_reach_k_11(site: TestSite, tmp_path: Path) -> N
     assert large.made is not None
     assert note_words(notes, spans_of(large.made, without=PROVIDERS), known_of(done.raw)) == 0
     assert_held(large)
-    assert line_of(large.source, EXPERT.name, done, found) in lines_in("large")
+    assert line_of(large.source, large.basis.name, done, found) in lines_in("large")
     assert class_line(large) in lines_in("classes")

@@ -326,7 +326,7 @@ def test_a_full_disk_under_the_spill_leaves_nothing(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sealed spill that cannot grow ends the run, and no trace of it stays."""
-    monkeypatch.setattr("deid.observe._SEALED", 3_000)  # so that a small source spills
+    monkeypatch.setattr("deid.workshop._SEALED", 3_000)  # so that a small source spills
     encounters = [f"e{i} SENTINEL-PAT-1 2025-07-23 2025-07-25 inpatient 1" for i in range(3_000)]
     dataset = world.source(encounters="\n".join(["ENC PATIENT START STOP CLASS COST", *encounters]))
     request = world.request(dataset, TABLES, cohort={"rows": {"any": [{"encounter_class": ["inpatient"]}]}})

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from deid.crosswalk import Crosswalk, FrozenCrosswalk
+from deid.crosswalk import Crosswalk
 from deid.errors import DeidError, KeyFaultError, StorageError
+from deid.frozen_crosswalk import FrozenCrosswalk
 from deid.prf import derive_key
 
 KEY = bytes(range(32))

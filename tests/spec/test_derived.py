@@ -12,7 +12,7 @@ from refusals import refused
 from sites import REPOSITORY
 from tiny_sources import COLUMNS, DIAGNOSES, ENCOUNTERS, EXPERT, LIMITED, SAFE, SOUND, World
 
-from deid import observe
+from deid import prerequisites, workshop
 from deid.derive import GROUPS
 from deid.errors import DocumentError, PlanError, SourceError
 from deid.sources.description import load_dataset
@@ -229,7 +229,7 @@ def test_a_source_without_numbers_of_visits_is_read_once(world: World) -> None:
     asked = {"patients": ["ID"], "encounters": ["PATIENT", "COST"]}
     derive = ["charlson_diabetes_without_complications", "inpatient"]
     plan = world.site.plan(world.request(dataset, asked, derive=derive))
-    assert not observe.observed_first(plan)
+    assert not prerequisites.observed_first(plan)
     assert [list(row.values())[2:] for row in visits(world, dataset, derive, tables=asked)] == [
         ["yes", "yes"],
         ["no", "no"],
@@ -315,7 +315,7 @@ def test_what_grows_with_visits_spills_sealed_and_changes_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With room for a few visits in memory, thousands get the same flags, and nothing of theirs stays on disk."""
-    monkeypatch.setattr(observe, "_SEALED", 16384)
+    monkeypatch.setattr(workshop, "_SEALED", 16384)
     sealed: list[int] = []
     append = SpillFile.append
     monkeypatch.setattr(

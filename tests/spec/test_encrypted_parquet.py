@@ -366,7 +366,7 @@ def test_keys_show_and_pickle_nothing(provider: LocalProvider) -> None:
     """Neither repr nor pickle gives a secret away."""
     import pickle
 
-    for keys in (ReleaseKeys.portable("r1"), ReleaseKeys.columns(provider, "r1", {})):
+    for keys in (ReleaseKeys.portable("r1"), ReleaseKeys.columns(provider, "r1", {}, series="s/p")):
         assert keys.key.hex() not in repr(keys)
         assert repr(keys.key) not in repr(keys)
         with pytest.raises(TypeError):

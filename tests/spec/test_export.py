@@ -494,8 +494,9 @@ def test_the_columns_profile_opens_with_the_sites_provider(world: World) -> None
     }
 
 
-def test_the_three_policies_release_what_they_say(world: World) -> None:
+def test_the_three_policies_release_what_they_say(tmp_path: Path) -> None:
     """On the sound source: whole dates under the Limited Data Set, years under Safe Harbor and for an expert."""
+    world = World(tmp_path / "site")
     source = world.source()
     limited = world.released(source, REQUESTED, policy=LIMITED)
     safe = world.released(source, REQUESTED, policy=SAFE)

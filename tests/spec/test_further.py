@@ -17,6 +17,7 @@ from deid.errors import DisclosureError
 ASKED = {"patients": ["ID", "SEX"], "encounters": ["PATIENT", "CLASS", "COST"]}
 RULES = {"charge_amount": "keep", "birth_date": "drop"}
 LIMITS: dict[str, Any] = {"quasi_identifiers": ["sex"], "recoding": None, "k": 11}
+COUNTED = {"sex": "SEX", "birth_date": "BIRTH"}
 NAME = "mean chance with one further thing known"
 
 
@@ -140,3 +141,28 @@ def test_a_handful_of_patients_has_no_figures(world: World) -> None:
     policy = recoding_policy(world, rules=RULES, **LIMITS | {"k": 3})
     exported = world.site.run(world.request(source(world, varied(9)), ASKED, policy=policy))
     assert json.loads((exported.folder / "report.json").read_text())["further"] is None
+
+
+def test_a_refusal_names_the_quasi_identifier_without_which_it_would_do(world: World) -> None:
+    """Two sexes, two years of birth, four charges: without sex each charge fits twice as many, and then it is so."""
+    visits = "\n".join(f"e{i} p{i} 2025-01-01 2025-01-02 inpatient {100.0 * (i // 4 % 4)}" for i in range(96))
+    data = people(world, [(f"19{5 + i // 2 % 2}0-01-01", "FM"[i % 2]) for i in range(96)], visits=visits)
+    rules = RULES | {"birth_date": {"generalize_date": {"to": "year", "floor_age": 90}}}
+
+    def run(ceiling: float, counted: list[str]) -> Any:
+        asked = ASKED | {"patients": ["ID", *(name for kind, name in COUNTED.items() if kind in counted)]}
+        limits = LIMITS | {"quasi_identifiers": counted}
+        policy = recoding_policy(world, rules=rules, **limits, risk={"further": ceiling})
+        exported = world.site.run(world.request(data, asked, policy=policy))
+        return json.loads((exported.folder / "report.json").read_text())["further"]["single"]
+
+    with pytest.raises(DisclosureError) as caught:
+        run(0.1, ["birth_date", "sex"])
+    assert "leave out the quasi-identifier patients.SEX: without it it is 8.3 %" in caught.value.hint
+    assert run(0.1, ["birth_date"])[0]["chance"] == pytest.approx(8 / 96, abs=1e-4)
+    with pytest.raises(DisclosureError) as caught:
+        run(0.05, ["birth_date", "sex"])
+    assert "release coarser quasi-identifiers, more than one of them: without any it is 4.2 %" in caught.value.hint
+    with pytest.raises(DisclosureError) as caught:
+        run(0.02, ["birth_date", "sex"])
+    assert "coarser quasi-identifiers alone do not do: without any it is 4.2 %" in caught.value.hint

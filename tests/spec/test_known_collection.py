@@ -12,7 +12,7 @@ import yaml
 from sites import TestSite, make_site
 
 from deid.decision import Decision
-from deid.observers import identifiers_of
+from deid.own_identifiers import identifiers_of
 
 PEOPLE = ("brandwine", "oxmantle", "ferrowick")
 KINDS = {
@@ -80,7 +80,7 @@ def test_relatives_former_names_and_staff_are_known_in_the_notes(
         assert len({id(own) for own in known}) == len(patient)
         return known[: len(patient)]
 
-    monkeypatch.setattr("deid.export.identifiers_of", asking)
+    monkeypatch.setattr("deid.staged_tables.identifiers_of", asking)
     rules = {"patient_id": {"pseudonymize": "keyed"}, "clinical_note": "redact_note"}
     document = {"policy": "plain", "version": 1, "basis": "expert_determination", "rules": rules}
     policy = site.sign(site.write("own/plain.yaml", document))

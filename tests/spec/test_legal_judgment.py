@@ -27,11 +27,13 @@ from legal_plans import (
 
 from deid.errors import PlanError
 from deid.kinds import KINDS
-from deid.legal import Finding, Judgment, judge, require, verdict
+from deid.legal import Finding, Judgment, judge, require, together, verdict
 from deid.policy import Basis, Policy
 from deid.request import Schedule, Series
 from deid.schema import Column, Link
 from deid.transforms import build
+
+NOTED = {name: kind for name, kind in VISITS.items() if name != "dx"} | {"note": "clinical_note"}
 
 
 @pytest.mark.parametrize(
@@ -39,13 +41,12 @@ from deid.transforms import build
     [
         (SAFE_HARBOR, {}, Basis.SAFE_HARBOR),
         (LIMITED, {"agreement": "DUA-7"}, Basis.LIMITED_DATA_SET),
-        (EXPERT, {}, Basis.EXPERT_DETERMINATION),
+        (EXPERT, {"visits": NOTED}, Basis.EXPERT_DETERMINATION),
     ],
 )
 def test_each_policy_earns_what_it_claims(policy: Policy, changes: dict[str, Any], earned: Basis) -> None:
     """The policies that come with the toolkit earn their claims on an ordinary request."""
-    notes = {"clinical": "clinical_note"} if earned is Basis.EXPERT_DETERMINATION else {}
-    judgment = require(plan(policy, visits=VISITS | notes, **changes))
+    judgment = require(plan(policy, **changes))
     assert judgment.earned is earned
     assert judgment.is_earned
     assert judgment.needs_statement == (earned is Basis.SAFE_HARBOR)
@@ -71,9 +72,9 @@ def test_no_rule_of_a_policy_breaks_its_claim(kind: str) -> None:
     counted = kind in EXPERT.limits.quasi_identifiers
     others = {name: k for name, k in VISITS.items() if k != kind}  # two columns of codes in a row tell their rank
     where = {"patients": PATIENTS | {"asked": kind}} if counted else {"visits": others | {"asked": kind}}
-    # A flag beside mapped codes may mark the principal one; the policy would have to name the column and answer for it.
-    flagged = [("(b)(1)", "visits.asked")] if kind == "indicator" else []
-    assert broken(judge(plan(EXPERT, **where)), Basis.EXPERT_DETERMINATION) == flagged
+    # Notes say in words what mapped codes hide; the policy would have to name the column and answer for it.
+    refused = [("(b)(1)", "visits.asked")] if kind == "clinical_note" else []
+    assert broken(judge(plan(EXPERT, **where)), Basis.EXPERT_DETERMINATION) == refused
 
 
 def test_a_claim_beyond_what_is_earned_is_refused_with_its_paragraphs() -> None:
@@ -104,7 +105,7 @@ def test_a_limited_data_set_needs_an_agreement(agreement: str | None) -> None:
 
 def test_no_judgment_says_that_a_dataset_is_de_identified_by_an_expert() -> None:
     """The expert's finding is left to the expert."""
-    judgment = judge(plan(EXPERT, visits=VISITS | {"note": "clinical_note"}))
+    judgment = judge(plan(EXPERT, visits=NOTED))
     assert judgment.earned is Basis.EXPERT_DETERMINATION
     assert "never says that a dataset is de-identified" in judgment.headline
     assert any("never says" in note.text for note in judgment.notes)
@@ -286,7 +287,7 @@ def test_kinds_that_may_hold_dates_say_so(kind: str, why: str) -> None:
 
 def test_what_breaks_every_basis_earns_none() -> None:
     """A judgment that no claim passes says so, and recommends no other claim."""
-    notes = plan(EXPERT, visits=VISITS | {"note": "clinical_note", "again": "sex"})
+    notes = plan(EXPERT, visits=NOTED | {"again": "sex"})
     judgment = judge(notes)
     assert judgment.earns_nothing
     assert not judgment.is_earned
@@ -296,7 +297,7 @@ def test_what_breaks_every_basis_earns_none() -> None:
             plan(replace(EXPERT, basis=Basis.LIMITED_DATA_SET), visits=VISITS | {"again": "sex"}, agreement="DUA-7")
         )
     assert "claim" not in refused.value.hint
-    assert not judge(plan(EXPERT, visits=VISITS | {"note": "clinical_note"})).earns_nothing
+    assert not judge(plan(EXPERT, visits=NOTED)).earns_nothing
 
 
 # What the request tells
@@ -411,3 +412,23 @@ def test_findings_carry_no_more_than_names_and_paragraphs() -> None:
     judgment = judge(plan(cohort=rows({"city": ["Zzyzx"]})))
     assert all("Zzyzx" not in finding.text for finding in judgment.findings)
     assert all(isinstance(finding, Finding) and finding.text for finding in judgment.findings)
+
+
+def test_what_is_found_alike_of_numbered_columns_is_told_once() -> None:
+    """A file of claims has hundreds of columns; those of a series with one reason are one line, and no other is."""
+    names = [
+        "claims.DAY1",
+        "claims.DAY2",
+        "claims.DAY10",
+        "claims.V1",
+        "claims.V3",
+        "lines.DAY1",
+        "claims.x",
+        "claims.x",
+    ]
+    texts = ["a", "a", "a", "a", "b", "b", "b", "b"]
+    findings = [Finding("p", name, text, frozenset()) for name, text in zip(names, texts, strict=True)]
+    assert [finding.subject for finding in together(findings)] == [
+        "claims.DAY1 to DAY10", "claims.V1", "claims.V3", "lines.DAY1", "claims.x", "claims.x",
+    ]  # fmt: skip
+    assert [finding.text for finding in together(findings)] == ["a", "a", "b", "b", "b", "b"]

@@ -60,6 +60,15 @@ def test_what_belongs_to_the_patient_is_written_in_the_population_alone(kind: st
     assert "visits.asked" not in refused(replace(ruled(LIMITED, **{kind: build("drop", {})}), limits=EXPERT.limits))
 
 
+def test_a_flag_of_any_meaning_is_counted_or_left_out() -> None:
+    """A flag of visits may be the same in all of a patient's, so it leaves where the policy names its column."""
+    flagged = {"visits": VISITS | {"open": "indicator"}}
+    kept = ruled(EXPERT, indicator=KEEP)
+    assert refused(EXPERT, **flagged) == []
+    assert refused(kept, **flagged) == ["visits.open"]
+    assert refused(replace(EXPERT, columns={"visits.open": KEEP}), **flagged) == []
+
+
 def test_a_table_of_the_dead_is_refused_by_its_rows() -> None:
     """Who has a row among deaths is dead, though no column of it is written; a visit that ends in death is a visit."""
     deaths = {"pid": "patient_id", "died": "death_date", "cause": "icd10cm"}
@@ -86,8 +95,9 @@ def test_coarser_is_not_enough_in_another_table() -> None:
 def test_the_population_delivers_what_k_counts_and_no_more(kind: str) -> None:
     """A column of any role tells patients of one class apart, a flag and a unit as well."""
     extra: dict[str, Any] = {"patients": COUNTED | {"asked": kind}}
-    assert refused(EXPERT, **extra) == ["patients.asked"]
-    counting = replace(EXPERT, limits=replace(EXPERT.limits, quasi_identifiers=("birth_date", "sex", kind)))
+    policy = ruled(EXPERT, **{kind: KEEP})
+    assert refused(policy, **extra) == ["patients.asked"]
+    counting = replace(policy, limits=replace(EXPERT.limits, quasi_identifiers=("birth_date", "sex", kind)))
     assert refused(counting, **extra) == []
 
 
@@ -155,8 +165,10 @@ def test_a_cohort_by_a_dropped_birth_date_or_a_finer_place_tells_it_too() -> Non
 
 
 def test_the_population_of_the_sample_stays_useful() -> None:
-    """The expert's policy still releases counted demographics, codes, quarters, stays, charges and notes."""
+    """The expert's policy still releases counted demographics, codes, years, stays, charges, and notes without codes."""
     visits = {"pid": "patient_id", "vid": "encounter_id", "in": "admit_date", "drg": "drg", "stay": "length_of_stay",
-              "again": "readmission", "dx": "icd10cm", "paid": "charge_amount", "note": "clinical_note"}  # fmt: skip
+              "again": "readmission", "dx": "icd10cm", "paid": "charge_amount"}  # fmt: skip
     patients = PATIENTS | {"race": "race", "died": "death_date", "payer": "payer"}
     require(plan(EXPERT, patients=patients, visits=visits))
+    del visits["dx"], visits["drg"]
+    require(plan(EXPERT, patients=patients, visits=visits | {"note": "clinical_note"}))

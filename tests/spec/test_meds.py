@@ -169,7 +169,7 @@ def test_quarters_bands_and_categories_say_what_they_are(opened: Converted) -> N
     births = {(moment.year, precision) for code, moment, precision in rows if code == "MEDS_BIRTH"}
     years = set(release.read("patients").column("birth_date").to_pylist())
     assert {year for year, _ in births} == years
-    assert {precision.removesuffix(" or earlier") for _, precision in births} == {"20 years"}
+    assert {precision.removesuffix(" or earlier") for _, precision in births} == {"10 years"}
     visits = [(m, p) for code, m, p in rows if code.startswith("VISIT//")]
     assert {p for _, p in visits} == {"quarter"}
     assert {(m.month - 1) % 3 for m, _ in visits} == {0}
@@ -289,6 +289,35 @@ def test_a_prefix_is_no_code_of_its_system(tmp_path: Path) -> None:
         "CPT4//PREFIX3//992", "ICD10CM//CATEGORY//E11", "ICD10CM//CATEGORY//UNMAPPED",
     ]  # fmt: skip
     assert pq.read_table(tmp_path / "meds" / "metadata" / "codes.parquet").column("parent_codes").null_count == 3
+
+
+def test_nothing_belongs_to_a_code_of_a_set_by_its_number(tmp_path: Path) -> None:
+    """Mapped codes side by side are sets: neither day, version nor presence of the same number is laid to one."""
+    content = pa.table(
+        {
+            "patient_id": ["a"],
+            "PRCDR_CD1": ["0210093"],
+            "PRCDR_CD2": ["5A1221Z"],
+            "DX1": ["E119"],
+            "DX2": ["I10"],
+            "PRCDR_DT1": [date(2024, 1, 9)],
+            "DX_VRSN1": ["0"],
+            "POA1": ["Y"],
+            "FROM_DT": [date(2024, 1, 7)],
+        }
+    )
+    beside = {"DX_VRSN1": "icd_version", "POA1": "present_on_admission", "PRCDR_DT1": "service_date"}
+    kinds = {"patient_id": "patient_id", "FROM_DT": "service_date", **beside}
+    wide = dict.fromkeys(("PRCDR_CD1", "PRCDR_CD2", "DX1", "DX2"), ("icd_any", "map_codes"))
+    told = opened_as_meds(tmp_path / "sets", {"t": content}, {**kinds, **wide}).to_pylist()
+    assert {row["time"].date() for row in told if row["source_column"] in wide} == {date(2024, 1, 7)}
+    assert {row["code"].partition("//")[0] for row in told if row["source_column"] in wide} == {"ICD"}
+    assert {row["present_on_admission"] for row in told} == {None}
+    by_number = dict.fromkeys(wide, "icd_any")  # as they are, the day is the procedure's
+    kept = opened_as_meds(tmp_path / "kept", {"t": content}, {**kinds, **by_number}).to_pylist()
+    days = {row["source_column"]: row["time"].date() for row in kept}
+    assert days["PRCDR_CD1"] == date(2024, 1, 9) != days["PRCDR_CD2"]
+    assert "DX1" in {row["source_column"] for row in kept if row["present_on_admission"] == "Y"}
 
 
 def test_results_are_numbers_where_they_are_numbers(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from legal_plans import EXPERT, plan, ruled
 
 from deid.errors import DocumentError, PlanError
 from deid.legal import judge
-from deid.observe import patient_arrays, uses_birth_days
 from deid.plan import Plan
 from deid.policy import Basis, Policy, load_policy
+from deid.prerequisites import patient_arrays, uses_birth_days
 from deid.text_rules import dates_in_text, writing_of
 from deid.transforms import RedactNote, build
 

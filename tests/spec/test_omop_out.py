@@ -173,12 +173,12 @@ def test_demographics_have_standard_concepts(opened: Opened) -> None:
 
 
 def test_a_banded_year_of_birth_is_its_middle_and_said_so(opened: Opened) -> None:
-    """Of a band of twenty years the middle one stands; month and day stay empty; the source says it."""
+    """Of a band of ten years the middle one stands; month and day stay empty; the source says it."""
     release, _ = opened.get("expert")
     tables = opened.tables("expert")
     years = {row["patient_id"]: row["birth_date"] for row in release.read("patients").to_pylist()}
     for row in tables["person"].to_pylist():
-        assert row["year_of_birth"] == years[row["person_source_value"]] + 10
+        assert row["year_of_birth"] == years[row["person_source_value"]] + 5
         assert (row["month_of_birth"], row["day_of_birth"], row["birth_datetime"]) == (None, None, None)
     (source,) = tables["cdm_source"].to_pylist()
     assert "the band's middle year" in source["source_description"]
@@ -283,6 +283,17 @@ def test_domains_without_a_vocabulary_come_from_kind_and_name(tmp_path: Path) ->
     }  # fmt: skip
     for table, domain in (("condition_occurrence", "condition"), ("procedure_occurrence", "procedure")):
         assert {(r[f"{domain}_concept_id"], r[f"{domain}_source_concept_id"]) for r in tables[table]} == {(0, 0)}
+
+
+@pytest.mark.parametrize(("rule", "domain"), [("keep", "Condition"), ("map_codes", "Procedure")])
+def test_money_is_not_of_a_code_that_is_first_in_a_set(tmp_path: Path, rule: str, domain: str) -> None:
+    """The cost of a row is that of its first event, but no code of a set is before another."""
+    content = pa.table(
+        {"patient_id": ["a"], "on": [DAY], "dx1": ["E11"], "dx2": ["I10"], "cpt": ["99213"], "paid": [2.0]}
+    )
+    kinds = PERSON | {"dx1": ("icd10cm", rule), "dx2": ("icd10cm", rule), "cpt": "cpt", "paid": "charge_amount"}
+    (cost,) = convert(tmp_path, {"people": BORN, "lines": content}, kinds)["cost"]
+    assert (cost["cost_domain_id"], cost["total_paid"]) == (domain, 2)
 
 
 # Bars stand for tabs, a dash for nothing.

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import msgspec
@@ -27,10 +28,11 @@ from deid.errors import KeyFaultError, ReleaseError, StorageError
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.local import LocalProvider, generate_provider
 from deid.keys.recipients import Recipient, generate_identity, seal_envelope
-from deid.manifest import ENVELOPE, MANIFEST, RECALL, from_bytes, shown, to_bytes
+from deid.manifest import ENVELOPE, MANIFEST, RECALL, from_bytes, to_bytes
 from deid.opening import CONVERTERS, OpenedRelease, Verification, open_release, open_with, verify_release
 from deid.opening.in_clear import converted
 from deid.sinks.release_keys import ReleaseKeys
+from deid.small_counts import shown
 
 
 @pytest.fixture(scope="module")
@@ -420,25 +422,18 @@ def test_what_is_no_manifest_is_refused(data: bytes) -> None:
 class Denying:
     """A key provider that guards one column group from its user, as a KMS policy would."""
 
-    scheme = "denying"
-
     def __init__(self, provider: LocalProvider, group: str) -> None:
         self._provider, self._group = provider, group
-        self.provider_id = provider.provider_id
 
-    def wrap(self, name: str, key: bytes) -> bytes:
-        """Wrap as the real one does."""
-        return self._provider.wrap(name, key)
+    def __getattr__(self, name: str) -> Any:
+        """Do everything else as the real one does."""
+        return getattr(self._provider, name)
 
-    def unwrap(self, name: str, wrapped: bytes) -> bytes:
+    def unwrap_under(self, guard: str, name: str, wrapped: bytes) -> bytes:
         """Unwrap, but for the guarded group."""
-        if name.endswith(f"/{self._group}"):
+        if f"/{self._group}/" in name:
             raise KeyFaultError("this user may not use the key", hint="ask the site")
-        return self._provider.unwrap(name, wrapped)
-
-    def subkey(self, *context: str) -> bytes:
-        """Derive as the real one does."""
-        return self._provider.subkey(*context)
+        return self._provider.unwrap_under(guard, name, wrapped)
 
 
 def test_a_group_that_is_denied_hides_its_columns_only(tmp_path: Path, provider: LocalProvider) -> None:

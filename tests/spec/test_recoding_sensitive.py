@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +17,7 @@ from tiny_sources import World
 
 from deid import legal
 from deid.disclosure.diversity import Spread, told
-from deid.disclosure.sensitive import Held, broken, rule_of
+from deid.disclosure.sensitive import Held, broken, classes_tell, rule_of
 from deid.errors import DisclosureError, DocumentError, PlanError
 from deid.limits import Sensitive
 
@@ -61,6 +62,16 @@ def test_a_class_that_breaks_the_limit_is_withheld_where_that_costs_less(world: 
     found = world.released(source, ASKED, policy=policy)
     assert sexes(found) == {"M": 12}
     assert len(found["diagnoses"]) == 12
+
+
+def test_the_report_tells_how_far_each_limit_is_made_use_of(world: World) -> None:
+    """A third of each class has one diagnosis, and the two are alike: both verdicts stand beside what was reached."""
+    source = ill(world, {"F": ["E11.9", "I10", "J45.909"] * 4, "M": ["I10", "J45.909", "E11.9"] * 4})
+    policy = recoding_policy(world, **SEXES, sensitive={"icd10cm": {"l": 2, "t": 0.3}})
+    exported = world.site.run(world.request(source, ASKED, policy=policy))
+    told = json.loads((exported.folder / "report.json").read_text())["verdicts"]
+    found = [(v["value"], v["ceiling"], v["unit"], v["result"]) for v in told if "icd10cm" in v["figure"]]
+    assert found == [(0.35, 0.5, "share of patients", "passed"), (0.0, 0.3, "distance", "passed")]
 
 
 def test_a_class_unlike_everybody_is_not_shown(world: World) -> None:
@@ -167,7 +178,7 @@ def test_shares_are_those_of_a_naive_count(drawn: list[tuple[int, int]], least: 
         if float(far) > most + 1e-9:
             expected.add((number, "t"))
     held = Held(Sensitive("icd10cm", least, most), value)
-    assert {(name, count) for _, name, count in broken(klass, [held])} == {
+    assert {(name, count) for _, name, count in broken(classes_tell(klass, [held]))} == {
         (name, sum(other == name for _, other in expected)) for name in {name for _, name in expected}
     }
     # Each patient as a vector of its own: the search holds classes to the same.

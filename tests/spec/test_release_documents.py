@@ -15,7 +15,8 @@ from tiny_sources import SAFE, World
 
 from deid.empties import EmptyCells
 from deid.export import Exported
-from deid.manifest import from_bytes, shown
+from deid.manifest import from_bytes
+from deid.small_counts import shown
 
 REQUESTED = {
     "patients": ["ID", "BIRTH", "SEX", "ZIP"],

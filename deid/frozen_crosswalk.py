@@ -1,0 +1,107 @@
+"""Pseudonyms looked up in one generation of a crosswalk, which no look-up changes."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deid.errors import StorageError
+from deid.generations import Generations, Index
+from deid.partitions import SURROGATE_BYTES, DomainLookup
+from deid.prf import BatchCmac, base32, derive_key
+from deid.tags import words
+
+DEFAULT_BUDGET = 64 << 20
+
+
+class FrozenCrosswalk:
+    """Pseudonyms of one generation: read-only, the same for every task that is tried, and safe to use after a fork."""
+
+    def __init__(self, generations: Generations, index: Index, *, budget: int) -> None:
+        self._key = generations.key
+        self._index = index
+        self._taggers: dict[str, BatchCmac] = {}
+        share = budget // max(1, len(index.domains))
+        with ExitStack() as opening:
+            # A fault in the middle closes what was opened; otherwise `close` does.
+            self._held = {
+                entry.name: opening.enter_context(DomainLookup(generations.open_domain(index, entry), budget=share))
+                for entry in index.domains
+            }
+            self._open = opening.pop_all()
+
+    @classmethod
+    def at(cls, folder: Path, key: bytes, *, generation: int, budget: int = DEFAULT_BUDGET) -> Self:
+        """Opens a committed generation in another process; StorageError once two later ones have replaced it."""
+        generations = Generations(folder, key)
+        return cls(generations, generations.at(generation), budget=budget)
+
+    def close(self) -> None:
+        """Forgets what was opened."""
+        self._open.close()
+
+    @property
+    def generation(self) -> int:
+        """The number to write into the audit log, and to hand to workers."""
+        return self._index.generation
+
+    def count(self, domain: str) -> int:
+        """The identifiers that have a pseudonym in this domain."""
+        entry = self._index.domain(domain)
+        return entry.count if entry else 0
+
+    def pseudonyms(self, domain: str, ids: pa.Array) -> pa.StringArray:
+        """Gives the pseudonym of each identifier, 16 base32 characters; null stays null.
+
+        Raises:
+            StorageError: An identifier was never observed: a surrogate is not drawn here, as a task that is tried
+                again would draw another. Or a partition was changed since it was committed.
+        """
+        if isinstance(ids, pa.DictionaryArray):
+            used, ranks = used_entries(ids)
+            return self.pseudonyms(domain, used).take(ranks.take(ids.indices))
+        held = self._held.get(domain)
+        valid = ids.is_valid()
+        rows = np.flatnonzero(valid.to_numpy(zero_copy_only=False))
+        surrogates = np.zeros((len(ids), SURROGATE_BYTES), dtype=np.uint8)
+        if len(rows):
+            if held is None:
+                raise _unobserved(len(rows))
+            if domain not in self._taggers:
+                self._taggers[domain] = tagger(self._key, domain)
+            high, low = words(self._taggers[domain].digest(ids.drop_null()), 128)
+            assert low is not None
+            order = np.argsort(high)  # ascending look-ups open each partition once, and are faster inside it
+            found, drawn = held.find(high.take(order), low.take(order))
+            if not found.all():
+                raise _unobserved(len(found) - int(np.count_nonzero(found)))
+            surrogates[rows[order]] = drawn
+        text = base32(surrogates)
+        return pc.if_else(valid, text, pa.scalar(None, pa.string())) if ids.null_count else text
+
+
+def tagger(key: bytes, domain: str) -> BatchCmac:
+    """Gives the PRF that turns identifiers of a domain into tags."""
+    return BatchCmac(derive_key(key, "crosswalk", "tags", domain))
+
+
+def used_entries(ids: pa.DictionaryArray) -> tuple[pa.Array, pa.Array]:
+    """Gives the entries of a dictionary that rows point to, and for each entry its place among those.
+
+    The others may be identifiers of rows that were filtered away: never observed, and not to be given a pseudonym.
+    """
+    used = np.zeros(len(ids.dictionary), dtype=np.bool_)
+    used[ids.indices.drop_null().to_numpy()] = True
+    return ids.dictionary.filter(pa.array(used)), pa.array(np.cumsum(used) - 1)
+
+
+def _unobserved(count: int) -> StorageError:
+    return StorageError(
+        f"{count} identifiers have no pseudonym: they were not there when the source was first read",
+        hint="the source changed during the export, or this is a fault of the toolkit; run the export again",
+    )

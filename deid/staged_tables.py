@@ -1,0 +1,152 @@
+"""The tables of a release on their way from the source to staged, encrypted files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from deid import release
+from deid.codes.base import CodeSystem
+from deid.decision import Decision
+from deid.empties import EmptyCells
+from deid.ledger.joins import Prints
+from deid.needs import columns_written
+from deid.note_owners import replacement_of
+from deid.notes.redactor import Redactor
+from deid.observe import Progress, observe
+from deid.own_identifiers import identifiers_of
+from deid.patients import SELECTED, Patients, Positions
+from deid.pipeline import Redact, output_schema, transform
+from deid.plan import Plan, TablePlan
+from deid.prerequisites import observed_first, patient_arrays
+from deid.prf import BatchCmac
+from deid.quality.judge import Judge
+from deid.quarantine import Quarantine
+from deid.release import TableFacts
+from deid.reports.source_side import SourceSide
+from deid.rows import Rows
+from deid.sinks.encrypted_parquet import TableWriter, WrittenFile
+from deid.sinks.release_keys import ReleaseKeys
+from deid.sources import Source
+from deid.transforms.redact_note import RedactNote
+from deid.visits import start_of_visit
+from deid.watchers import registrars
+from deid.workshop import Workshop
+
+
+class Run:
+    """One run's way from source to staged files; counts what the manifest will tell.
+
+    `plan`: as it was compiled until everything was decided, then with the rules that were chosen.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        source: Source,
+        workshop: Workshop,
+        quarantine: Quarantine,
+        progress: Progress,
+        systems: Mapping[str, CodeSystem],
+        redactor: Redactor,
+    ) -> None:
+        self.plan, self._workshop, self._progress = plan, workshop, progress
+        self._quarantine = quarantine
+        self._patients = Patients(keeps=patient_arrays(plan))
+        self._rows = Rows(source, plan.dataset, self._patients)
+        self._empties: dict[str, EmptyCells] = {}
+        self._redactor = redactor
+        self.withheld_notes = 0
+        self.judge: Judge | None = None
+        self.source_side = SourceSide(plan, self._patients)
+        self._systems = systems
+
+    def write(self, folder: Path, keys: ReleaseKeys) -> tuple[dict[str, tuple[WrittenFile, ...]], Decision]:
+        """Observe, decide, and write every table; the population first, so that the others know their patients."""
+        decision = observe(
+            self.plan, self._rows, self._patients, self._workshop, self._progress, bad_rows=self._quarantine
+        )
+        self.plan = self.plan.resolved(decision.controls)
+        self.source_side = SourceSide(self.plan, self._patients)
+        self.source_side.is_continued = decision.is_continued
+        written: dict[str, tuple[WrittenFile, ...]] = {}
+        prints = self._workshop.series.prints(self._patients) if self._workshop.series is not None else None
+        population = self.plan.dataset.population
+        self.judge = Judge(self.plan.dataset, self._judged(decision), release.quality_unit(self.plan), self._systems)
+        for planned in sorted(self.plan.tables, key=lambda t: t.table.name != population):
+            written[planned.table.name] = self._table(planned, decision, folder, keys, self.judge, prints)
+        return written, decision
+
+    def facts(self, written: Mapping[str, Sequence[WrittenFile]]) -> dict[str, TableFacts]:
+        """Return what was counted for each table."""
+        return {
+            table: TableFacts(
+                rows=sum(file.rows for file in files),
+                files=tuple(file.entry() for file in files),
+                nulls=self._empties[table].nulls(),
+                malformed=self._empties[table].malformed(),
+            )
+            for table, files in written.items()
+        }
+
+    def _table(
+        self,
+        planned: TablePlan,
+        decision: Decision,
+        folder: Path,
+        keys: ReleaseKeys,
+        judge: Judge,
+        prints: Prints | None,
+    ) -> tuple[WrittenFile, ...]:
+        table = planned.table
+        # Where nothing had to be observed, the population is met here for the first time.
+        is_first = table.name == self.plan.dataset.population and not observed_first(self.plan)
+        first_sight = registrars(self.plan, decision, self._workshop) if is_first else []
+        redact = self._redact(decision, keys)
+        empties = self._empties[table.name] = EmptyCells()
+        columns = [*columns_written(planned, decision.rows), *(n for r in first_sight for n in r.columns(table))]
+        self._progress(f"writing {table.name}", 0)
+        with TableWriter(folder, table.name, output_schema(planned), keys) as writer:
+            for rows in self._rows.read(table, columns):
+                for registrar in first_sight:
+                    registrar.see(rows)
+                if is_first:
+                    self._patients.flags[rows.patient[rows.patient >= 0]] |= SELECTED
+                self._quarantine.take(rows)
+                done = transform(self.plan, planned, decision, rows, redact)
+                if prints is not None:
+                    prints.see(planned, done.batch, rows.patient[done.kept])
+                judge.see(rows, done.kept)
+                self.source_side.see(planned, decision, rows, done)
+                batch = done.batch
+                empties.see(batch, rows.patient[done.kept], done.malformed)
+                writer.write(batch)
+                self._progress(f"writing {table.name}", len(rows))
+            self._quarantine.finish_table(table.name, self._rows.reasons[table.name])
+            return writer.close()
+
+    def _judged(self, decision: Decision) -> dict[str, list[str]]:
+        """Return whose codes the report on quality judges: what is released, by the day of its row if that is read."""
+        read: dict[str, list[str]] = {}
+        for planned in self.plan.tables:
+            day = start_of_visit(planned.table)
+            is_read = day is not None and day.name in columns_written(planned, decision.rows)
+            released = [step.column.name for step in planned.written if step.measure is None]
+            read[planned.table.name] = [*released, *([day.name] if day is not None and is_read else [])]
+        return read
+
+    def _redact(self, decision: Decision, keys: ReleaseKeys) -> Redact:
+        """Return what takes identifiers out of notes."""
+        # Another one for each release, so that no two can be joined by their surrogates.
+        surrogates = BatchCmac(self._workshop.subkey("note-surrogate", self.plan.request.party, keys.release))
+
+        def redact(notes: pa.Array, patient: Positions, rule: RedactNote) -> pa.Array:
+            known = identifiers_of(decision, patient)
+            replacement = replacement_of(self.plan, decision, patient, rule, surrogates)
+            result = self._redactor.redact(notes, known, replacement)
+            self.withheld_notes += result.withheld
+            return result.texts
+
+        return redact
