@@ -22,12 +22,12 @@ from deid.controls import Emptied
 from deid.dated_steps import tied_steps
 from deid.decision import Decision
 from deid.disclosure import k_anonymity
+from deid.disclosure.code_levels import filled, floor_level
 from deid.disclosure.code_maps import MapFound
 from deid.disclosure.code_nodes import NodeChoice, search_node
 from deid.disclosure.code_risk import CodeRisk
 from deid.disclosure.coded import Coded
 from deid.disclosure.dated import Tied
-from deid.disclosure.map_search import filled, floor_level
 from deid.disclosure.pairs import attack
 from deid.disclosure.reductions import Reductions
 from deid.disclosure.sampling import Dates

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from deid.disclosure.coded import Coded, CodeTree
 from deid.disclosure.dated import Tied
+from deid.disclosure.map_found import MapFound
 from deid.disclosure.map_refining import refined
-from deid.disclosure.map_search import MapFound, MapSearch
+from deid.disclosure.map_search import MapSearch
+from deid.disclosure.part_search import search_of
 from deid.disclosure.sampling import Dates
 from deid.disclosure.strict_map import every_pair
 from deid.limits import CodeLimits
@@ -42,8 +44,14 @@ def search_map(
     alone. Raises DisclosureError, with the nearest settings that would do, where even the coarsest map is over the
     ceiling.
     """
-    search = MapSearch(coded, tree, limits, k=k, grouped=grouped, dates=dates, tied=tied)
-    if limits.strict:
+    return map_of(search_of(coded, tree, limits, k=k, grouped=grouped, dates=dates, tied=tied), refine=refine)
+
+
+def map_of(search: MapSearch, *, refine: bool = True) -> MapFound:
+    """Return the map that a search finds; see `search_map`."""
+    if search.limits.strict:
         return search.found(*every_pair(search))
-    levels = search.two_level()
-    return search.found(refined(search, levels) if refine else levels)
+    if not refine:
+        return search.found(search.two_level())
+    near = search.near()
+    return search.found(search.settled(refined(search, near), near))

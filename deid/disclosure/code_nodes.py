@@ -14,19 +14,24 @@ hides more than its pool, and nodes are passed over all the same. In the strict 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from deid.disclosure.code_maps import search_map
+from deid.disclosure.code_maps import map_of
 from deid.disclosure.coded import Coded, CodeTree
 from deid.disclosure.dated import Tied
-from deid.disclosure.holdings import Flags, Floats
-from deid.disclosure.map_search import Levels, MapFound, MapSearch, filled
+from deid.disclosure.holdings import distinct
+from deid.disclosure.map_found import MapFound
+from deid.disclosure.map_search import MapSearch
+from deid.disclosure.node_losses import Losses, left_empty
 from deid.disclosure.pairs import Items
+from deid.disclosure.part_search import Lent, PartSearch
 from deid.disclosure.sampling import Dates
+from deid.disclosure.screening import Thinned, thinned
 from deid.disclosure.strict_map import every_pair
 from deid.errors import DisclosureError
 from deid.limits import CodeLimits
@@ -68,22 +73,47 @@ def search_node(
     `joined`: int32 (codes,), the item of all rare codes of a code's system, for pools that are too rare; without it
     pools stay as they are. Raises DisclosureError, with the nearest settings of the coarsest node, if none has a map.
     """
-    search = _Search(nodes, coded, tree, limits, k, grouped, dates, tied)
-    best: NodeFound | None = None
+    tied = tied.beside(coded) if tied is not None else None
+    everybody = replace(coded, klass=np.zeros(len(coded.klass), np.int32))
+    search = _Search(
+        nodes, coded, tree, limits, k, grouped, dates, tied, thinned(everybody, tied, limits), Losses(tree)
+    )
+    best: _Chosen | None = None
     refused: DisclosureError | None = None
+    room = math.inf
     for pools in _pools(coded, tree, joined):
         try:
-            found = search.choose(pools)
+            found = search.choose(pools, room)
         except DisclosureError as error:
-            refused = error
+            refused = error.with_traceback(None)  # its frames hold what was attacked
             continue
+        if found is None:
+            continue
+        room = found.room
         if best is None or found.loss < best.loss:
             best = found
         if found.lost <= _ENOUGH:
             break
     if best is None:
         raise refused or AssertionError("no map was searched")
-    return best
+    return search.told(best)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The node that was chosen of one set of pools, with its map; `found` only where every attack is on everybody.
+
+    `room`: what a further set must lose less than by thresholds, where each costs much; infinite where it does not.
+    """
+
+    node: NodeChoice
+    search: MapSearch = field(repr=False)
+    found: MapFound | None
+    loss: float
+    lost: float
+    room: float
+    searched: int
+    seen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,47 +128,75 @@ class _Search:
     grouped: bool
     dates: Dates | None = field(repr=False)
     tied: Tied | None = field(repr=False)
+    thin: Thinned | None = field(repr=False)
+    losses: Losses = field(repr=False)
+    lent: Lent = field(default_factory=Lent, repr=False)
 
-    def choose(self, tree: CodeTree) -> NodeFound:
-        """Return the node of least loss with its map by thresholds, and that map refined."""
-        best: tuple[float, NodeChoice] | None = None
+    def choose(self, tree: CodeTree, room: float) -> _Chosen | None:
+        """Return the node of least loss with its map by thresholds, and that map refined; None if none is below `room`.
+
+        Raises DisclosureError if no node has a map, where nothing else was found.
+        """
+        best: tuple[float, NodeChoice, MapSearch] | None = None
         nearest: MapSearch | None = None
         refused: DisclosureError | None = None
         searched = seen = 0
         for node in self.nodes():
-            if best is not None and node.loss >= best[0]:
+            least = room if best is None else best[0]
+            if node.loss >= least:
                 break  # all that follow lose more
             seen += 1
             search = self._of(node, tree)
-            if best is not None and not self._may_lose(search, best[0] - node.loss):
+            self.lent.to(node.number, search)
+            if least < math.inf and not self._may_lose(search, least - node.loss):
+                self.lent.note(node.number, search)
                 continue
             searched += 1
             if not self.limits.strict and not search.reaches:
+                search.forget()
                 nearest = search  # the coarsest so far; what would do is asked for once, since it costs attacks
                 continue
             try:
                 loss = node.loss + self._threshold_loss(search)
             except DisclosureError as error:
-                refused = error  # the coarsest so far, so the nearest
+                refused = error.with_traceback(None)  # the coarsest so far, so the nearest
                 continue
-            if best is None or loss < best[0]:
-                best = (loss, node)
-        if best is None and nearest is not None:
+            self.lent.note(node.number, search)
+            if loss < least:
+                search.forget()
+                best = (loss, node, search)
+        if best is not None:
+            return self._refined(best[1], best[2], best[0], searched, seen)
+        if room < math.inf:
+            return None
+        if nearest is not None:
             raise nearest.refusal()
-        if best is None:
-            raise refused or DisclosureError(
-                "no demographic recoding was given to choose a code map for",
-                hint="name quasi-identifiers with a recoding, or lower limits.k",
-            )
-        chosen = best[1]
-        search = self._of(chosen, tree)
-        found = search_map(
-            search.coded, tree, self.limits, k=self.k, grouped=self.grouped, dates=search.dates, tied=search.tied
+        raise refused or DisclosureError(
+            "no demographic recoding was given to choose a code map for",
+            hint="name quasi-identifiers with a recoding, or lower limits.k",
         )
-        lost = self._lost(search, found.levels, _hidden(search, found))
-        return NodeFound(chosen.number, found, chosen.loss + lost, lost, searched, seen)
+
+    def _refined(self, node: NodeChoice, search: MapSearch, loss: float, searched: int, seen: int) -> _Chosen:
+        """Return a node with its map refined; where a part steers, that waits until the pools are chosen."""
+        if search.by_part:
+            return _Chosen(node, search, None, loss, loss - node.loss, loss, searched, seen)
+        found = map_of(search)
+        lost = self.losses.of(search, found.levels, left_empty(search, found))
+        return _Chosen(node, search, found, node.loss + lost, lost, math.inf, searched, seen)
+
+    def told(self, chosen: _Chosen) -> NodeFound:
+        """Return what was chosen with the report of the attack on everybody; raise DisclosureError over the ceiling."""
+        found, loss, lost = chosen.found, chosen.loss, chosen.lost
+        if found is None:
+            found = map_of(chosen.search)
+            lost = self.losses.of(chosen.search, found.levels, None)
+            loss = chosen.node.loss + lost
+        return NodeFound(chosen.node.number, found, loss, lost, chosen.searched, chosen.seen)
 
     def _of(self, node: NodeChoice, tree: CodeTree) -> MapSearch:
+        if self.thin is not None:
+            coded = replace(self.coded, klass=node.klass)
+            return PartSearch(coded, tree, self.limits, k=self.k, grouped=self.grouped, tied=self.tied, thin=self.thin)
         coded = self.coded.released(node.klass)
         dates = self.dates.released(node.klass) if self.dates is not None else None
         tied = self.tied.released(node.klass) if self.tied is not None else None
@@ -148,51 +206,16 @@ class _Search:
         if self.limits.strict:
             levels, empty = every_pair(search)
             search.found(levels, empty)
-            return self._lost(search, levels, empty)
-        levels = search.two_level()
-        return self._lost(search, levels, search.hidden(search.items(levels)))
-
-    def _lost(self, search: MapSearch, levels: Levels, hidden: Flags | None) -> float:
-        """Return the mean loss of the mentions that are released, 0 to 1."""
-        of_code = self._loss_of(search.items(levels))[search.coded.code]
-        if hidden is not None:
-            of_code = np.where(hidden, 1.0, of_code)
-        mentions = search.coded.mentions
-        return float((of_code * mentions).sum() / max(float(mentions.sum()), 1.0))
-
-    def _loss_of(self, items: Items) -> Floats:
-        """Return the loss of a mention of each code, float64 (codes,), by how far the code was lifted."""
-        lifted = filled(self.tree) == items[:, None]
-        depth = len(self.tree.levels)
-        return np.where(lifted.any(axis=1) & (items >= 0), lifted.argmax(axis=1), depth) / depth
+            return self.losses.of(search, levels, empty)
+        levels = search.near()
+        return self.losses.of(search, levels, search.hidden(search.items(levels)))
 
     def _may_lose(self, search: MapSearch, room: float) -> bool:
         """Whether some map by thresholds that loses less than `room` may pass."""
         if self.limits.strict:
             return True
-        # Of all maps that lose so little, the one with fewest others in full: all declared would be in full.
-        gain = self._loss_of(search.items(search.lowest)) * search.mentions / max(float(search.mentions.sum()), 1.0)
-        lost = float(gain.sum() - gain[search.eligible & search.tree.declared].sum())
-        others = np.flatnonzero(search.eligible & ~search.tree.declared)
-        others = others[np.argsort(-search.patients[others], kind="stable")]
-        after = lost - np.append(0.0, np.cumsum(gain[others]))
-        enough = np.flatnonzero(after < room)
-        if not len(enough):
-            return False
-        # And it passes only where it does so with the declared ones at their floor.
-        needed = search.lowest.copy()
-        needed[others[: enough[0]]] = 0
-        return search.passes(needed)
-
-
-def _hidden(search: MapSearch, found: MapFound) -> Flags:
-    """Return the entries that a map leaves empty in their class."""
-    coded = search.coded
-    item = found.items[coded.code].astype(np.int64)
-    width = int(found.items.max(initial=0)) + 2
-    pairs = found.suppressed.astype(np.int64)
-    keys = coded.klass[coded.patient] * width + item
-    return np.asarray((item < 0) | np.isin(keys, pairs[:, 0] * width + pairs[:, 1]), bool)
+        needed = self.losses.needed(search, room)
+        return needed is not None and search.may_pass(needed)
 
 
 def _pools(coded: Coded, tree: CodeTree, joined: Items | None) -> Iterator[CodeTree]:
@@ -201,9 +224,9 @@ def _pools(coded: Coded, tree: CodeTree, joined: Items | None) -> Iterator[CodeT
     if joined is None:
         return
     width = int(tree.items.max(initial=0)) + 1
-    pairs = np.unique(coded.patient.astype(np.int64) * width + tree.items[coded.code, -1])
+    pairs = distinct(coded.patient.astype(np.int64) * width + tree.items[coded.code, -1])
     held = np.bincount(pairs % width, minlength=width)
-    patients = len(np.unique(coded.patient))
+    patients = int((np.bincount(coded.patient) > 0).sum())
     for share in _SHARES:
         pools = tree.items.copy()
         rare = held[pools[:, -1]] < 1 + int(share * patients)

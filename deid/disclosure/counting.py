@@ -20,6 +20,18 @@ def chance(found: npt.NDArray[np.generic]) -> Floats:
     return 1.0 / found.astype(np.float64)
 
 
+def chance_among(share: float) -> Measure:
+    """Return the measure of 1 / candidates, where only this share of the others who may be candidates was counted."""
+    if share == 1.0:
+        return chance
+    return lambda found: 1.0 / scaled(found, share)
+
+
+def scaled(found: npt.NDArray[np.generic], share: float) -> Floats:
+    """Return counts of patients, the one who is sought among them, brought from a share of the others to all."""
+    return np.asarray(1.0 + (found.astype(np.float64) - 1.0) / share, np.float64)
+
+
 def fewer(than: int) -> Measure:
     """Return the measure of having fewer candidates."""
     return lambda found: (found.astype(np.int64) < than).astype(np.float64)
@@ -66,20 +78,21 @@ def tally(
     `grouped`: draws from visits seek both codes in one visit.
     """
     spreads: dict[int, Spread] = {}
-
-    def begun(draw: Draw) -> _Tally:
-        over = spreads.get(id(draw.entries)) or spread(draw.entries, held)
-        spreads[id(draw.entries)] = over
-        sums = [np.zeros(len(over.group)) for _ in measures]
-        peak = np.zeros(len(over.group)) if worst else None
-        less = begun(draw.less) if draw.less is not None else None
-        return _Tally(draw, over, weigh(draw, over), sums, peak, less)
-
-    tallies = [begun(draw) for draw in draws]
+    tallies = [_begun(draw, held, spreads, len(measures), worst=worst) for draw in draws]
     everything = Grouped(held.row, held.position, held.patient)
     for begin, end in parts(held):
         _walk(held, everything, tallies, measures, begin, end, grouped=grouped)
     return tuple(_finish(each, held, klass, measures) for each in tallies)
+
+
+def _begun(draw: Draw, held: Holdings, spreads: dict[int, Spread], measures: int, *, worst: bool) -> _Tally:
+    """Return a draw over the cells of a map; not a closure that calls itself, which would keep all arrays alive."""
+    over = spreads.get(id(draw.entries)) or spread(draw.entries, held)
+    spreads[id(draw.entries)] = over
+    sums = [np.zeros(len(over.group)) for _ in range(measures)]
+    peak = np.zeros(len(over.group)) if worst else None
+    less = _begun(draw.less, held, spreads, measures, worst=worst) if draw.less is not None else None
+    return _Tally(draw, over, weigh(draw, over), sums, peak, less)
 
 
 def _walk(

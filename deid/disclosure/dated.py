@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from deid.disclosure.code_risk import AdversaryRisk
 from deid.disclosure.coded import Coded
-from deid.disclosure.counting import chance, fewer, single, tally
+from deid.disclosure.counting import chance, chance_among, fewer, single, tally
 from deid.disclosure.dated_draws import dated_draw, thinned
 from deid.disclosure.draws import Draw, by_patient, by_visit
 from deid.disclosure.holdings import Flags, Holdings, Numbers, distinct, hold
@@ -40,7 +40,8 @@ class Tied:
     `coded`: its codes are compounds, numbered in the order of their code. Of each compound, (compounds,): `of_code`
     int32, its code; `unit` int32, its dates as the release ties them, or the intervals between them where days are
     shifted; `day` int32, the day from which these count, None where days are not shifted. `prints`: uint64 (units,),
-    the same for the same dates in any run, so that what was decided can be compared with what was written.
+    the same for the same dates in any run, so that what was decided can be compared with what was written. `covering`:
+    whether `covers` holds, None where nobody looked.
     """
 
     coded: Coded = field(repr=False)
@@ -48,6 +49,7 @@ class Tied:
     unit: Items = field(repr=False)
     prints: npt.NDArray[np.uint64] = field(repr=False)
     day: Items | None = field(default=None, repr=False)
+    covering: bool | None = None
 
     def released(self, klass: Items) -> Tied:
         """Return the compounds of those who are not withheld, under these classes, int32 (patients,)."""
@@ -55,10 +57,14 @@ class Tied:
 
     def entry_of(self, coded: Coded) -> Numbers:
         """Return for each entry of a compound the entry of its code in `coded`, int64 (entries,)."""
-        width = int(self.of_code.max(initial=0)) + 1
+        width = max(int(self.of_code.max(initial=0)), int(coded.code.max(initial=0))) + 1
         keys = coded.patient.astype(np.int64) * width + coded.code
         wanted = self.coded.patient.astype(np.int64) * width + self.of_code[self.coded.code]
         return np.searchsorted(keys, wanted).astype(np.int64)
+
+    def beside(self, coded: Coded) -> Tied:
+        """Return the same with `covering` as it is beside these codes; if it holds, it does for any of the patients."""
+        return self if self.covering is not None else replace(self, covering=self.covers(coded))
 
     def covers(self, coded: Coded) -> bool:
         """Whether every mention of a code, and every code of a visit, stands among the compounds too.
@@ -82,8 +88,10 @@ class DatedAttacker:
     """The attack by all adversaries who know each code with its dates, on many maps of the same patients."""
 
     def __init__(
-        self, coded: Coded, tied: Tied, adversaries: Sequence[Adversary], declared: Flags, *, grouped: bool
-    ) -> None:
+        self, coded: Coded, tied: Tied, adversaries: Sequence[Adversary], declared: Flags, *, grouped: bool,
+        share: float = 1.0,
+    ) -> None:  # fmt: skip
+        self._share = share
         self.tied, self.adversaries, self.grouped = tied, tuple(adversaries), grouped
         self._declared = declared[tied.of_code] if len(declared) else np.zeros(len(tied.of_code), bool)
         self._entry = tied.entry_of(coded)
@@ -100,6 +108,10 @@ class DatedAttacker:
         found = self._by(items, hidden, known, k, ceiling, worst=True)
         most = max(found, key=lambda risk: risk.bound, default=None)
         return replace(most, adversary=Adversary.DATED) if most is not None else None
+
+    def most(self, known: int) -> bool:
+        """Whether who knows dates gets at least as much as who knows the same codes without them, on every map."""
+        return self.tied.covering is True and self.tied.day is None and known <= _EXACT
 
     def held(self, items: Items, hidden: Flags | None) -> Holdings:
         """Return who holds which item on which dates under a map."""
@@ -123,7 +135,7 @@ class DatedAttacker:
                 yield estimated(adversary, self._candidates(held, drawn), k, ceiling)
             return
         draws = self._drawn(known)
-        measures = [chance, fewer(k), fewer(2)] if worst else [chance]
+        measures = [chance, fewer(k), fewer(2)] if worst else [chance_among(self._share)]
         if known == 1:
             found = single(held, self.tied.coded.klass, draws, measures)
         else:

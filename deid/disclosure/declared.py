@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.disclosure.coded import Coded, CodeTree
-from deid.disclosure.holdings import Flags
+from deid.disclosure.holdings import Flags, distinct
 
 Items = npt.NDArray[np.int32]
 Levels = npt.NDArray[np.int8]
@@ -51,7 +51,7 @@ class Declared:
         level = levels[self.code].astype(np.intp)
         shown = (level >= 0) & (level < coarsest)
         item = self.choices[self.code[shown], level[shown]]
-        pairs = np.unique(item.astype(np.int64) << 32 | self.patient[shown])
+        pairs = distinct(item.astype(np.int64) << 32 | self.patient[shown])
         holders = np.bincount(pairs >> 32, minlength=int(self.choices.max(initial=0)) + 1)
         finest = np.take_along_axis(self.choices, np.maximum(levels, 0)[:, None].astype(np.intp), axis=1)[:, 0]
         few = self.which & (levels >= 0) & (levels < coarsest) & (holders[np.maximum(finest, 0)] < self.k)

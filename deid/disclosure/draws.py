@@ -126,7 +126,7 @@ def spread(entries: Entries, held: Holdings) -> Spread:
     shown = np.flatnonzero(cell != NONE)
     # Cells are numbered by patient and rank, and groups by patient: both orders are one.
     keys = entries.group[shown] * max(len(held.row), 1) + cell[shown]
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     new = np.ones(len(keys), bool)
     ordered = keys[order]
     np.not_equal(ordered[1:], ordered[:-1], out=new[1:])

@@ -64,7 +64,7 @@ def hold(
     # One sort by patient and rank; entries of one patient with the same item become one cell.
     who = patient[entries].astype(np.int64)
     keys = who * (int(rank.max(initial=0)) + 1) + rank[row]
-    sorting = np.argsort(keys, kind="stable")
+    sorting = np.argsort(keys)  # entries of one cell are alike, so their order does not matter
     first = np.ones(len(keys), bool)
     ordered = keys[sorting]
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from deid.disclosure.holdings import Floats
-from deid.disclosure.map_search import Levels, MapSearch
+from deid.disclosure.map_found import Levels
+from deid.disclosure.map_search import MapSearch
 from deid.disclosure.refinement import costs
 
 ROUNDS = 6
-ENOUGH = 0.0001  # a round that brings less of the mentions is the last
 _STEEP = 2  # how fast an adversary's price falls with its distance from the ceiling
 _REACH = 4  # codes that are weighed, by those that are in full
 
@@ -21,19 +21,21 @@ _REACH = 4  # codes that are weighed, by those that are in full
 def refined(search: MapSearch, levels: Levels) -> Levels:
     """Return a map that passes and keeps at least as many mentions in full as `levels`, which passes."""
     best, kept = levels, search.shares(levels)[0]
-    current, scores, prices = levels, None, None
-    for _ in range(ROUNDS):
+    current, prices = levels, None
+    scores = np.zeros(len(levels))
+    for number in range(ROUNDS):
         prices = _prices(search, current, prices)
         fresh = _scores(search, current, prices)
-        scores = fresh if scores is None else (scores + fresh) / 2
+        scores = (scores + fresh) / 2 if number else fresh
         current = _filled(search, scores, int((current == 0).sum()))
         share = search.shares(current)[0]
         if share > kept:
             best = current
-        if share < kept + ENOUGH:
-            break
+        if share < kept + search.slack:
+            break  # the round brought next to nothing
         kept = share
-    return best
+    settled, full = scores, int((best == 0).sum())
+    return search.confirmed(best, lambda: _filled(search, settled, full))
 
 
 def _prices(search: MapSearch, levels: Levels, before: Floats | None) -> Floats:
@@ -48,9 +50,11 @@ def _scores(search: MapSearch, levels: Levels, prices: Floats) -> Floats:
     """Return for each code the logarithm of mentions kept for what it costs."""
     pool = search.items(search.lowest)
     # Who knows two codes of one visit is priced as who knows any two: a cost only ranks codes.
-    draws = [each if each.entries.whole else search.attacker.even for each in search.attacker.draws]
-    price = costs(search.coded, search.choices[:, 0], pool, levels == 0, draws, prices)
-    return np.asarray(np.log(np.maximum(search.mentions, 1e-9)) - np.log(np.maximum(price, 1e-9)), np.float64)
+    attacker = search.steering
+    draws = [each if each.entries.whole else attacker.even for each in attacker.draws]
+    price = costs(attacker.coded, search.choices[:, 0], pool, levels == 0, draws, prices, attacker.share)
+    mentions, price = search.weighed(price)
+    return np.asarray(np.log(np.maximum(mentions, 1e-9)) - np.log(np.maximum(price, 1e-9)), np.float64)
 
 
 def _filled(search: MapSearch, scores: Floats, now: int) -> Levels:

@@ -19,7 +19,7 @@ def refusal(search: MapSearch) -> DisclosureError:
     limits, attacker = search.limits, search.attacker
     items = search.items(search.lowest)
     hidden = search.hidden(items)
-    reached = max(search.risks(search.lowest), default=0.0)
+    reached = max(search.exact(search.lowest), default=0.0)
     ways = [f"set limits.codes.ceiling to {_up(reached)} or more and sign the policy again"]
     known = f"{limits.known} known codes"
     untied = max(attacker.undated(items, hidden, limits.known, limits.known_dates), default=0.0)
@@ -51,12 +51,12 @@ def _of_the_cohort(search: MapSearch, reached: float) -> list[str]:
     if search.tied is None or search.tied.day is None:
         crowd = replace(search.coded, klass=np.where(search.coded.klass < 0, -1, 0).astype(np.int32))
         without = search.beside(coded=crowd)
-        anonymous = max(without.risks(without.lowest), default=0.0)
+        anonymous = max(without.exact(without.lowest), default=0.0)
         if anonymous <= ceiling:
             ways.append(f"coarsen the quasi-identifiers (with none of them it is {100 * anonymous:.1f} %)")
     if search.tree.declared.any():
         undeclared = search.beside(tree=replace(search.tree, declared=np.zeros_like(search.tree.declared)))
-        free = max(undeclared.risks(undeclared.lowest), default=0.0)
+        free = max(undeclared.exact(undeclared.lowest), default=0.0)
         if free < reached:
             enough = "would do" if free <= ceiling else "would come nearer"
             ways.append(f"declare fewer codes (with none, {100 * free:.1f} % {enough})")

@@ -2,66 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from deid.disclosure.code_risk import CodeRisk
+from deid.disclosure.code_levels import filled, floor_level, rare_level
 from deid.disclosure.coded import Coded, CodeTree
 from deid.disclosure.dated import Tied
 from deid.disclosure.declared import Declared
-from deid.disclosure.holdings import NONE, Flags, Numbers
+from deid.disclosure.holdings import NONE, Flags, Floats, Numbers, distinct
+from deid.disclosure.map_found import Levels, MapFound
 from deid.disclosure.map_refusal import refusal
 from deid.disclosure.pairs import EXACT, Attacker, Items
 from deid.disclosure.sampling import Dates
+from deid.disclosure.screening import Part
 from deid.errors import DisclosureError
 from deid.limits import CodeLimits, Rare
 
-Levels = npt.NDArray[np.int8]
 EMPTY = -1
 POOLS = 0.5  # of what chapters leave below the ceiling: what finer pools may cost
 SLACK = 0.0001  # of all mentions: less is not worth an attack
 
 
-@dataclass(frozen=True, slots=True)
-class MapFound:
-    """The map that was found.
+class MapSearch:
+    """One search: the choices that each code has, what they weigh, and the attack on everybody.
 
-    `items`: int32 (codes,), what each code becomes, -1 where it is left empty; `levels`: int8 (codes,), its level as a
-    position in the tree's, -1 where empty. `suppressed`: int32 (n, 2) of class and item, sorted: left empty where they
-    meet. `thresholds`: by name, the fewest patients of a code that stays in full. `full_share`: of the mentions of
-    released patients, those in full; `shares`: by level of the tree, the last for what is left empty. `risk`: of who
-    knows codes; `dated`: of who knows dates beside, None where no dates are known.
+    `slack`: of all mentions, what is not worth an attack. `by_part`: maps are compared by an attack on a part.
     """
 
-    items: Items = field(repr=False)
-    levels: Levels = field(repr=False)
-    suppressed: npt.NDArray[np.int32] = field(repr=False)
-    thresholds: dict[str, int]
-    risk: CodeRisk
-    full_share: float
-    shares: tuple[float, ...]
-    dated: CodeRisk | None = None
-
-
-class MapSearch:
-    """One search: the attacker, the choices that each code has, and what they weigh."""
+    slack = SLACK
+    by_part = False
 
     def __init__(
         self, coded: Coded, tree: CodeTree, limits: CodeLimits, *, k: int, grouped: bool = False,
         dates: Dates | None = None, tied: Tied | None = None,
     ) -> None:  # fmt: skip
-        self.coded, self.tree, self.limits, self.k, self.grouped, self.dates = coded, tree, limits, k, grouped, dates
-        self.tied = tied
-        self.attacker = Attacker(
-            coded, limits.adversaries, declared=tree.declared, grouped=grouped, dates=dates, tied=tied
-        )
-        shown = coded.klass[coded.patient] >= 0
-        codes = len(tree.declared)
-        self.patients = np.bincount(coded.code[shown], minlength=codes)
-        self.mentions = np.bincount(coded.code[shown], weights=coded.mentions[shown], minlength=codes)
+        self._given, self.tree, self.limits, self.k, self.grouped, self.dates = coded, tree, limits, k, grouped, dates
+        self.tied = tied.beside(coded) if tied is not None else None
+        shown = np.flatnonzero(coded.klass[coded.patient] >= 0)
+        codes, code = len(tree.declared), coded.code[shown]
+        self.patients = np.bincount(code, minlength=codes)
+        self.mentions = np.bincount(code, weights=coded.mentions[shown], minlength=codes)
         self.choices = filled(tree)
         self.declared = Declared.of(coded, tree, self.choices, k)
         self.lowest = np.where(tree.declared, floor_level(tree), rare_level(tree, limits.rare)).astype(np.int8)
@@ -72,17 +55,67 @@ class MapSearch:
         self.eligible = (self.patients >= k) & (self.choices[:, 0] != pool)
 
     @cached_property
+    def coded(self) -> Coded:
+        """Who has which codes, of those who are not withheld."""
+        return self._given
+
+    @cached_property
+    def attacker(self) -> Attacker:
+        """The attack on everybody."""
+        return self.attack_on(Part(self.coded, self.tied, 1.0))
+
+    @property
+    def steering(self) -> Attacker:
+        """The attack by which maps are compared."""
+        return self.attacker
+
+    def attack_on(self, part: Part) -> Attacker:
+        """Return the attack on all patients, or some of them."""
+        return Attacker(
+            part.coded, self.limits.adversaries, declared=self.tree.declared, grouped=self.grouped, dates=self.dates,
+            tied=part.tied, share=part.share,
+        )  # fmt: skip
+
+    def forget(self) -> None:
+        """Let go of the attack on everybody, which is made anew when it is asked for."""
+        self.__dict__.pop("attacker", None)
+
+    @cached_property
     def reaches(self) -> bool:
         """Whether the coarsest map stays under the ceiling."""
         return self.passes(self.lowest)
+
+    def may_pass(self, levels: Levels) -> bool:
+        """Whether a map passes, or may do so where that is not clear."""
+        return self.passes(levels)
+
+    def near(self) -> Levels:
+        """Return the map by thresholds, or about that; raise DisclosureError where the coarsest is over the ceiling."""
+        return self.two_level()
 
     def two_level(self) -> Levels:
         """Return the map by thresholds; raise DisclosureError where the coarsest is over the ceiling."""
         if not self.reaches:
             raise self.refusal()
+        return self.by_thresholds()
+
+    def confirmed(self, best: Levels, _make: Callable[[], Levels]) -> Levels:
+        """Return the best map that a search found, or where it went by a part, one that was made until it passed."""
+        return best
+
+    def settled(self, refined: Levels, _near: Levels) -> Levels:
+        """Return the refined map, or one by thresholds if that keeps more."""
+        return refined
+
+    def weighed(self, price: Floats) -> tuple[Floats, Floats]:
+        """Return the mentions that each code keeps, and its price, float64 (codes,)."""
+        return self.mentions.astype(np.float64), price
+
+    def by_thresholds(self) -> Levels:
+        """Return the map with declared codes, then others, in full from as few patients as pass."""
         declared, other = self.tree.declared, ~self.tree.declared
-        levels = self._by_count(self.lowest, declared)
-        return self._by_count(levels, other)
+        levels = self.by_count(self.lowest, declared)
+        return self.by_count(levels, other)
 
     def items(self, levels: Levels) -> Items:
         """Return what each code becomes at its level, or at the coarsest, if it is declared and too few show it."""
@@ -95,7 +128,7 @@ class MapSearch:
         coarsest = np.int8(len(self.tree.levels) - 1)
         chapters = np.where(self.tree.declared, self.lowest, coarsest).astype(np.int8)
         pool = self.items(self.lowest)
-        pairs = np.unique(pool[self.coded.code].astype(np.int64) << 32 | self.coded.patient)
+        pairs = distinct(pool[self.coded.code].astype(np.int64) << 32 | self.coded.patient)
         holders = np.bincount(pairs >> 32, minlength=int(pool.max(initial=0)) + 1)[pool]
         steps = np.unique(holders)
         least = np.array(self.risks(chapters))
@@ -112,6 +145,10 @@ class MapSearch:
 
     def risks(self, levels: Levels) -> tuple[float, ...]:
         """Return what each adversary gets, with what a sample leaves open."""
+        return self.exact(levels)
+
+    def exact(self, levels: Levels) -> tuple[float, ...]:
+        """Return what each adversary gets of everybody."""
         items = self.items(levels)
         return self.attacker.bounds(
             items, self.hidden(items), known=self.limits.known, known_dates=self.limits.known_dates
@@ -131,19 +168,19 @@ class MapSearch:
         Doubling steps from `guess`, then halves, until what is undecided is next to no mentions.
         """
         weight = np.append(0.0, np.cumsum(self.mentions[order]))
-        slack = SLACK * float(self.mentions.sum())
+        slack = self.slack * float(self.mentions.sum())
         low, high = 0, len(order) + 1
         step = max(guess // 16, 1)
         at = min(guess, len(order))
         while low < at < high and weight[min(high - 1, len(order))] - weight[low] > slack:
-            if self.passes(self._raised(levels, order[:at])):
+            if self.passes(raised(levels, order[:at])):
                 low = at
                 at = (low + high) // 2 if high <= len(order) else min(low + step, len(order))
             else:
                 high = at
                 at = (low + high) // 2 if low else max(high - step, 1) if high > 1 else 0
             step *= 2
-        return self._raised(levels, order[:low]), low
+        return raised(levels, order[:low]), low
 
     def hidden(self, items: Items) -> Flags | None:
         """Return the entries left empty as few of the class have the item; None where the policy asks for none."""
@@ -187,10 +224,11 @@ class MapSearch:
         items = self.items(levels)
         same = self.choices == items[:, None]
         finest = np.where(levels < 0, len(self.tree.levels), same.argmax(axis=1))
+        if hidden is None:
+            of_codes = np.bincount(finest, weights=self.mentions, minlength=len(self.tree.levels) + 1)
+            return tuple(float(share) for share in of_codes / max(float(of_codes.sum()), 1.0))
         coded = self.coded
-        at = finest[coded.code]
-        if hidden is not None:
-            at = np.where(hidden, len(self.tree.levels), at)
+        at = np.where(hidden, len(self.tree.levels), finest[coded.code])
         shown = coded.klass[coded.patient] >= 0
         sums = np.bincount(at[shown], weights=coded.mentions[shown], minlength=len(self.tree.levels) + 1)
         return tuple(float(share) for share in sums / max(float(sums.sum()), 1.0))
@@ -211,39 +249,22 @@ class MapSearch:
         pairs = np.stack([self.coded.klass[self.coded.patient[hidden]], items[self.coded.code[hidden]]], axis=1)
         return np.unique(pairs, axis=0).astype(np.int32)
 
-    def _by_count(self, levels: Levels, which: Flags) -> Levels:
+    def by_count(self, levels: Levels, which: Flags) -> Levels:
         """Return the map with every code of `which` in full that at least t patients have, for the smallest t."""
         codes = np.flatnonzero(which & self.eligible)
         steps = np.unique(self.patients[codes])[::-1]
         low, high = 0, len(steps)
         while low < high:
             middle = (low + high + 1) // 2
-            if self.passes(self._raised(levels, codes[self.patients[codes] >= steps[middle - 1]])):
+            if self.passes(raised(levels, codes[self.patients[codes] >= steps[middle - 1]])):
                 low = middle
             else:
                 high = middle - 1
-        return self._raised(levels, codes[self.patients[codes] >= steps[low - 1]]) if low else levels
-
-    @staticmethod
-    def _raised(levels: Levels, codes: Numbers) -> Levels:
-        raised = levels.copy()
-        raised[codes] = 0
-        return raised
+        return raised(levels, codes[self.patients[codes] >= steps[low - 1]]) if low else levels
 
 
-def filled(tree: CodeTree) -> Items:
-    """Return the items of a tree with the next coarser level where a code has none."""
-    items = tree.items.copy()
-    for level in range(items.shape[1] - 2, -1, -1):
-        items[:, level] = np.where(items[:, level] < 0, items[:, level + 1], items[:, level])
-    return items
-
-
-def floor_level(tree: CodeTree) -> int:
-    """Return the coarsest level that a declared code may have: its category."""
-    return tree.levels.index("category") if "category" in tree.levels else min(1, len(tree.levels) - 1)
-
-
-def rare_level(tree: CodeTree, rare: Rare) -> int:
-    """Return the level of rare codes: what the policy names, or else the coarsest."""
-    return tree.levels.index(rare.value) if rare.value in tree.levels else len(tree.levels) - 1
+def raised(levels: Levels, codes: Numbers) -> Levels:
+    """Return the map with these codes in full too."""
+    changed = levels.copy()
+    changed[codes] = 0
+    return changed

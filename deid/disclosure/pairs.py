@@ -12,16 +12,17 @@ A patient who is withheld is no target and no candidate; one without two codes t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from deid.disclosure.code_risk import AdversaryRisk, CodeRisk, GroupRisk
 from deid.disclosure.coded import Coded
-from deid.disclosure.counting import Tallied, chance, fewer, single, tally
+from deid.disclosure.counting import Tallied, chance, chance_among, fewer, single, tally
 from deid.disclosure.crossed import crossed
 from deid.disclosure.dated import DatedAttacker, Tied
-from deid.disclosure.draws import Draw, by_patient, by_visit, draw_of
+from deid.disclosure.draws import Draw, Entries, by_patient, by_visit, draw_of
 from deid.disclosure.holdings import Flags, Holdings, hold
 from deid.disclosure.risk_figures import estimated, figures, targets_of
 from deid.disclosure.sampling import Dates, Sample, candidates, sample
@@ -70,32 +71,47 @@ class Attacker:
 
     def __init__(
         self, coded: Coded, draws: Sequence[Adversary], *, declared: Flags | None = None, grouped: bool = False,
-        dates: Dates | None = None, tied: Tied | None = None,
+        dates: Dates | None = None, tied: Tied | None = None, share: float = 1.0,
     ) -> None:  # fmt: skip
-        self.coded = coded
+        """Take who has which codes; `share`: of the patients, if only some are there to be candidates."""
+        self.coded, self.share = coded, share
         self.grouped = grouped
         self.dates = dates
-        self._samples: dict[tuple[int, int], tuple[Sample, ...]] = {}
+        self._samples: dict[tuple[Adversary, int, int], Sample] = {}
         self.declared = np.zeros(int(coded.code.max(initial=-1)) + 1, bool) if declared is None else declared
-        self._patients = by_patient(coded)
-        self._visits = by_visit(coded)
         unknown = {Adversary.DATED} | (set() if self.declared.any() else {Adversary.DECLARED})
-        unknown |= set() if len(self._visits.entry) else {Adversary.VISIT}
+        unknown |= set() if coded.visits is not None and len(coded.visits) else {Adversary.VISIT}
         self.adversaries = tuple(each for each in draws if each not in unknown)
         self.dated: DatedAttacker | None = None
         if tied is not None and Adversary.DATED in draws:
-            self.dated = DatedAttacker(coded, tied, self.adversaries, self.declared, grouped=grouped)
-        self.draws = self._drawn(EXACT)
-        self.even = draw_of(Adversary.UNIFORM, coded, self.declared, self._patients, self._visits)
+            self.dated = DatedAttacker(coded, tied, self.adversaries, self.declared, grouped=grouped, share=share)
+
+    @cached_property
+    def draws(self) -> tuple[Draw, ...]:
+        """How each adversary draws two codes without dates: not needed where who knows dates gets more."""
+        return self._drawn(EXACT)
+
+    @cached_property
+    def even(self) -> Draw:
+        """Two codes drawn evenly."""
+        return draw_of(Adversary.UNIFORM, self.coded, self.declared, self._patients, self._visits)
+
+    @cached_property
+    def _patients(self) -> Entries:
+        return by_patient(self.coded)
+
+    @cached_property
+    def _visits(self) -> Entries:
+        return by_visit(self.coded)
 
     def means(self, items: Items, hidden: Flags | None = None, *, known: int = EXACT) -> tuple[float, ...]:
         """Return the mean chance of each adversary with one or two codes, and nothing else."""
         draws = self.draws if known == EXACT else self._drawn(known)
-        held = self.held(items, hidden)
+        held, measures = self.held(items, hidden), [chance_among(self.share)]
         if known == 1:
-            tallied = single(held, self.coded.klass, draws, [chance])
+            tallied = single(held, self.coded.klass, draws, measures)
         else:
-            tallied = tally(held, self.coded.klass, draws, [chance], grouped=self.grouped)
+            tallied = tally(held, self.coded.klass, draws, measures, grouped=self.grouped)
         return tuple(
             float(each.means[0].sum()) / max(draw.patients, 1) for each, draw in zip(tallied, draws, strict=True)
         )
@@ -108,15 +124,19 @@ class Attacker:
         The largest of codes alone, which all patients can be known by, of codes each with its dates, and of codes
         beside dates.
         """
-        found = self.undated(items, hidden, known, known_dates)
         if self.dated is None:
-            return found
-        return tuple(max(pair) for pair in zip(found, self.dated.bounds(items, hidden, known), strict=True))
+            return self.undated(items, hidden, known, known_dates)
+        dated = tuple(self.dated.bounds(items, hidden, known))
+        if self.dated.most(known) and not self.tells(known_dates):
+            return dated
+        return tuple(max(pair) for pair in zip(self.undated(items, hidden, known, known_dates), dated, strict=True))
 
     def within(self, ceiling: float, items: Items, hidden: Flags | None, *, known: int, known_dates: int) -> bool:
         """Whether no adversary gets more than `ceiling`; who knows codes with dates gets most, so comes first."""
         if self.dated is not None and any(bound > ceiling for bound in self.dated.bounds(items, hidden, known)):
             return False
+        if self.dated is not None and self.dated.most(known) and not self.tells(known_dates):
+            return True
         return max(self.undated(items, hidden, known, known_dates), default=0.0) <= ceiling
 
     def undated(self, items: Items, hidden: Flags | None, known: int, known_dates: int) -> tuple[float, ...]:
@@ -149,7 +169,7 @@ class Attacker:
             by = self._beside_dates(items, hidden, known, known_dates, k, ceiling)
         elif known > EXACT:
             by = self._estimates(items, hidden, known, 0, k, ceiling)
-        three = self._estimates(items, hidden, 3, 0, k, ceiling)[:1]
+        three = self._estimates(items, hidden, 3, 0, k, ceiling, first=True)
         if self.dated is not None and not self.tells(known_dates):
             dated = self.dated.risk(items, hidden, known, k, ceiling)
             by = (*by, dated) if dated is not None else by
@@ -178,31 +198,37 @@ class Attacker:
         )
 
     def _estimates(
-        self, items: Items, hidden: Flags | None, known: int, known_dates: int, k: int, ceiling: float
-    ) -> tuple[AdversaryRisk, ...]:
+        self, items: Items, hidden: Flags | None, known: int, known_dates: int, k: int, ceiling: float, *,
+        first: bool = False,
+    ) -> tuple[AdversaryRisk, ...]:  # fmt: skip
         dates = self.dates if self.tells(known_dates) else None
         held = self.held(items, hidden)
+        asked = self.adversaries[:1] if first else self.adversaries
         return tuple(
             estimated(adversary, candidates(self.coded, held, each, together=self.grouped, dates=dates), k, ceiling)
-            for adversary, each in zip(self.adversaries, self.samples(known, known_dates), strict=True)
+            for adversary, each in zip(asked, self.samples(known, known_dates, asked), strict=True)
         )
 
-    def samples(self, known: int, known_dates: int) -> tuple[Sample, ...]:
-        """Return what each adversary knows of sampled patients: the same for every map."""
-        if (known, known_dates) not in self._samples:
-            dates = self.dates if self.tells(known_dates) else None
-            made = tuple(sample(self.coded, draw, known, dates, known_dates) for draw in self._drawn(1))
-            self._samples[known, known_dates] = made
-        return self._samples[known, known_dates]
+    def samples(self, known: int, known_dates: int, asked: Sequence[Adversary] | None = None) -> tuple[Sample, ...]:
+        """Return what each adversary, or each one asked for, knows of sampled patients: the same for every map."""
+        found = []
+        dates = self.dates if self.tells(known_dates) else None
+        for adversary in self.adversaries if asked is None else asked:
+            key = adversary, known, known_dates
+            if key not in self._samples:
+                self._samples[key] = sample(self.coded, self._draw(adversary, 1), known, dates, known_dates)
+            found.append(self._samples[key])
+        return tuple(found)
 
     def held(self, items: Items, hidden: Flags | None = None) -> Holdings:
         """Return who holds which item under a map."""
         return hold(self.coded.klass, self.coded.patient, items[self.coded.code], hidden)
 
     def _drawn(self, known: int) -> tuple[Draw, ...]:
-        return tuple(
-            draw_of(each, self.coded, self.declared, self._patients, self._visits, known) for each in self.adversaries
-        )
+        return tuple(self._draw(each, known) for each in self.adversaries)
+
+    def _draw(self, adversary: Adversary, known: int) -> Draw:
+        return draw_of(adversary, self.coded, self.declared, self._patients, self._visits, known)
 
 
 def _subgroups(draw: Draw, tallied: Tallied, labels: Items, ceiling: float) -> tuple[GroupRisk, ...]:

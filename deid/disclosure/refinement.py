@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.disclosure.coded import Coded
-from deid.disclosure.counting import before, count
+from deid.disclosure.counting import before, count, scaled
 from deid.disclosure.draws import Draw
 from deid.disclosure.holdings import Flags, Floats, Grouped, Holdings, Numbers, hold, parts, summed
 
@@ -33,11 +33,15 @@ class _Cells:
     pooled: Floats
 
 
-def costs(coded: Coded, full: Items, pool: Items, is_full: Flags, draws: Sequence[Draw], weights: Floats) -> Floats:
+def costs(
+    coded: Coded, full: Items, pool: Items, is_full: Flags, draws: Sequence[Draw], weights: Floats,
+    share: float = 1.0,
+) -> Floats:  # fmt: skip
     """Return the cost of each code, float64 (codes,).
 
     `full`, `pool`: int32 (codes,), the items between which each code may change; `is_full`: bool (codes,), which it is.
-    `weights`: (draws,), how much each draw counts; their groups are patients.
+    `weights`: (draws,), how much each draw counts; their groups are patients. `share`: of the patients, if only
+    some are in `coded`.
     """
     current = np.where(is_full, full, pool)
     lifted = np.flatnonzero(~is_full[coded.code])
@@ -51,7 +55,7 @@ def costs(coded: Coded, full: Items, pool: Items, is_full: Flags, draws: Sequenc
     total = np.zeros(len(full))
     for draw, weight in zip(draws, weights, strict=True):
         if weight > 0.0:
-            total += weight * _cost(coded, held, own, other, draw, pooled, is_full)
+            total += weight * _cost(coded, held, own, other, draw, pooled, is_full, share)
     return total
 
 
@@ -71,29 +75,30 @@ def _pooled(coded: Coded, held: Holdings, own: Numbers, pool: Items, is_full: Fl
 
 
 def _cost(
-    coded: Coded, held: Holdings, own: Numbers, other: Numbers, draw: Draw, pooled: Floats, is_full: Flags
-) -> Floats:
+    coded: Coded, held: Holdings, own: Numbers, other: Numbers, draw: Draw, pooled: Floats, is_full: Flags,
+    share: float,
+) -> Floats:  # fmt: skip
     shown = own >= 0
     weight = summed(own[shown], draw.weight[shown], len(held.row))
     cells = _Cells(Grouped(held.row, held.position, held.patient), weight, pooled)
-    now, lower = _meetings(held, cells)
-    holders = held.holders[held.row]
+    now, lower = _meetings(held, cells, share)
+    holders = scaled(held.holders[held.row], share)
     entry = np.flatnonzero(shown)
     mine, cell, lift = draw.weight[entry], own[entry], other[entry]
-    share = draw.share[coded.patient[entry]] / max(draw.patients, 1)
+    often = draw.share[coded.patient[entry]] / max(draw.patients, 1)
     in_pool = lift >= 0
     at = np.maximum(lift, 0)
     # A code beside others of its pool: they meet in the pool now, and would meet as code and pool.
     raised = now[at] - mine / holders[at] - now[cell] - (weight[cell] - mine) / holders[cell]
     kept = now[cell] - lower[cell]
-    change = share * mine * np.where(in_pool, raised, kept)
+    change = often * mine * np.where(in_pool, raised, kept)
     return summed(coded.code[entry], change, len(is_full))
 
 
-def _meetings(held: Holdings, cells: _Cells) -> tuple[Floats, Floats]:
+def _meetings(held: Holdings, cells: _Cells, share: float) -> tuple[Floats, Floats]:
     """Return for each cell the weighted chances of its pairs, as it is and with its pool beside it."""
     grouped, weight = cells.grouped, cells.weight
-    holders = held.holders[grouped.row]
+    holders = scaled(held.holders[grouped.row], share)
     now, lower = np.zeros(len(weight)), np.zeros(len(weight))
     for begin, end in parts(held):
         late = grouped.part(held, begin, end)
@@ -101,9 +106,12 @@ def _meetings(held: Holdings, cells: _Cells) -> tuple[Floats, Floats]:
         for pairs in grouped.walk(held, late, begin):
             count(table, pairs.place)
         for pairs in grouped.walk(held, late, begin):
+            if not len(pairs.early):
+                continue
+            first, last = int(pairs.early.min()), int(pairs.early.max()) + 1
             rest = np.diff(pairs.starts, append=len(pairs.early))
             after = np.repeat(pairs.late, rest)
-            met = table[pairs.place].astype(np.float64)
+            met = scaled(table[pairs.place], share)
             for sums, here, there in (
                 (now, met, met),
                 (
@@ -113,9 +121,9 @@ def _meetings(held: Holdings, cells: _Cells) -> tuple[Floats, Floats]:
                 ),
             ):
                 sums[pairs.late] += np.add.reduceat(weight[pairs.early] / here, pairs.starts)
-                sums[:] += summed(pairs.early, weight[after] / there, len(weight))
+                sums[first:last] += summed(pairs.early - first, weight[after] / there, last - first)
     # Pairs with an item that one patient alone holds are not in the table: each has one candidate.
-    unique = holders == 1
+    unique = held.holders[grouped.row] == 1
     only = np.where(unique, weight, 0.0)
     alone = summed(grouped.owner, only, int(grouped.owner.max(initial=-1)) + 1)
     behind = alone[grouped.owner] - before(only, grouped.position) - only

@@ -11,8 +11,9 @@ import numpy as np
 
 from deid.disclosure.counting import counted
 from deid.disclosure.draws import by_visit, spread
-from deid.disclosure.holdings import NONE, Flags, Floats, Grouped, Holdings, Numbers, hold, parts, summed
-from deid.disclosure.map_search import Levels, MapSearch
+from deid.disclosure.holdings import NONE, Flags, Floats, Grouped, Holdings, Numbers, distinct, hold, parts, summed
+from deid.disclosure.map_found import Levels
+from deid.disclosure.map_search import MapSearch
 
 _DECLARED = 10.0  # how much dearer a mention of a declared code is
 _LEAST = (10, 30, 60)  # multiples of k: patients of a code in full, among which the best is taken
@@ -68,8 +69,9 @@ def _rare_pairs(held: Holdings, cells: Grouped, k: int, owner: Numbers | None = 
         for pairs in cells.walk(held, late, begin):
             rest = np.diff(pairs.starts, append=len(pairs.early))
             rare = table[pairs.place] < k
-            found.append(np.unique(cells.row[np.repeat(pairs.late, rest)[rare]] * rows + cells.row[pairs.early[rare]]))
-    keys = np.unique(np.concatenate(found))
+            keys = cells.row[np.repeat(pairs.late, rest)[rare]] * rows + cells.row[pairs.early[rare]]
+            found.append(distinct(keys))
+    keys = distinct(np.concatenate(found))
     return keys // rows, keys % rows
 
 
