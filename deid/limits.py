@@ -69,8 +69,10 @@ class CodeLimits:
 
     `ceiling`: the largest mean chance, over patients, of being identified by somebody who knows the released
     quasi-identifiers and `known` codes (2 or 3), and `known_dates` dates of visits as released.
-    `adversaries`: each of them is held to the ceiling. `rare`: what rare codes become. `kinds`: mapped jointly.
-    `suppress_below`: a (class, code) of fewer patients is left empty. `strict`: every pair of codes has k candidates.
+    `adversaries`: each of them is held to the ceiling. `over_time`: the same over all releases of a series, compared or
+    joined by their pseudonyms, each code known with the release that first showed it; None for `ceiling`.
+    `rare`: what rare codes become. `kinds`: mapped jointly. `suppress_below`: a (class, code) of fewer patients is left
+    empty. `strict`: every pair of codes has k candidates.
     """
 
     ceiling: float
@@ -81,6 +83,12 @@ class CodeLimits:
     rare: Rare = Rare.CHAPTER
     suppress_below: int | None = None
     strict: bool = False
+    over_time: float | None = None
+
+    @property
+    def ceiling_over_time(self) -> float:
+        """What all releases of a series are held to together: what the policy writes, or the ceiling of each."""
+        return self.ceiling if self.over_time is None else self.over_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class _Codes(msgspec.Struct, forbid_unknown_fields=True):
     rare: Rare = Rare.CHAPTER
     suppress_below: int | None = None
     strict: bool = False
+    over_time: float | None = None
 
 
 class _Series(msgspec.Struct, forbid_unknown_fields=True):
@@ -157,7 +158,7 @@ def _check_numbers(document: Document, raw: RawLimits) -> None:
     shares: dict[str, float | None] = {"suppression": raw.suppression}
     shares |= {f"risk.{name}": value for name, value in msgspec.structs.asdict(raw.risk).items()}
     shares |= {f"sensitive.{kind}.t": entry.t for kind, entry in raw.sensitive.items()}
-    shares |= {"codes.ceiling": raw.codes.ceiling} if raw.codes else {}
+    shares |= {"codes.ceiling": raw.codes.ceiling, "codes.over_time": raw.codes.over_time} if raw.codes else {}
     for at, share in shares.items():
         if share is not None and not 0.0 <= share <= 1.0:
             name = at.rpartition(".")[2]

@@ -93,7 +93,8 @@ def full() -> RiskReport:
             (GroupRisk("age 80 and over", 0.1503),),
             "Somebody knows that the patient is in the release, the released demographics, and codes as drawn below.",
         ),
-        ledger=Ledger(3, True, 11, 11, 0.971, "Recoding and code maps are those of the first release."),
+        ledger=Ledger(3, True, 11, 11, 0.971, "Recoding and code maps are those of the first release.",
+                      0.1182),
         bias=(
             Bias("sex", (Group("F", 4_890, 88, 0.018, 0.73), Group("M", 4_590, 114, 0.0248, 1.38)), 0),
             Bias("race", (Group("White", 6_100, 40, 0.0066, 0.14), Group("Black", 2_700, 60, 0.0222, 1.06),

@@ -77,7 +77,7 @@ def as_lines(told: SeriesFigures) -> list[str]:
         moved = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in release.movement.items() if count)
         lines.append(f"release {release.number:<3} {release.release}, {release.created}: {moved}")
         if release.codes_union is not None:
-            lines.append(f"  codes     mean chance over all increments {100 * release.codes_union:.2f} %")
+            lines.append(f"  codes     mean chance over all releases {100 * release.codes_union:.2f} %")
         for found in release.joins:
             by = f"by {', '.join(found.kinds) or 'nothing'}"
             lines.append(

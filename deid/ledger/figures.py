@@ -25,7 +25,7 @@ from deid.small_counts import Count, shown
 class ReleaseFigures:
     """One release; `movement`: patients by what the release did with them, as `deid.ledger.Movement` names them.
 
-    `codes_union`: the largest mean chance by known codes over all increments up to this one, None where none was held.
+    `codes_union`: the largest mean chance by known codes over all releases up to this one, None where none was held.
     """
 
     number: int

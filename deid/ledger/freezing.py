@@ -20,6 +20,7 @@ KEEP = (
     "a series keeps to its first release: write request and policy as they were then. A request of another name is "
     "held against these releases by limits.risk.rejoin, as they stay with the party"
 )
+_HELD = ("ceiling", "over_time")  # of the limits of codes: what decides only whether a release is published
 _LISTED = frozenset({"roll_up", "map_codes"})  # transforms whose output depends on a list of codes
 
 
@@ -65,7 +66,7 @@ def _asked(plan: Plan) -> dict[str, str]:
 def limits_digest(limits: Limits, *, is_first_version: bool = False) -> str:
     """Return a digest of the limits that decide what is shown of whom; fields at their defaults do not count.
 
-    The ceiling of codes decides whether a release is published, and is not among them, but in books of version 1.
+    The ceilings of codes decide whether a release is published, and are not among them, but in books of version 1.
     """
     told: dict[str, object] = {
         "quasi_identifiers": limits.quasi_identifiers,
@@ -75,7 +76,7 @@ def limits_digest(limits: Limits, *, is_first_version: bool = False) -> str:
         "series": _set(limits.series),
     }
     if limits.codes and not is_first_version:
-        told["codes"] = {name: value for name, value in _set(limits.codes).items() if name != "ceiling"}
+        told["codes"] = {name: value for name, value in _set(limits.codes).items() if name not in _HELD}
     if limits.sensitive:
         told["sensitive"] = [{f.name: getattr(rule, f.name) for f in fields(rule)} for rule in limits.sensitive]
     return _digest(told)

@@ -68,7 +68,7 @@ class JoinFigure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ReleaseEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One release: its number from 1 on, its name, the SHA-256 of its manifest, whether it surely was published.
 
-    `codes_union`: the largest mean chance by known codes over all increments up to this one.
+    `codes_union`: the largest mean chance by known codes over all releases up to this one.
     """
 
     number: int

@@ -238,20 +238,21 @@ class SeriesRun:
         return draft
 
     def _shown(self, decision: Decision) -> tuple[Told, float | None]:
-        """Return what the increments have shown of codes with this one, and how surely known codes identify by it.
+        """Return what the releases have shown of codes with this one, and how surely known codes identify by it.
 
-        Raises DisclosureError where that is more than the policy allows. A cumulative file shows all there is at once.
+        Raises DisclosureError where that is more than the policy allows.
         """
         book, state, mapped = self.ledger.book, self.arrivals.state, decision.mapped
         told = book.told.placed(book.state, state) if book is not None else Told.nothing()
-        if mapped is None or self.now.mode != Mode.INCREMENT.value:
+        if mapped is None:
             return told, None
         if book is not None:
             union.require_known(book, mapped)
         size = len(decision.patients)
         place = np.full(size, -1, np.int64)
         place[self._asked] = state.find(self.observer.tags[self._asked])
-        told = union.added(told, mapped, self.arrivals.number, place)
+        is_increment = self.now.mode == Mode.INCREMENT.value
+        told = union.added(told, mapped, self.arrivals.number, place, is_increment=is_increment)
         if self.is_first:
             return told, None  # what was decided by the codes themselves
         risk = union.risk_of(told, state, mapped, decision.controls.codes, self.now.k)
@@ -263,7 +264,7 @@ class SeriesRun:
         told, risk = self._shown(decision)
         if told.bytes() != self._told.bytes():
             raise VerificationError(
-                "the codes that were written are not those that were attacked with earlier increments",
+                "the codes that were written are not those that were attacked with earlier releases",
                 hint="nothing was published; report this as a defect of deid",
             )
         return told, risk

@@ -1,7 +1,8 @@
-"""What the increments of a series have shown of mapped codes, patient by patient: whoever has them joins them all.
+"""What the releases of a series have shown of mapped codes, patient by patient: whoever has them joins them all.
 
-A row is one patient with one item, the dates that the release ties it to, one visit and one release: 26 bytes. Items
-are what was released, never the codes behind them; one stands for what was left empty.
+Of a cumulative file there is what it has more than those before. A row is one patient with one item, the dates that the
+release ties it to, one visit and one release: 26 bytes. Items are what was released, never the codes behind them; one
+stands for what was left empty.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Told:
 
     @classmethod
     def nothing(cls) -> Told:
-        """Return what a series has shown that shows no codes, or all of them in one cumulative file."""
+        """Return what a series has shown that shows no codes."""
         return cls.of(SCHEMA.empty_table(), ITEMS.empty_table())
 
     @classmethod
@@ -98,6 +99,31 @@ class Told:
         }
         joined = {n: np.concatenate([getattr(self, n), added[n].astype(type_)]) for n, type_ in _TYPES.items()}
         return Told(**joined, items=together)
+
+    def without_repeated(self, number: int) -> Told:
+        """Return this where release `number` is a cumulative file: of it, what those before have not shown.
+
+        That is an item with dates which the patient had not, with its visits; or more mentions of one, without.
+        """
+        now = self.release == number
+        order = np.lexsort((self.dates, self.item, self.patient))
+        keys = [values[order] for values in (self.patient, self.item, self.dates)]
+        new = np.append(True, np.logical_or.reduce([key[1:] != key[:-1] for key in keys]))[: len(order)]
+        which = np.empty(len(order), np.int64)
+        which[order] = np.cumsum(new) - 1
+        groups = int(new.sum())
+        before = np.bincount(which[~now], weights=self.mentions[~now], minlength=groups)
+        shown = np.bincount(which[~now], minlength=groups) > 0
+        more = np.bincount(which[now], weights=self.mentions[now], minlength=groups) - before
+        again = np.flatnonzero(now & shown[which])
+        _, first = np.unique(which[again], return_index=True)
+        grown = again[first][more[which[again[first]]] > 0]
+        mentions, visit = self.mentions.copy(), self.visit.copy()
+        mentions[grown], visit[grown] = more[which[grown]].astype(np.int32), NO_VISIT
+        kept = ~(now & shown[which])
+        kept[grown] = True
+        changed = replace(self, mentions=mentions, visit=visit)
+        return Told(**{name: getattr(changed, name)[kept] for name in _TYPES}, items=self.items)
 
     def coded(self, state: State) -> Coded:
         """Return who has shown which items, whenever, in the class of their first release."""

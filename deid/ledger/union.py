@@ -1,16 +1,15 @@
-"""The attack with known codes on all increments together: one pseudonym joins them, so one ceiling holds them.
+"""The attack with known codes on all releases of a series together: one pseudonym joins them, one ceiling holds them.
 
-An increment that keeps the ceiling by itself adds codes to patients whose others were told before. The attack is that
-of deid.disclosure.pairs on everything that was shown so far and what this increment would add, under the frozen maps.
-Each increment is a file of one period, so it ties its codes to that period as a column of dates would: Adversary.DATED
-knows of each code the increment, and the dates that its row shows. Without that the figure falls with every increment,
-as candidates gain codes; with it, it grows.
+An increment that keeps the ceiling by itself adds codes to patients whose others were told before; and whoever compares
+two cumulative files sees what the newer one has more. The attack is that of deid.disclosure.pairs on everything that
+was shown so far and what this release would add, under the frozen maps. Either way a release ties what it adds to its
+period as a column of dates would: Adversary.DATED knows of each code the release that first showed it, and the dates
+that its row shows. Without that the figure falls with every release, as candidates gain codes; with it, it grows.
 
 What somebody knows is drawn from what was shown: two codes that became one item are one thing, which comes out slightly
 higher than by codes, and what was left empty narrows nothing. Shifted days tell no date by themselves; the intervals
-between them are attacked within each increment, and not across: `added` would have to keep the days for that.
-Whoever compares cumulative files learns periods as well. Those are not told here, and no limit holds it: `Told` would
-have to be given what each file has more than the one before.
+between them are attacked within each release, and not across: `added` would have to keep the days for that. Codes that
+a later cumulative file lacks, since they were corrected, are taken to be shown still.
 """
 
 from __future__ import annotations
@@ -43,17 +42,20 @@ Places = npt.NDArray[np.int64]
 
 
 def require_known(book: Book, mapped: Mapped) -> None:
-    """Raise DisclosureError where increments lie with the party of which nothing is known any more."""
-    if book.version != NEWEST and mapped.limits.ceiling < 1:
+    """Raise DisclosureError where releases lie with the party of which nothing is known any more."""
+    if book.version != NEWEST and mapped.limits.ceiling_over_time < 1:
         raise DisclosureError(
-            f"the ledger of request {book.request} is of version 1 and does not say which codes its increments have "
+            f"the ledger of request {book.request} is of version 1 and does not say which codes its releases have "
             "shown, so they cannot be attacked together with another one",
-            hint="a policy that answers for it sets limits.codes.ceiling to 1; otherwise this series ends",
+            hint="a policy that answers for it sets limits.codes.over_time to 1; otherwise this series ends",
         )
 
 
-def added(before: Told, mapped: Mapped, number: int, place: Places) -> Told:
-    """Return what the series has shown with release `number`; `place`: int64 (patients of the run,), in the state."""
+def added(before: Told, mapped: Mapped, number: int, place: Places, *, is_increment: bool) -> Told:
+    """Return what the series has shown with release `number`; `place`: int64 (patients of the run,), in the state.
+
+    Of a cumulative file, what it has more than those before.
+    """
     chosen = np.where(mapped.chosen < 0, len(mapped.items.texts), mapped.chosen)
     tied = mapped.tied
     if tied is not None and tied.day is None:
@@ -66,10 +68,11 @@ def added(before: Told, mapped: Mapped, number: int, place: Places) -> Told:
     item = np.where(hidden, len(mapped.items.texts), item).astype(np.int32)
     at, visit, mentions = _by_visit(coded, kept=Adversary.VISIT in mapped.limits.adversaries)
     used, numbered = np.unique(item[at], return_inverse=True)
-    return before.with_release(
+    after = before.with_release(
         number, place[coded.patient[at]].astype(np.int32), numbered.astype(np.int32), dates[at], visit, mentions,
         _items(mapped.items, used),
     )  # fmt: skip
+    return after if is_increment else after.without_repeated(number)
 
 
 def risk_of(told: Told, state: State, mapped: Mapped, maps: Mapping[str, CodeMap], k: int) -> CodeRisk:
@@ -79,20 +82,20 @@ def risk_of(told: Told, state: State, mapped: Mapped, maps: Mapping[str, CodeMap
     return attack(
         told.coded(state), np.where(empty, -1, np.arange(len(empty))).astype(np.int32), known=limits.known,
         draws=draws, declared=_declared(told, maps), grouped=mapped.grouped, k=k,
-        ceiling=limits.ceiling, tied=told.tied(state, by_release=True),
+        ceiling=limits.ceiling_over_time, tied=told.tied(state, by_release=True),
     )  # fmt: skip
 
 
 def hold(risk: CodeRisk, mapped: Mapped, request: str, releases: int) -> None:
-    """Raise DisclosureError where known codes identify more over all increments than the policy allows."""
-    ceiling = mapped.limits.ceiling
+    """Raise DisclosureError where known codes identify more over all releases than the policy allows."""
+    ceiling = mapped.limits.ceiling_over_time
     if risk.bound <= ceiling:
         return
     raise DisclosureError(
-        f"over all {releases} increments of request {request} together {mapped.limits.known} known codes, each with "
-        f"its period, would identify {100 * risk.bound:.1f} % of the patients; limits.codes.ceiling is "
+        f"over all {releases} releases of request {request} together {mapped.limits.known} known codes, each with "
+        f"its period, would identify {100 * risk.bound:.1f} % of the patients; limits.codes.over_time is "
         f"{100 * ceiling:g} %",
-        hint="this series can go on under a policy, signed anew, whose limits.codes.ceiling is "
+        hint="this series can go on under a policy, signed anew, whose limits.codes.over_time is "
         f"{math.ceil(1000 * risk.bound) / 1000:g} or more, and ends without one. A study that is not begun yet leaves "
         "room by longer periods and a lower ceiling at its first release; docs/adr/0018 has figures",
     )

@@ -69,7 +69,17 @@ def report(
     return RiskReport(
         format=FORMAT,
         about=_about(plan, judgment, release, created),
-        verdicts=verdicts(limits, held, classes, risk, codes, evidence.joinable, further, evidence.sensitive),
+        verdicts=verdicts(
+            limits,
+            held,
+            classes,
+            risk,
+            codes,
+            evidence.joinable,
+            further,
+            evidence.sensitive,
+            evidence.ledger.codes if evidence.ledger is not None else None,
+        ),
         columns=tuple(columns(plan, decision, facts)),
         left_out=tuple(f"{t.table.name}.{s.column.name}" for t in plan.tables for s in t.steps if s.output is None),
         versions=tuple(dict.fromkeys(versions(plan))),

@@ -67,6 +67,7 @@ def _ledger(draft: Draft) -> Ledger:
         joint_smallest=shown(draft.joint.smallest),
         same_period=rounded(movement.at_once / movement.arrived) if tells else None,
         note=_NEWCOMERS,
+        codes=rounded(entry.codes_union) if isinstance(entry.codes_union, float) else None,
     )
 
 

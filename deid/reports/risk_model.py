@@ -114,7 +114,10 @@ class Further(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the series has told so far: the smallest class over all releases, and newcomers released at once."""
+    """What the series has told so far: the smallest class over all releases, and newcomers released at once.
+
+    `codes`: the largest mean chance by known codes, each with its release; None of a first release, and without maps.
+    """
 
     number: int
     frozen: bool
@@ -122,3 +125,4 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joint_smallest: Count | None
     same_period: float | None
     note: str = ""
+    codes: float | None = None

@@ -101,6 +101,7 @@ def ledger(report: RiskReport) -> Html:
                     ("smallest joint class", f"{count(found.joint_smallest)} patients over all releases"),
                     ("joint k asked for", "none" if found.joint_k is None else f"{found.joint_k:,}"),
                     ("released when they came", percent(found.same_period)),
+                    ("known codes, all releases compared", percent(found.codes, 2)),
                 )
             ),
             paragraph(found.note) if found.note else "",

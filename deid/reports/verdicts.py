@@ -48,13 +48,15 @@ def verdicts(
     joinable: Joinable,
     further: Further | None = None,
     sensitive: Sequence[Reached] = (),
+    over_time: float | None = None,
 ) -> tuple[Verdict, ...]:
-    """Return the figures that a privacy officer looks at first."""
+    """Return the figures that a privacy officer looks at first; `over_time`: the chance by codes in all releases."""
     return (
         *_of_classes(limits, held, classes),
         *_of_sensitive(limits, sensitive),
         *_of_risk(limits, held, risk, joinable, further),
         *_of_codes(limits, codes),
+        *_over_time(limits, over_time),
     )
 
 
@@ -152,6 +154,13 @@ def _of_codes(limits: Limits, codes: Codes | None) -> Iterator[Verdict]:
             who = ADVERSARIES.get(known.adversary, known.adversary)
             name = f"mean chance with {known.codes} known codes{dates}: {who}"
             yield Verdict(name, known.chance, CHANCE, "at most", known.ceiling, against(known.chance, known.ceiling))
+
+
+def _over_time(limits: Limits, chance: float | None) -> Iterator[Verdict]:
+    if limits.codes is not None and chance is not None:
+        ceiling = limits.codes.ceiling_over_time
+        name = f"mean chance with {limits.codes.known} known codes, all releases of the series compared"
+        yield Verdict(name, chance, CHANCE, "at most", ceiling, against(chance, ceiling))
 
 
 def against(value: float | None, ceiling: float | None) -> Result:

@@ -1,4 +1,4 @@
-"""Increments with mapped codes, joined by the pseudonym: one ceiling holds all of them together."""
+"""Releases with mapped codes, joined or compared by the pseudonym: one ceiling holds all of them together."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ from deid.ledger.told import Told
 CODES = ("I10", "E11.9", "J45.909")
 
 
-def request(hospital: Hospital, ceiling: float, rules: dict[str, Any] | None = None, **fields: Any) -> Path:
-    """Write the request of monthly increments with mapped codes under a ceiling; `rules` of the policy, others."""
-    codes = {"kinds": ["icd10cm"], "ceiling": ceiling, "known": 2, "adversaries": ["uniform"]}
+def request(
+    hospital: Hospital, ceiling: float, rules: dict[str, Any] | None = None, over_time: float | None = None,
+    **fields: Any,
+) -> Path:  # fmt: skip
+    """Write the request of monthly increments with mapped codes under ceilings; `rules` of the policy, others."""
+    codes: dict[str, Any] = {"kinds": ["icd10cm"], "ceiling": ceiling, "known": 2, "adversaries": ["uniform"]}
+    codes |= {"over_time": over_time} if over_time is not None else {}
     policy = hospital.world.policy(
         {
             "policy": "own",
@@ -85,10 +89,10 @@ def test_increments_that_keep_the_ceiling_alone_are_refused_together(hospital: H
     release(hospital, asked, 0)
     before = book(hospital)
     month(hospital, 1)
-    with pytest.raises(DisclosureError, match=r"over all 2 increments .* is 20 %") as refused:
+    with pytest.raises(DisclosureError, match=r"over all 2 releases .* is 20 %") as refused:
         release(hospital, asked, 1)
     hint = str(refused.value.hint)
-    for told in ("limits.codes.ceiling is 0.", "longer periods and a lower ceiling"):
+    for told in ("limits.codes.over_time is 0.", "longer periods and a lower ceiling"):
         assert told in hint
     assert "name" not in hint
     assert not (hospital.world.site.site.releases / "coded" / MONTHS[1]).exists()
@@ -96,23 +100,39 @@ def test_increments_that_keep_the_ceiling_alone_are_refused_together(hospital: H
 
 
 def test_a_series_goes_on_under_a_policy_that_answers_for_the_union(hospital: Hospital) -> None:
-    """The ceiling decides what is published and nothing of what is shown, so it alone may change."""
+    """A ceiling decides what is published and nothing of what is shown, so it may change; that of each release stays."""
     release(hospital, request(hospital, 0.2), 0)
     month(hospital, 1)
-    release(hospital, request(hospital, 0.9), 1)
+    release(hospital, request(hospital, 0.2, over_time=0.9), 1)
     found = book(hospital)
     assert isinstance(found.newest.codes_union, float)
     assert 0.2 < found.newest.codes_union < 0.9
-    assert "mean chance over all increments" in run_command(hospital.world, "show", "coded")
+    assert "mean chance over all releases" in run_command(hospital.world, "show", "coded")
     # What was shown, by item, of everybody in either month.
     assert len(found.told) == 120
     assert set(found.told.items["text"].to_pylist()) == set(CODES)
 
 
-def test_the_file_of_a_cumulative_series_holds_it_all(hospital: Hospital) -> None:
-    """Nothing is kept of codes beside: the newest file is the union, and it is attacked as it is."""
-    release(hospital, request(hospital, 0.9, series="cumulative"), 0)
-    assert len(book(hospital).told) == 0
+def test_who_compares_two_cumulative_files_is_held_as_who_has_increments(hospital: Hospital) -> None:
+    """What the newer file has more is known by its month; the file alone is under the ceiling."""
+    asked = request(hospital, 0.4, series="cumulative", over_time=0.2)
+    release(hospital, asked, 0)
+    month(hospital, 1)
+    with pytest.raises(DisclosureError, match=r"over all 2 releases .* is 20 %"):
+        release(hospital, asked, 1)
+    release(hospital, request(hospital, 0.4, series="cumulative", over_time=0.9), 1)
+    found = book(hospital)
+    assert np.bincount(found.told.release).tolist() == [0, 60, 60]
+    assert isinstance(found.newest.codes_union, float)
+    assert found.newest.codes_union > 0.2
+
+
+def test_a_cumulative_file_with_nothing_new_tells_nothing_new(hospital: Hospital) -> None:
+    """The same rows once more leave what is known as it was."""
+    asked = request(hospital, 0.4, series="cumulative")
+    release(hospital, asked, 0)
+    release(hospital, asked, 1)
+    assert np.bincount(book(hospital).told.release).tolist() == [0, 60]
 
 
 def test_what_was_written_must_be_what_was_attacked(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +177,6 @@ def test_increments_of_version_1_are_not_followed_under_a_ceiling(
     month(hospital, 1)
     with pytest.raises(DisclosureError, match="of version 1 and does not say which codes") as refused:
         release(hospital, request(hospital, 0.9), 1)
-    assert "ceiling to 1" in str(refused.value.hint)
-    release(hospital, request(hospital, 1.0), 1)
+    assert "over_time to 1" in str(refused.value.hint)
+    release(hospital, request(hospital, 0.9, over_time=1.0), 1)
     assert book(hospital).version == NEWEST
