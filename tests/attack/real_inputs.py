@@ -494,10 +494,10 @@ def generated_under_k11(site: TestSite, folder: Path, patients: int) -> Large:
     return replace(_measured(source, done, "patient_id", vector, raw, codes), made=made, basis=basis)
 
 
-def ten_thousand_under_k11(site: TestSite, folder: Path) -> Large:
-    """Release ten thousand generated patients; a minute or two."""
-    return generated_under_k11(site, folder, 10_000)
+def fifty_thousand_under_k11(site: TestSite, folder: Path) -> Large:
+    """Release fifty thousand generated patients; some minutes."""
+    return generated_under_k11(site, folder, 50_000)
 
 
 NOTES = ("notes.note_text",)  # of the generated population
-LARGE = (desynpuf_under_k11, ten_thousand_under_k11)
+LARGE = (desynpuf_under_k11, fifty_thousand_under_k11)
