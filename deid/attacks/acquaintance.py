@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from deid.attacks.base import Belief, Candidates
-from deid.attacks.bits import Bits, Int64, scattered_bits
+from deid.attacks.bits import Bits, Int64
 from deid.attacks.knowledge import MOST_CODES, MOST_DAYS, Knowledge, People
 from deid.attacks.parts import parts
 from deid.attacks.people import fitting, has_code, seen_on
@@ -65,7 +65,6 @@ def _one_visit(release: Released, people: People, at: Int64, demographics: Bits)
         found = in_one_visit(release, people, with_day=with_day)
         if found is None:
             return
-        target, patient = found
-        bits = scattered_bits(len(people), len(release), target, patient) & demographics
+        bits = found & demographics
         name = "one visit, its day and two codes" if with_day else "one visit, two codes"
         yield Candidates(name, at[chosen], bits[chosen], 2, int(with_day))

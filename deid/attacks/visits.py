@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.attacks.bits import NONE, Int64, expand
+from deid.attacks.bits import NONE, Bits, Flags, Int64, expand, scattered_bits
 from deid.attacks.intervals import is_possible
 from deid.attacks.knowledge import People, Place
 from deid.attacks.released import Released, index
@@ -14,33 +16,53 @@ from deid.attacks.rules import rule_of
 from deid.days import NO_DAY
 from deid.transforms.shift_date import ShiftDate
 
+_CHUNK = 1 << 22  # visits at a time
 _KEYS = ("encounter_id", "claim_id")
 
 
-def in_one_visit(release: Released, people: People, *, with_day: bool) -> tuple[Int64, Int64] | None:
-    """Return (target, patient) where one visit of the patient has both codes known of a visit of the target.
+def in_one_visit(release: Released, people: People, *, with_day: bool) -> Bits | None:
+    """Return which patients have one visit with both codes known of a visit of each target.
 
-    With a day, that of the visit fits too. None where the release does not tell which rows are of one visit.
+    With a day, that of the visit fits too. None where the release does not tell which rows are of one visit. Targets
+    are taken in portions, so that memory does not grow with how common their codes are.
     """
     coded = _by_visit(release, people)
     if coded is None:
         return None
     visits, patient_of, groups = coded
     wanted = [[_position(release, people, m, values) for values in groups] for m in range(2)]
-    found = [
-        _with_both(one, other, wanted[0][first], wanted[1][second])
-        for first, one in enumerate(groups)
-        for second, other in enumerate(groups)
-    ]
-    target, visit = np.unique(np.concatenate(found, axis=1), axis=1)
-    if with_day:
-        fits = _on_day(release, people, visits, target, visit)
-        if fits is None:
-            return None
-        target, visit = target[fits], visit[fits]
-    patient = patient_of[visit]
-    kept = patient >= 0
-    return target[kept], patient[kept]
+    fits = _fits_day(release, people, visits) if with_day else None
+    if with_day and fits is None:
+        return None
+    lengths = np.zeros(len(people), np.int64)
+    for first, one in enumerate(groups):
+        for second, other in enumerate(groups):
+            lengths += np.minimum(one.visits_with(wanted[0][first]), other.visits_with(wanted[1][second]))
+    made = [np.zeros((0, (len(release) + 7) // 8), np.uint8)]
+    for low, high in _portions(lengths):
+        found = [
+            _with_both(one, other, wanted[0][first][low:high], wanted[1][second][low:high])
+            for first, one in enumerate(groups)
+            for second, other in enumerate(groups)
+        ]
+        target, visit = np.concatenate(found, axis=1)
+        if fits is not None:
+            kept = fits(target + low, visit)
+            target, visit = target[kept], visit[kept]
+        kept = patient_of[visit] >= 0
+        made.append(scattered_bits(high - low, len(release), target[kept], patient_of[visit[kept]]))
+    return np.concatenate(made)
+
+
+def _portions(lengths: Int64) -> Iterator[tuple[int, int]]:
+    """Yield ranges of targets with about `_CHUNK` visits together."""
+    ends = np.cumsum(lengths)
+    low = 0
+    while low < len(lengths):
+        before = int(ends[low - 1]) if low else 0
+        high = max(int(np.searchsorted(ends, before + _CHUNK, side="right")), low + 1)
+        yield low, high
+        low = high
 
 
 class _Coded:
@@ -51,7 +73,21 @@ class _Coded:
         self.places, self.distinct = places, held.distinct
         self.starts = held.postings.starts
         self.visit = held.postings.patients.astype(np.int64)
-        self.value = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        value = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        self._pairs = np.sort(self.visit * len(self.starts) + value)
+
+    def visits_with(self, value: Int64) -> Int64:
+        """Return how many visits have each value, int64; 0 for none."""
+        at = np.maximum(value, 0)
+        return np.where(value >= 0, self.starts[at + 1] - self.starts[at], 0)
+
+    def has(self, visit: Int64, value: Int64) -> Flags:
+        """Return whether each visit has the value beside it."""
+        if not len(self._pairs):
+            return np.zeros(len(visit), bool)
+        asked = visit * len(self.starts) + value
+        found = self._pairs[np.minimum(np.searchsorted(self._pairs, asked), len(self._pairs) - 1)] == asked
+        return np.asarray(found & (value >= 0), bool)
 
 
 def _by_visit(release: Released, people: People) -> tuple[pa.Array, Int64, list[_Coded]] | None:
@@ -93,14 +129,18 @@ def _key_of(release: Released, table: str) -> str | None:
 
 def _with_both(one: _Coded, other: _Coded, first: Int64, second: Int64) -> Int64:
     """Return (target, visit), int64 (2, n), where a visit has the first value of `one` and the second of `other`."""
-    target, visit = _visits_with(one, first)
-    target, visit = target[second[target] >= 0], visit[second[target] >= 0]
-    pairs = np.sort(other.visit * len(other.starts) + other.value)
-    if not len(pairs):
-        return np.zeros((2, 0), np.int64)
-    asked = visit * len(other.starts) + second[target]
-    both = pairs[np.minimum(np.searchsorted(pairs, asked), len(pairs) - 1)] == asked
-    return np.stack([target[both], visit[both]])
+    rarer = one.visits_with(first) <= other.visits_with(second)
+    found = []
+    for mine, sought, beside, asked in (
+        (one, np.where(rarer, first, NONE), other, second),
+        (other, np.where(rarer, NONE, second), one, first),
+    ):
+        lengths = mine.visits_with(sought)
+        target = np.repeat(np.arange(len(sought), dtype=np.int64), lengths)
+        visit = mine.visit[expand(mine.starts[np.maximum(sought, 0)], lengths)]
+        both = beside.has(visit, asked[target])
+        found.append(np.stack([target[both], visit[both]]))
+    return np.concatenate(found, axis=1)
 
 
 def _position(release: Released, people: People, m: int, values: _Coded) -> Int64:
@@ -121,37 +161,30 @@ def _position(release: Released, people: People, m: int, values: _Coded) -> Int6
     return found
 
 
-def _visits_with(values: _Coded, wanted: Int64) -> tuple[Int64, Int64]:
-    """Return (target, visit) for all visits that have the wanted value of each target."""
-    has = wanted >= 0
-    value = np.maximum(wanted, 0)
-    lengths = np.where(has, values.starts[value + 1] - values.starts[value], 0)
-    at = expand(values.starts[value], lengths)
-    return np.repeat(np.arange(len(wanted), dtype=np.int64), lengths), values.visit[at]
-
-
-def _on_day(release: Released, people: People, visits: pa.Array, target: Int64, visit: Int64) -> np.ndarray | None:
-    """Return which of the (target, visit) pairs have a day that fits; None where the release dates no visit."""
+def _fits_day(release: Released, people: People, visits: pa.Array) -> Callable[[Int64, Int64], Flags] | None:
+    """Return what tells whether the day of a visit fits that of a target; None where the release dates no visit."""
     place = people.day_place
     entry = release.entry(place) if place is not None else None
-    if place is None or entry is None:
-        return None
-    key = _key_of(release, place[0])
-    if key is None:
+    key = _key_of(release, place[0]) if place is not None else None
+    if place is None or entry is None or key is None:
         return None
     at = pc.index_in(visits, value_set=release.cells(place[0], key))
-    row = pc.fill_null(at, -1).to_numpy(zero_copy_only=False).astype(np.int64)[visit]
+    row = pc.fill_null(at, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     cells = release.cells(*place)
     known = np.where(people.visit_day == NO_DAY, 0, people.visit_day)
     days = pc.cast(pa.array(known, pa.int32(), mask=people.visit_day == NO_DAY), pa.date32())
     rule = rule_of(entry)
     if isinstance(rule, ShiftDate):
         shown = pc.fill_null(pc.cast(cells.cast(pa.date32()), pa.int32()), NO_DAY).to_numpy(zero_copy_only=False)
-        day = shown[np.maximum(row, 0)].astype(np.int64)
-        return np.asarray((row >= 0) & (day != NO_DAY) & is_possible(day - known[target], rule), bool)
+        day = np.where(row >= 0, shown[np.maximum(row, 0)].astype(np.int64), NO_DAY)
+        return lambda target, visit: np.asarray(
+            (day[visit] != NO_DAY) & is_possible(day[visit] - known[target], rule), bool
+        )
     wanted = release.wanted(place, days, people.birth_day, null_is_a_value=False)
     if wanted is None:
         return None
     held = release.values(*place)
-    position = held.find(cells, empty=held.null)
-    return np.asarray((row >= 0) & ((position[np.maximum(row, 0)] == wanted[target]) | (wanted[target] == -1)), bool)
+    position = held.find(cells, empty=held.null)[np.maximum(row, 0)]
+    return lambda target, visit: np.asarray(
+        (row[visit] >= 0) & ((position[visit] == wanted[target]) | (wanted[target] == -1)), bool
+    )
