@@ -175,7 +175,7 @@ def test_cut_messages_without_an_envelope_are_whole_but_the_last_and_told(folder
         return
     # Keys apart: of merges that were cut off nobody can know.
     cut, told = ([row[1:] for row in one.rows["patients"]] for one in (found, sound))
-    assert cut[:-1] == told[: len(cut) - 1]
+    assert cut[:-1] == told[: max(len(cut) - 1, 0)]
     assert len(cut) == HL7V2.counted(data)["patients"]
     assert data.endswith(b"\r") or "last segments without an end" in found.told
 

@@ -41,8 +41,8 @@ from attack.real_inputs import (
     Large,
     described_alone,
     desynpuf_under_k11,
+    fifty_thousand_under_k11,
     records_in,
-    ten_thousand_under_k11,
 )
 from reopened import (
     arrow_rows,
@@ -278,9 +278,9 @@ def test_desynpuf_reaches_k_11(site: TestSite, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_ten_thousand_patients_reach_k_11(site: TestSite, tmp_path: Path) -> None:
+def test_fifty_thousand_patients_reach_k_11(site: TestSite, tmp_path: Path) -> None:
     """A generated population with coded visits and some notes, in classes of eleven or more."""
-    large = ten_thousand_under_k11(site, tmp_path)
+    large = fifty_thousand_under_k11(site, tmp_path)
     done = large.done
     found = searched(done, EXPERT, site, NOTES)
     assert not found
