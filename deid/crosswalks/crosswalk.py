@@ -10,7 +10,6 @@ is tried again cannot draw another one. The format is docs/formats/crosswalk.md.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,19 +20,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deid.closing import Closing
+from deid.crosswalks.frozen import DEFAULT_BUDGET, FrozenCrosswalk, tagger, used_entries
+from deid.crosswalks.generations import Generations, Index
+from deid.crosswalks.growing import Ascending, Observed, bits_for, merged
+from deid.crosswalks.head import check, remember
+from deid.crosswalks.locking import lock
+from deid.crosswalks.lookup import DomainLookup
+from deid.crosswalks.partitions import EMPTY, DomainEntry, DomainWriter
 from deid.errors import StorageError
-from deid.frozen_crosswalk import DEFAULT_BUDGET, FrozenCrosswalk, tagger, used_entries
-from deid.generations import Generations, Index, lock
-from deid.partitions import EMPTY, SURROGATE_BYTES, DomainEntry, DomainLookup, DomainWriter, Entries
-from deid.prf import BatchCmac
-from deid.runs import order_of, search
 from deid.sealed import SealedRows
-from deid.tags import U64, first_words, words
+from deid.tags import U64
 
 DEFAULT_WAIT = 60.0
-_FULL = 1 << 15  # entries of a partition: 1 MiB, a good unit to seal, to cache and to sort
-_MOST_DIGITS = 5
-_RECENT = 1 << 16  # tags remembered for each domain, so that rows of one patient do not all go into the spill
 
 
 class Crosswalk(Closing):
@@ -48,7 +46,7 @@ class Crosswalk(Closing):
         self._budget = budget
         self._wait = wait
         self._at_least = at_least
-        self._domains: dict[str, _Observed] = {}
+        self._domains: dict[str, Observed] = {}
         self._rows = SealedRows(pa.schema([("domain", pa.int32())]), folder=spill, budget=budget // 2, bits=128)
         self._frozen: FrozenCrosswalk | None = None
 
@@ -75,7 +73,8 @@ class Crosswalk(Closing):
 
         Raises:
             KeyFaultError: The key does not fit.
-            StorageError: Another run keeps the folder locked, or files are missing, cut, changed or rolled back.
+            StorageError: Another run keeps the folder locked, or files are missing, cut, changed, rolled back, or
+                not those that are remembered beside the folder.
         """
         crosswalk = cls(Generations(folder, key), spill=spill, budget=budget, wait=wait, at_least=at_least)
         with lock(folder, wait=wait):
@@ -88,6 +87,10 @@ class Crosswalk(Closing):
         if self._frozen is not None:
             self._frozen.close()
 
+    def tags(self, domain: str, ids: pa.Array) -> npt.NDArray[np.uint8]:
+        """Gives the tag of each identifier of a domain, uint8 (n, 16), by which a frozen crosswalk is asked later."""
+        return self._domain(domain).cmac.digest(ids)
+
     def observe(self, domain: str, ids: pa.Array) -> None:
         """Shows identifiers of a domain (party and kind) that will need pseudonyms; nulls and repeats are welcome.
 
@@ -95,11 +98,15 @@ class Crosswalk(Closing):
             domain: Which pseudonym space; two receiving parties never share one.
             ids: A string array, dictionary-encoded or not. Texts are opaque: "001" and "1" differ.
         """
-        seen = self._domains.get(domain)
-        if seen is None:
-            seen = self._domains[domain] = _Observed(len(self._domains), tagger(self._generations.key, domain))
+        seen = self._domain(domain)
         tags = seen.fresh(seen.cmac.digest(_distinct_enough(ids)))
         self._rows.add(tags, pa.record_batch({"domain": pa.array(np.full(len(tags), seen.number, np.int32))}))
+
+    def _domain(self, name: str) -> Observed:
+        seen = self._domains.get(name)
+        if seen is None:
+            seen = self._domains[name] = Observed(len(self._domains), tagger(self._generations.key, name))
+        return seen
 
     def freeze(self) -> FrozenCrosswalk:
         """Draws surrogates for the identifiers that have none, and commits them as a new generation.
@@ -120,11 +127,13 @@ class Crosswalk(Closing):
 
     def _current(self) -> Index:
         index = self._generations.current()
+        check(self._generations, index)
         if index.generation < self._at_least:
             raise StorageError(
                 f"the crosswalk is at generation {index.generation}, but {self._at_least} is known to exist",
                 hint="an old copy was put back; restore the newest one",
             )
+        remember(self._generations, index)
         return index
 
     def _observed(self, name: str) -> Iterator[tuple[U64, U64]]:
@@ -153,100 +162,24 @@ class Crosswalk(Closing):
                     self._generations.keep(index, entry, staging)
                     domains.append(entry)
             domains += [self._grow(index, name, staging) for name in grown]
-            return self._generations.commit(index, tuple(domains), staging)
+            committed = self._generations.commit(index, tuple(domains), staging)
+        remember(self._generations, committed)
+        return committed
 
     def _grow(self, index: Index, name: str, staging: Path) -> DomainEntry:
         old = index.domain(name)
         observed = sum(len(high) for high, _ in self._observed(name))
-        digits = _digits_for(max(observed, old.count if old else 0), old)
+        bits = bits_for(max(observed, old.count if old else 0), old)
         with ExitStack() as stack:
             file = self._generations.open_domain(index, old) if old else None
             held = stack.enter_context(DomainLookup(file, budget=0)) if file else None
-            writer = DomainWriter(staging, name, 16**digits, self._generations.key)
+            writer = DomainWriter(staging, name, 1 << bits, self._generations.key)
             stack.callback(writer.close)
-            arriving = _Ascending(self._observed(name))
-            for number in range(16**digits):
-                fresh = arriving.below((number + 1) << (64 - 4 * digits))
-                writer.write(_merged(held.within(number, digits) if held else EMPTY, *fresh))
+            arriving = Ascending(self._observed(name))
+            for number in range(1 << bits):
+                fresh = arriving.below((number + 1) << (64 - bits))
+                writer.write(merged(held.within(number, bits) if held else EMPTY, *fresh))
             return writer.finish()
-
-
-class _Observed:
-    """One domain while it is observed: its tagger, and a small memory of tags that were shown lately."""
-
-    def __init__(self, number: int, cmac: BatchCmac) -> None:
-        self.number = number
-        self.cmac = cmac
-        # Slot i first holds a tag that does not belong there, so that an empty slot never reads as seen.
-        self._recent: U64 = ~np.arange(_RECENT, dtype=np.uint64)
-
-    def fresh(self, digests: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-        """Gives the tags, uint64 (n, 2), but for some that were surely given before."""
-        high, low = words(digests, 128)
-        assert low is not None
-        slots = (high & np.uint64(_RECENT - 1)).astype(np.int64)
-        # 64 bits of a PRF decide "seen". If two identifiers shared them, the second would have no pseudonym, and
-        # looking it up would fail loudly; it would never get the first one's.
-        new = self._recent.take(slots) != high
-        self._recent[slots] = high
-        return np.stack([high[new], low[new]], axis=1)
-
-
-class _Ascending:
-    """Cuts a stream of ascending tags at given bounds."""
-
-    def __init__(self, stream: Iterator[tuple[U64, U64]]) -> None:
-        self._stream = stream
-        self._left: tuple[U64, U64] | None = next(stream, None)
-
-    def below(self, bound: int) -> tuple[U64, U64]:
-        """Gives the tags that come before `bound` (of the first 64 bits) and were not given yet."""
-        parts: list[tuple[U64, U64]] = []
-        while self._left is not None:
-            high, low = self._left
-            end = len(high) if bound >> 64 else int(np.searchsorted(high, np.uint64(bound)))
-            parts.append((high[:end], low[:end]))
-            if end < len(high):
-                self._left = high[end:], low[end:]
-                break
-            self._left = next(self._stream, None)
-        if not parts:
-            return EMPTY.high, EMPTY.low
-        return np.concatenate([high for high, _ in parts]), np.concatenate([low for _, low in parts])
-
-
-def _merged(old: Entries, high: U64, low: U64) -> Entries:
-    """Adds an entry with a drawn surrogate for each tag that has none; both inputs ascend."""
-    absent = search(old.high, old.low, high, low) < 0
-    high, low = np.concatenate([old.high, high[absent]]), np.concatenate([old.low, low[absent]])
-    surrogates = _drawn(old.surrogates, int(np.count_nonzero(absent)))
-    order = order_of(high, low)
-    return Entries(high.take(order), low.take(order), surrogates.take(order, axis=0))
-
-
-def _drawn(old: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
-    """Draws surrogates and gives them after the old ones.
-
-    Among 10 million surrogates of 80 bits two are equal with a chance of 2^-34. What is checked here, in each
-    partition, is that even the first 64 bits are all different: it catches a generator that repeats itself, such as
-    that of a virtual machine set back to a snapshot.
-    """
-    for _ in range(3):
-        fresh = np.frombuffer(os.urandom(count * SURROGATE_BYTES), dtype=np.uint8).reshape(count, SURROGATE_BYTES)
-        every = np.concatenate([old, fresh])
-        if len(np.unique(first_words(every))) == len(every):
-            return every
-    raise StorageError(
-        "the random generator of this machine repeated itself", hint="do not release anything from this machine"
-    )
-
-
-def _digits_for(entries: int, old: DomainEntry | None) -> int:
-    """Gives the number of hexadecimal digits that name a partition, for up to twice `entries` entries."""
-    digits = (len(old.partitions).bit_length() - 1) // 4 if old else 0
-    while digits < _MOST_DIGITS and entries > _FULL << (4 * digits):
-        digits += 1
-    return digits
 
 
 def _distinct_enough(ids: pa.Array) -> pa.Array:

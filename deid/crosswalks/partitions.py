@@ -9,12 +9,9 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from deid.errors import StorageError
 from deid.prf import PSEUDONYM_BYTES, derive_key
 from deid.private import private
-from deid.runs import search
-from deid.tags import U64, Bools, words
+from deid.tags import U64, words
 
 TAG_BYTES = 16
 SURROGATE_BYTES = PSEUDONYM_BYTES
@@ -58,7 +54,7 @@ class DomainEntry:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A partition that was opened: tags in order as two words, and their surrogates, uint8 (n, 15)."""
+    """A partition that was opened: tags in order as two words, and their surrogates, uint8 (n, 10)."""
 
     high: U64
     low: U64
@@ -94,11 +90,15 @@ class DomainFile:
         # A copy, as a view would keep the bytes of the tags in memory a second time.
         return Entries(high, low, plain[count * TAG_BYTES :].reshape(-1, SURROGATE_BYTES).copy())
 
-    def plain(self, number: int) -> bytes:
-        """Opens the bytes of one partition; StorageError if they are not those that were committed."""
+    def plain(self, number: int, buffer: bytearray | None = None) -> bytes:
+        """Opens the bytes of one partition; StorageError if they are not those that were committed.
+
+        `buffer`: where the sealed bytes are read, `longest` bytes, by a caller who opens many.
+        """
         part = self.entry.partitions[number]
+        sealed = memoryview(buffer if buffer is not None else bytearray(part.length))[: part.length]
         with storage(f"reading the {self._what}"):
-            sealed = os.pread(self._descriptor, part.length, self._starts[number])
+            sealed = sealed[: os.preadv(self._descriptor, [sealed], self._starts[number])]
         aad = _partition_context(len(self.entry.partitions), part.count)
         try:
             # The digest is compared once; from then on the tag of AES-GCM, which is several times as fast, is enough.
@@ -111,73 +111,16 @@ class DomainFile:
                 f"a partition of the {self._what} was changed or cut", hint=restore_hint(self._what)
             ) from None
 
+    @property
+    def longest(self) -> int:
+        """The bytes of the longest sealed partition."""
+        return max(part.length for part in self.entry.partitions)
+
     def close(self) -> None:
         """Gives the descriptor back."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-class DomainLookup:
-    """Looks tags up in a domain and keeps the partitions opened last, within a budget of bytes but at least one."""
-
-    def __init__(self, file: DomainFile, *, budget: int) -> None:
-        self._file = file
-        self._digits = (len(file.entry.partitions).bit_length() - 1) // 4
-        self._starts = np.array([p << (64 - 4 * self._digits) for p in range(16**self._digits)], dtype=np.uint64)
-        self._budget = budget
-        self._cache: OrderedDict[int, Entries] = OrderedDict()
-        self._cached = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._cache.clear()
-        self._file.close()
-
-    def find(self, high: U64, low: U64) -> tuple[Bools, npt.NDArray[np.uint8]]:
-        """Looks up ascending tags: whether each is known, and its surrogate (zeros where it is not)."""
-        found = np.zeros(len(high), dtype=np.bool_)
-        surrogates = np.zeros((len(high), SURROGATE_BYTES), dtype=np.uint8)
-        edges = np.append(np.searchsorted(high, self._starts), len(high)).tolist()
-        asked = [p for p in range(len(self._starts)) if edges[p + 1] > edges[p]]
-        # Cached partitions go first: asked in plain order, a cyclic scan would evict each just before it is needed.
-        asked.sort(key=lambda p: p not in self._cache)
-        for p in asked:
-            rows = slice(edges[p], edges[p + 1])
-            held = self._load(p)
-            at = search(held.high, held.low, high[rows], low[rows])
-            found[rows] = at >= 0
-            if len(held.high):
-                surrogates[rows] = held.surrogates.take(at, axis=0, mode="wrap") * found[rows, None]
-        return found, surrogates
-
-    def within(self, number: int, digits: int) -> Entries:
-        """Gives the entries of one partition of a division into 16^`digits`, as fine as this file's or finer."""
-        finer = 4 * (digits - self._digits)
-        held = self._load(number >> finer)
-        if not finer:
-            return held
-        end = (number + 1) << (64 - 4 * digits)
-        first = int(np.searchsorted(held.high, np.uint64(number << (64 - 4 * digits))))
-        last = len(held.high) if end >> 64 else int(np.searchsorted(held.high, np.uint64(end)))
-        return Entries(held.high[first:last], held.low[first:last], held.surrogates[first:last])
-
-    def _load(self, number: int) -> Entries:
-        held = self._cache.get(number)
-        if held is not None:
-            self._cache.move_to_end(number)
-            return held
-        held = self._file.load(number)
-        while self._cache and self._cached + held.nbytes > self._budget:
-            _, gone = self._cache.popitem(last=False)
-            self._cached -= gone.nbytes
-        self._cache[number] = held
-        self._cached += held.nbytes
-        return held
 
 
 class DomainWriter:

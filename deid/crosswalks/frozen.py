@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.crosswalks.generations import Generations, Index
+from deid.crosswalks.lookup import DomainLookup
+from deid.crosswalks.partitions import SURROGATE_BYTES
 from deid.errors import StorageError
-from deid.generations import Generations, Index
-from deid.partitions import SURROGATE_BYTES, DomainLookup
 from deid.prf import BatchCmac, base32, derive_key
 from deid.tags import words
 
@@ -55,6 +57,36 @@ class FrozenCrosswalk:
         entry = self._index.domain(domain)
         return entry.count if entry else 0
 
+    def surrogates(self, domain: str, tags: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+        """Gives the surrogate of each tag, uint8 (n, 10); tags as `deid.tags.words` takes them, of 128 bits.
+
+        Raises StorageError as `pseudonyms` does.
+        """
+        high, low = words(tags, 128)
+        assert low is not None
+        held = self._held.get(domain)
+        if held is None:
+            raise _unobserved(len(high))
+        order = np.argsort(high)  # ascending look-ups open each partition once, and are faster inside it
+        found, drawn = held.find(high.take(order), low.take(order))
+        if not found.all():
+            raise _unobserved(len(found) - int(np.count_nonzero(found)))
+        surrogates = np.empty_like(drawn)
+        surrogates[order] = drawn
+        return surrogates
+
+    def knows(self, domain: str, ids: pa.Array) -> npt.NDArray[np.bool_]:
+        """Gives which identifiers, none of them null, have a surrogate in a domain, bool (n,)."""
+        held = self._held.get(domain)
+        if held is None:
+            return np.zeros(len(ids), dtype=np.bool_)
+        high, low = words(tagger(self._key, domain).digest(ids), 128)
+        assert low is not None
+        order = np.argsort(high)
+        known = np.empty(len(ids), dtype=np.bool_)
+        known[order], _ = held.find(high.take(order), low.take(order))
+        return known
+
     def pseudonyms(self, domain: str, ids: pa.Array) -> pa.StringArray:
         """Gives the pseudonym of each identifier, 16 base32 characters; null stays null.
 
@@ -65,22 +97,13 @@ class FrozenCrosswalk:
         if isinstance(ids, pa.DictionaryArray):
             used, ranks = used_entries(ids)
             return self.pseudonyms(domain, used).take(ranks.take(ids.indices))
-        held = self._held.get(domain)
         valid = ids.is_valid()
         rows = np.flatnonzero(valid.to_numpy(zero_copy_only=False))
         surrogates = np.zeros((len(ids), SURROGATE_BYTES), dtype=np.uint8)
         if len(rows):
-            if held is None:
-                raise _unobserved(len(rows))
             if domain not in self._taggers:
                 self._taggers[domain] = tagger(self._key, domain)
-            high, low = words(self._taggers[domain].digest(ids.drop_null()), 128)
-            assert low is not None
-            order = np.argsort(high)  # ascending look-ups open each partition once, and are faster inside it
-            found, drawn = held.find(high.take(order), low.take(order))
-            if not found.all():
-                raise _unobserved(len(found) - int(np.count_nonzero(found)))
-            surrogates[rows[order]] = drawn
+            surrogates[rows] = self.surrogates(domain, self._taggers[domain].digest(ids.drop_null()))
         text = base32(surrogates)
         return pc.if_else(valid, text, pa.scalar(None, pa.string())) if ids.null_count else text
 

@@ -1,31 +1,30 @@
 """How the crosswalk and the ledgers lie on disk: sealed indexes, sealed parts, and commits that survive kill -9.
 
-docs/formats/crosswalk.md is the specification. Nothing here knows what a surrogate is for; `deid.crosswalk` does.
+docs/formats/crosswalk.md is the specification. Nothing here knows what a surrogate is for; `crosswalk.py` does.
 `what` names the holder: in messages, in the contexts of keys, and as the page of docs/formats.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from deid.crosswalks.partitions import DomainEntry, DomainFile, restore_hint, storage
 from deid.errors import KeyFaultError, StorageError
-from deid.partitions import DomainEntry, DomainFile, restore_hint, storage
 from deid.prf import derive_key
-from deid.private import make_folder, sync_folder, write_new
+from deid.private import sync_folder, write_new
 
 _MAGIC = b"deidxwi1"
 _HEAD = 64
@@ -73,7 +72,7 @@ class Generations:
         with storage(f"opening the {self._what}"):
             self._begin()
             raw = (self.folder / "CURRENT").read_bytes()
-            index = self._open_index(raw)
+            index = self.parse(raw)
             self._check_files(index, raw)
             self._sweep(index)
         return index
@@ -81,7 +80,7 @@ class Generations:
     def at(self, generation: int) -> Index:
         """Reads one committed generation without the lock, for workers that another process tells its number."""
         with storage(f"opening the {self._what}"):
-            index = self._open_index((self._home(generation) / "index").read_bytes())
+            index = self.parse((self._home(generation) / "index").read_bytes())
         if index.generation != generation:
             raise StorageError(f"the {self._what} holds another generation under this number", hint=self._restore)
         return index
@@ -93,15 +92,34 @@ class Generations:
     def restore(self, index: Index) -> None:
         """Makes a kept generation the current one and sets aside those after it; under the lock."""
         with storage(f"restoring the {self._what}"):
-            aside = f"set-aside-{secrets.token_hex(4)}"
-            for state, number, path in _numbered(self.folder):
-                if state == "staging" or number > index.generation:
-                    path.rename(self.folder / f"{aside}-{path.name}")
+            self._set_aside(above=index.generation)
             self._switch((self._home(index.generation) / "index").read_bytes())
 
-    def open_domain(self, index: Index, entry: DomainEntry) -> DomainFile:
-        """Opens the file of a domain."""
-        return DomainFile(self._home(index.generation) / entry.file, entry, self.key, what=self._what)
+    def put(self, index: Index, unpacked: Path) -> None:
+        """Makes a generation that was unpacked in the folder the current one; others are set aside; under the lock.
+
+        Killed in between, the folder is refused: CURRENT is missing, or names a generation that is not there.
+        """
+        with storage(f"restoring the {self._what}"):
+            self._set_aside(above=-1)
+            unpacked.rename(home := self._home(index.generation))
+            sync_folder(self.folder)
+            self._switch((home / "index").read_bytes())
+
+    def open_domain(self, index: Index, entry: DomainEntry, *, home: Path | None = None) -> DomainFile:
+        """Opens the file of a domain; `home` is its folder, where it is not that of the generation."""
+        home = home or self._home(index.generation)
+        return DomainFile(home / entry.file, entry, self.key, what=self._what)
+
+    def stream(self, index: Index, entry: DomainEntry) -> BinaryIO:
+        """Opens the file of a domain as it lies there."""
+        with storage(f"opening the {self._what}"):
+            return (self._home(index.generation) / entry.file).open("rb")
+
+    def raw(self, index: Index) -> bytes:
+        """Reads the index of a generation as it lies there."""
+        with storage(f"opening the {self._what}"):
+            return (self._home(index.generation) / "index").read_bytes()
 
     @contextlib.contextmanager
     def staging(self, index: Index) -> Iterator[Path]:
@@ -130,9 +148,15 @@ class Generations:
         self._switch(raw)
         staging.rename(self._home(index.generation + 1))
         sync_folder(self.folder)
-        committed = self._open_index(raw)
+        committed = self.parse(raw)
         self._sweep(committed)
         return committed
+
+    def _set_aside(self, *, above: int) -> None:
+        aside = f"set-aside-{secrets.token_hex(4)}"
+        for state, number, path in _numbered(self.folder):
+            if state == "staging" or number > above:
+                path.rename(self.folder / f"{aside}-{path.name}")
 
     def _home(self, generation: int, state: str = "generation") -> Path:
         return self.folder / f"{state}-{generation:08d}"
@@ -159,7 +183,8 @@ class Generations:
         cipher = AESGCM(derive_key(self.key, self._what, "index", salt.hex()))
         return head + cipher.encrypt(bytes(12), msgspec.json.encode(body), head)
 
-    def _open_index(self, raw: bytes) -> Index:
+    def parse(self, raw: bytes) -> Index:
+        """Opens the bytes of an index; raises KeyFaultError for another key, StorageError for bytes that differ."""
         head = raw[:_HEAD]
         if len(raw) < _HEAD + 16 or head[:8] != self._magic:
             raise StorageError(f"the index of the {self._what} is cut, or of another version", hint=self._restore)
@@ -204,35 +229,6 @@ class Generations:
         for state, number, path in _numbered(self.folder):
             if state == "staging" or number <= index.generation - self._keep:
                 shutil.rmtree(path)
-
-
-@contextlib.contextmanager
-def lock(folder: Path, *, wait: float, what: str = "crosswalk") -> Iterator[None]:
-    """Holds the folder for one writer; StorageError after `wait` seconds. The lock dies with its process."""
-    with storage(f"locking the {what}"):
-        make_folder(folder)
-        descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _acquire(descriptor, time.monotonic() + wait, what)
-        yield
-    finally:
-        # Unlocked by name: a forked worker that still holds a copy of the descriptor must not keep the lock.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
-
-
-def _acquire(descriptor: int, until: float, what: str) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                raise StorageError(
-                    f"another run is writing to the {what}", hint="wait until it has ended, then run this again"
-                ) from None
-            time.sleep(0.02)
-        else:
-            return
 
 
 def _numbered(folder: Path) -> list[tuple[str, int, Path]]:
