@@ -9,6 +9,7 @@ from deid.decision import Decision
 from deid.plan import Plan, TablePlan
 from deid.policy import Basis
 from deid.release import TableFacts, cohort_text, column_entry, dates_treatment
+from deid.segments.words import excluded_lines
 from deid.small_counts import Count, shown
 from deid.vector_words import recoding_lines
 
@@ -31,6 +32,7 @@ def codebook(plan: Plan, decision: Decision, facts: Mapping[str, TableFacts], re
     ]
     if plan.through is not None:
         lines.append(f"- Visits through {plan.through.year}: a year that is not over is left out")
+    lines += excluded_lines(plan)
     if plan.policy.limits.k is not None:
         lines.append(f"- At least {plan.policy.limits.k} patients share every combination of the quasi-identifiers")
         lines += recoding_lines(plan)

@@ -19,6 +19,7 @@ from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis, Policy
 from deid.request import Request
 from deid.schema import Column, DatasetDescription, Table
+from deid.segments.obstacles import untold_segments
 from deid.visits import end_of_visit, start_of_visit
 
 
@@ -51,6 +52,7 @@ def compile_plan(
     problems += unmet_needs(request, policy, tables, period)
     problems += reductions_that_cannot_be(policy, dataset)
     problems += uncheckable(dataset, tables)
+    problems += untold_segments(policy, dataset, tables)
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise PlanError(

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from deid.buffers import plain, runs, spans
 from deid.cohort import Combine, Predicate
 from deid.controls import Controls
+from deid.crosswalks.frozen import FrozenCrosswalk
 from deid.days import NO_DAY, years_before
-from deid.frozen_crosswalk import FrozenCrosswalk
 from deid.patients import AGED, PSEUDONYM_KNOWN, Patients, Positions, Tagger
 from deid.prf import PSEUDONYM_BYTES, PSEUDONYM_LENGTH, BatchCmac, base32
 from deid.schema import Column, Table
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Flags = npt.NDArray[np.bool_]
 SubkeyOf = Callable[..., bytes]
+OFFSETS = "date-offset"  # the crosswalk's domain of random date offsets, beside those of kinds
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,3 +85,36 @@ class NotesError(DeidError):
     """Notes cannot be searched: the detector's data, or what it was given, is not what it must be."""
 
     exit_code = 20
+
+
+class AuditError(DeidError):
+    """An audit log that was edited, cut, reordered or forked, or an event that it cannot take.
+
+    `fault`: the name of the fault as docs/formats/audit.md has it, empty where the log is not at fault; `entry`: at
+    which one it was found.
+    """
+
+    exit_code = 21
+
+    def __init__(self, message: str, *, hint: str, fault: str = "", entry: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.fault = fault
+        self.entry = entry
+
+
+class StoreError(DeidError):
+    """An object store that is not configured, cannot be reached, refuses, or does not keep what it promises."""
+
+    exit_code = 22
+
+
+class ScheduleError(DeidError):
+    """Something that was due was not made, or the clock stands before the last run; the message says for whom."""
+
+    exit_code = 24
+
+
+class KeyServiceError(KeyFaultError):
+    """A key service that does not answer, or answers that it is busy: later it may."""
+
+    exit_code = 25

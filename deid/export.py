@@ -13,12 +13,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deid import legal
+from deid.audit.run import RunEntries
+from deid.audit.site import site_log
 from deid.authorization import authorize, load_recipients
+from deid.choices.bias import BiasFile, bias_report
+from deid.choices.checking import LeftOutCheck, seen_by
+from deid.choices.logged import known_lists
+from deid.choices.screening import screened
+from deid.choices.subject import Subject
 from deid.codes.added import systems_with
-from deid.crosswalk import Crosswalk
+from deid.crosswalks.crosswalk import Crosswalk
+from deid.crosswalks.site import crosswalk_folder, newest_logged
 from deid.errors import DocumentError
 from deid.keys.base import KeyProvider
 from deid.keys.key_checks import steady_cmac
+from deid.keys.officers import SigningKey
 from deid.ledger.run import SeriesRun
 from deid.ledger.site import series_run
 from deid.ledger.store import Publication
@@ -31,6 +40,7 @@ from deid.plan import Plan
 from deid.population_risk import population_risk
 from deid.private import make_folder
 from deid.quarantine import Quarantine, quarantine_id
+from deid.recall.gate import SeriesGate
 from deid.release_documents import write_documents
 from deid.reports.build import report
 from deid.reports.gathered import gathered
@@ -38,7 +48,7 @@ from deid.reports.release_side import ReleaseSide
 from deid.request import Profile
 from deid.sinks.release_keys import ReleaseKeys
 from deid.site import Site
-from deid.small_counts import Count
+from deid.small_counts import Count, shown
 from deid.sources import open_source
 from deid.sources.once import ReadOnce
 from deid.staged_tables import Run
@@ -74,40 +84,78 @@ def export(
     progress: Progress,
     now: datetime | None = None,
     processes: int = 1,
+    signing: SigningKey | None = None,
 ) -> Exported:
     """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise.
 
-    `processes`: how many search notes at once.
+    `processes`: how many search notes at once. `signing`: the site's key, which signs the head of the audit log beside
+    the release; without it, no receipt is left.
     """
-    now = now or datetime.now(UTC)
     name = plan.release
     if not RELEASE_ID.fullmatch(name) or not RELEASE_ID.fullmatch(quarantine_id(plan.request.name, name)):
         raise DocumentError(
             "the release's name is too long, or holds other than letters, digits, dots, underscores and hyphens",
             hint="names become folder names, at most 116 characters together with the request's",
         )
+    documents = {
+        "party": plan.request.party,
+        "request_sha256": plan.request.digest,
+        "policy_sha256": plan.policy.digest,
+        "dataset_sha256": plan.dataset.digest,
+    }
+    log = site_log(site, provider)
+    with RunEntries(log, site, plan.request.name, name, documents=documents, signing=signing) as entries:
+        done = _run(plan, site, provider, entries, progress=progress, now=now or datetime.now(UTC), processes=processes)
+        entries.published(
+            quarantined=shown(sum(done.quarantined.values())), withheld_records=shown(done.withheld_records)
+        )
+    return done
+
+
+def _run(
+    plan: Plan,
+    site: Site,
+    provider: KeyProvider,
+    entries: RunEntries,
+    *,
+    progress: Progress,
+    now: datetime,
+    processes: int,
+) -> Exported:
+    name = plan.release
     # Read once: the keys that the statement was verified over are the keys that the release is sealed to.
     recipients = load_recipients(plan)
-    judgment = authorize(plan, load_trust(site.trust), recipients, at=now)
+    trust = load_trust(site.trust)
+    authorized = authorize(plan, site, trust, recipients, at=now)
+    gate = SeriesGate(plan.request.name, plan.request.party, plan.policy.digest, site, trust, entries.log, now)
     source = ReadOnce(plan.dataset, open_source(plan.dataset), folder=site.state / SPILL, budget=_SHARED)
     source.check(columns_needed(plan))
     target = site.releases / plan.request.name / name
     series = series_run(plan, site, provider, recipients)
     with ExitStack() as stack:
+        stack.enter_context(gate)
         stack.enter_context(source)
         quarantine = stack.enter_context(Quarantine(plan.request, name, site.state, provider))
-        # Entered before the release is staged, so that it ends after the rename.
+        # Entered before the release is staged, so that they end after the rename.
+        bias = stack.enter_context(BiasFile(site))
         publication = stack.enter_context(Publication(series.ledger.series)) if series is not None else None
         keys = stack.enter_context(_fresh_keys(plan, f"{plan.request.name}.{name}", provider))
         folder = stack.enter_context(staged(target))
-        workshop = _workshop(site, provider, stack, series)
+        workshop = _workshop(site, provider, stack, series, at_least=newest_logged(entries.log))
+        lists = known_lists(site, provider, entries.log)
+        screen = screened(Subject.of_plan(plan), lists, source, workshop.sealed_map, progress, on=now.date())
         redactor = stack.enter_context(Redactor(processes=processes))
-        run = Run(plan, source, workshop, quarantine, progress, systems_with(site.codes), redactor)
+        run = Run(plan, source, workshop, quarantine, progress, systems_with(site.codes), redactor, screen)
         written, decision = run.write(folder, keys)
         plan = run.plan
         judgment = legal.require(plan)  # each rung was allowed alone; the ones that were chosen are judged together
         back = ReleaseSide(plan, run.source_side, decision.controls.codes)
-        measured = verify_staged(plan, decision, folder, written, keys, progress, series, back.see)
+        check = LeftOutCheck(plan, decision, screen) if screen is not None else None
+        measured = verify_staged(plan, decision, folder, written, keys, progress, series, seen_by(back.see, check))
+        if check is not None:
+            check.finish(source)
+        if screen is not None:
+            bias.write(bias_report(screen, created=now.date()))
         decision = replace(decision, mapped=measured.mapped)  # with the figures of the attack on what was written
         facts = run.facts(written)
         quality = run.judge.report() if run.judge is not None else None
@@ -123,11 +171,18 @@ def export(
         )  # fmt: skip
         manifest = write_documents(
             plan, judgment, decision, facts, told, quality, quarantine.rows, source, keys, recipients, folder, now,
-            provider, entry,
+            provider, entry, authorized.statements,
         )  # fmt: skip
         quarantine.keep()
+        gate.close()  # from here to the rename no recall begins; before the ledger's lock, as a recall takes them
         if series is not None and publication is not None:
             series.prepare(publication, manifest)
+        rows = shown(sum(fact.rows for fact in facts.values()))
+        codes = decision.pseudonyms.codes
+        used = {"crosswalk": codes.generation} if codes is not None else {}
+        entries.prepared(
+            manifest, authorized.statements, rows=rows, suppressed_patients=shown(decision.suppressed_patients), **used
+        )
     return Exported(
         folder=target,
         judgment=judgment,
@@ -153,9 +208,12 @@ def _fresh_keys(plan: Plan, release_id: str, provider: KeyProvider) -> ReleaseKe
     return ReleaseKeys.columns(provider, release_id, groups, series=series)
 
 
-def _workshop(site: Site, provider: KeyProvider, stack: ExitStack, series: SeriesRun | None) -> Workshop:
+def _workshop(
+    site: Site, provider: KeyProvider, stack: ExitStack, series: SeriesRun | None, *, at_least: int
+) -> Workshop:
     spill = make_folder(site.state / SPILL)
     key = provider.subkey("crosswalk")
-    crosswalk = stack.enter_context(Crosswalk.open(site.state / "crosswalk", key, spill=spill, budget=_CROSSWALK))
+    crosswalk = Crosswalk.open(crosswalk_folder(site), key, spill=spill, budget=_CROSSWALK, at_least=at_least)
+    stack.enter_context(crosswalk)
     cmac = steady_cmac(provider, site.state / "keys")
     return Workshop(provider.subkey, cmac, crosswalk=crosswalk, spill=spill, open=stack, series=series)

@@ -38,6 +38,7 @@ _NAMES: tuple[tuple[str, str], ...] = tuple(
         ("ssn|social_security(?:_number|_no)?", "ssn"),
         ("mrn|medical_record(?:_number|_no)?", "mrn"),
         ("mbi|hicn?|member_(?:id|number|no)|subscriber_(?:id|number)|policy_(?:number|no)", "member_id"),
+        ("(?:is_|in_)?(?:part_?2|42_?cfr(?:_part_?2)?|cfr_?42)(?:_.*)?", "part2"),
         ("npi", "npi"),
         ("patient_?(?:id|key|number|no)|pat_?id|bene_id|person_id|empi|desynpuf_id|subject_id", "patient_id"),
         ("encounter_?(?:id|key|number|no)|visit_?(?:id|number|no)|csn|fin", "encounter_id"),

@@ -191,6 +191,7 @@ _ROWS: dict[Group, tuple[tuple[str, Role, Value, str | None, str | None, str], .
     ),
     Group.OTHER: (
         ("sequence_number", _O, _I, None, None, "position of a row within its claim or encounter"),
+        ("part2", _S, _C, None, None, "whether a row or provider is of a program under 42 CFR Part 2; no, or else yes"),
         ("indicator", _O, _C, None, None, "closed administrative flag or status from a short public list"),
         ("unneeded", _O, _T, "R", "vii", "described as never to be released"),
     ),

@@ -23,10 +23,11 @@ ENVELOPE = "envelope.age"
 KEYS = "keys.json"
 SIGNATURE = "manifest.dsse.json"
 RECALL = "RECALLED.json"
+RECALL_STATEMENT = "RECALLED.json.dsse.json"
 
 # What may stand in a release folder beside the files and documents that its manifest lists: the manifest cannot hold
 # its own digest, and signatures and recalls come after it.
-UNLISTED = frozenset({MANIFEST, MAC, ENVELOPE, KEYS, SIGNATURE, RECALL})
+UNLISTED = frozenset({MANIFEST, MAC, ENVELOPE, KEYS, SIGNATURE, RECALL, RECALL_STATEMENT})
 
 MAX_BYTES = 64 * 1024 * 1024
 RELEASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -149,6 +150,36 @@ class CodesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     declared_pooled: int = 0
 
 
+class ExcludedEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What was left out by class and choice, in words and never in numbers; docs/formats/choices.md.
+
+    `segments`: what was left out, by segment. `ranges`: version and SHA-256 of the ranges of codes. `part2_basis`: on
+    what records of 42 CFR Part 2 are in. `consent_required`: only patients who consented are in.
+    """
+
+    segments: dict[str, str] = {}
+    ranges: str | None = None
+    part2_basis: str | None = None
+    consent_required: bool = False
+
+
+class StatementEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A signed statement that the run stood on: of which document, by whom, until when, on which conditions.
+
+    `sha256`: of the document. `payload_sha256`: of what is under the signatures, which names this one signing.
+    """
+
+    type: str
+    name: str
+    version: str
+    sha256: str
+    payload_sha256: str
+    signed_on: date
+    signers: tuple[str, ...]
+    expires: date | None = None
+    conditions: str | None = None
+
+
 class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The software that made the release."""
 
@@ -204,6 +235,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     recipients: tuple[str, ...] = ()
     ledger: LedgerEntry | None = None
     codes: CodesEntry | None = None
+    excluded: ExcludedEntry | None = None
+    statements: tuple[StatementEntry, ...] = ()
     notes: tuple[str, ...] = ()
 
     def files(self) -> tuple[FileEntry, ...]:

@@ -17,6 +17,7 @@ from deid.pipeline import columns_read
 from deid.plan import Plan, TablePlan
 from deid.prerequisites import linked_tables, observes_codes, uses_birth_days
 from deid.schema import Table
+from deid.segments.telling import columns_screened
 from deid.selection import carriers
 from deid.transforms.redact_note import RedactNote
 from deid.visits import encounter_key, end_of_visit, start_of_visit
@@ -36,6 +37,7 @@ def columns_needed(plan: Plan) -> dict[str, tuple[str, ...]]:
         # A table that reaches the patient by a link is only observed where the plan made its link.
         if table.link is None or table.name in linked:
             columns += _observed(plan, table, selection)
+        columns += columns_screened(plan.policy, plan.dataset, plan.request.tables, table)
         if columns or planned is not None or table.name == plan.dataset.population:
             key = table.patient if table.patient is not None else table.link.on if table.link else ""
             needed[table.name] = tuple(dict.fromkeys([key, *columns]))

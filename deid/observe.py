@@ -23,7 +23,7 @@ from deid.disclosure import k_anonymity
 from deid.disclosure.reductions import Reductions
 from deid.errors import SourceError
 from deid.ledger.run import SeriesRun
-from deid.observers import ROW_MET, Observer
+from deid.observers import ROW_MET, Observer, RandomOffsets
 from deid.patients import ASKED, SELECTED, Patients
 from deid.pipeline import columns_read
 from deid.plan import Plan
@@ -76,6 +76,9 @@ def observe(
     if needs_crosswalk(plan):
         codes = workshop.crosswalk.freeze()
         decision = replace(decision, pseudonyms=replace(decision.pseudonyms, codes=codes))
+        for observer in observers:
+            if isinstance(observer, RandomOffsets):
+                observer.settle(codes)
     if observed_first(plan):
         _select(plan, patients)
     late = k_anonymity.watchers(plan, decision, workshop, late=True)

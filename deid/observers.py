@@ -15,14 +15,16 @@ import pyarrow as pa
 
 from deid.buffers import runs, validity
 from deid.cohort import Predicate
-from deid.crosswalk import Crosswalk
+from deid.crosswalks.crosswalk import Crosswalk
+from deid.crosswalks.frozen import FrozenCrosswalk
 from deid.days import NO_DAY
-from deid.decision import Decision, Pseudonyms, RowSelection, matched
+from deid.decision import OFFSETS, Decision, Pseudonyms, RowSelection, matched
 from deid.patients import Patients
 from deid.plan import Plan
 from deid.prf import BatchCmac, offsets
 from deid.rows import LEFT_OUT, LinkMap, TypedRows
 from deid.schema import Table
+from deid.sealed import SealedRows
 from deid.selection import carriers, days_of
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.shift_date import ShiftDate
@@ -200,6 +202,40 @@ class Offsets:
         digests = self.cmac.digest(rows.values[self.columns(rows.table)[0]].take(pa.array(good)))
         days = offsets(digests, max_days=self.shift.max_days, multiple_of=self.shift.multiple_of)
         self.decision.patients.offset[rows.patient[good]] = days.astype(np.int16)
+
+
+@dataclass(slots=True)
+class RandomOffsets:
+    """Gives each patient one date offset out of the crosswalk, once that is frozen; until then it keeps their tags."""
+
+    plan: Plan
+    decision: Decision
+    crosswalk: Crosswalk
+    shift: ShiftDate
+    seen: SealedRows
+
+    def columns(self, table: Table) -> Sequence[str]:
+        """The patient key of the population table."""
+        return [table.patient] if table.name == self.plan.dataset.population and table.patient else []
+
+    def see(self, rows: TypedRows) -> None:
+        """Show the crosswalk the patients, and note who has which tag."""
+        good = np.flatnonzero(rows.patient >= 0)
+        ids = rows.values[self.columns(rows.table)[0]].take(pa.array(good))
+        domain = self.decision.pseudonyms.domain_of(OFFSETS)
+        self.crosswalk.observe(domain, ids)
+        positions = pa.record_batch([pa.array(rows.patient[good])], names=["patient"])
+        self.seen.add(self.crosswalk.tags(domain, ids), positions)
+
+    def settle(self, codes: FrozenCrosswalk) -> None:
+        """Keep the offset of each patient, int16 days: the drawn bits, brought into range as those of a PRF are."""
+        domain, shift = self.decision.pseudonyms.domain_of(OFFSETS), self.shift
+        self.seen.freeze()
+        for table in self.seen.partitions():
+            tags = np.stack([table["tag"].to_numpy(), table["tag_low"].to_numpy()], axis=1)
+            drawn = codes.surrogates(domain, tags)
+            days = offsets(drawn, max_days=shift.max_days, multiple_of=shift.multiple_of)
+            self.decision.patients.offset[table["patient"].to_numpy()] = days.astype(np.int16)
 
 
 def _birth_days(patients: Patients, rows: TypedRows) -> npt.NDArray[np.int32]:

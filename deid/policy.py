@@ -5,7 +5,7 @@ The document is specified in docs/formats/policy.md. A policy is signed by a pri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from deid.documents import Document, load
 from deid.kinds import KINDS
 from deid.limits import Limits
 from deid.schema import Column
+from deid.segments.rules import ChoiceRules, Segments
+from deid.segments.written import RawChoices, read_choices, read_segments
 from deid.transforms import Transform, build
 from deid.transforms.map_codes import MapCodes, levels_of
 from deid.written_limits import RawLimits, read_limits
@@ -41,6 +43,8 @@ class Policy:
     limits: Limits
     path: Path
     digest: str
+    segments: Segments = field(default_factory=Segments)
+    choices: ChoiceRules = field(default_factory=ChoiceRules)
 
     def rule_for(self, table: str, column: str, kind: str) -> Transform | None:
         """Return the rule of one column: its own override, else its kind's; None means the policy has none."""
@@ -55,6 +59,8 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
     columns: dict[str, Any] = {}
     limits: RawLimits = msgspec.field(default_factory=RawLimits)
     description: str = ""
+    segments: dict[str, Any] = {}
+    choices: RawChoices = msgspec.field(default_factory=RawChoices)
 
 
 def load_policy(path: Path) -> Policy:
@@ -75,6 +81,8 @@ def load_policy(path: Path) -> Policy:
         limits=read_limits(document, raw.limits, lambda rule, at: _rule(document, rule, at)),
         path=path,
         digest=document.digest,
+        segments=read_segments(document, raw.segments),
+        choices=read_choices(document, raw.choices),
     )
     _check_maps(document, policy)
     return policy

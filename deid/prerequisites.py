@@ -13,8 +13,9 @@ from deid.transforms.redact_note import RedactNote
 
 
 def needs_crosswalk(plan: Plan) -> bool:
-    """Whether any column gets a random pseudonym."""
-    return any(method == "random" for _, method in pseudonymized(plan))
+    """Whether any column gets a random pseudonym, or dates a random offset."""
+    has_offsets = plan.shift is not None and plan.shift.method == "random"
+    return has_offsets or any(method == "random" for _, method in pseudonymized(plan))
 
 
 def observed_first(plan: Plan) -> bool:

@@ -20,9 +20,20 @@ from deid.croissant import CROISSANT, About, croissant
 from deid.data_package import PACKAGE, data_package
 from deid.decision import Decision
 from deid.legal import Judgment
-from deid.manifest import ColumnEntry, DocumentEntry, FileEntry, LedgerEntry, Manifest, TableEntry, Versions
+from deid.manifest import (
+    ColumnEntry,
+    DocumentEntry,
+    FileEntry,
+    LedgerEntry,
+    Manifest,
+    StatementEntry,
+    TableEntry,
+    Versions,
+)
 from deid.plan import Plan, Step, TablePlan
 from deid.policy import Basis
+from deid.segments.words import excluded_entry
+from deid.signing import Statement
 from deid.small_counts import Count, shown
 from deid.sources import Source
 from deid.transforms.generalize_zip import GeneralizeZip
@@ -63,6 +74,7 @@ def build_manifest(
     recipients: Sequence[str],
     documents: Sequence[DocumentEntry],
     ledger: LedgerEntry | None = None,
+    statements: Sequence[Statement] = (),
 ) -> Manifest:
     """Return the manifest of what was really written."""
     uses_zip = bool(plan.steps_of(GeneralizeZip))
@@ -106,6 +118,22 @@ def build_manifest(
         recipients=tuple(recipients),
         ledger=ledger,
         codes=codes_entry(decision.mapped),
+        excluded=excluded_entry(plan),
+        statements=tuple(map(_statement_entry, statements)),
+    )
+
+
+def _statement_entry(made: Statement) -> StatementEntry:
+    return StatementEntry(
+        type=made.type,
+        name=made.name,
+        version=made.version,
+        sha256=made.sha256,
+        payload_sha256=made.digest,
+        signed_on=made.signed_at.date(),
+        signers=made.signers,
+        expires=made.expires,
+        conditions=made.terms.get("conditions"),
     )
 
 

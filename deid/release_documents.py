@@ -21,6 +21,8 @@ from deid.quality.report import JSON, MARKDOWN, Report, to_json, to_markdown
 from deid.release import TableFacts
 from deid.reports.model import RiskReport
 from deid.request import Profile
+from deid.segments.words import notices
+from deid.signing import Statement
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sources import Source
 from deid.verification import check_envelope
@@ -41,6 +43,7 @@ def write_documents(
     now: datetime,
     provider: KeyProvider,
     ledger: LedgerEntry | None,
+    statements: Sequence[Statement] = (),
 ) -> bytes:
     """Write codebook, data package, manifest, its authentication and the envelope; return the manifest."""
     # A plain digest of identified bytes would let anyone who knows most of a file test guesses at the rest.
@@ -49,6 +52,7 @@ def write_documents(
         CODEBOOK: codebook(plan, decision, facts, keys.release).encode(),
         **release.packages(plan, judgment, facts, release=keys.release, created=now.date()),
     }
+    texts |= notices(plan)
     texts |= {reports.JSON: reports.to_json(told), reports.HTML: reports.to_html(told)}
     if quality is not None and quality.tables:
         texts |= {JSON: to_json(quality), MARKDOWN: to_markdown(quality).encode()}
@@ -67,6 +71,7 @@ def write_documents(
             recipients=[hashlib.sha256(recipient.key.encode()).hexdigest() for recipient in recipients],
             documents=[release.document_entry(file, data) for file, data in texts.items()],
             ledger=ledger,
+            statements=statements,
         )
     )
     texts[MANIFEST] = manifest

@@ -18,6 +18,8 @@ import msgspec
 from deid.cohort import Cohort, CohortError, parse_cohort
 from deid.documents import Document, load
 from deid.kinds import KINDS, Role, Value
+from deid.schedule.block import Block, calendar_of
+from deid.schedule.calendar import Calendar, Every
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -33,9 +35,18 @@ class Schedule(StrEnum):
     """How often a standing request runs."""
 
     ONCE = "once"
+    WEEKLY = "weekly"
     MONTHLY = "monthly"
     QUARTERLY = "quarterly"
     YEARLY = "yearly"
+
+
+HOW_OFTEN = {
+    Every.WEEK: Schedule.WEEKLY,
+    Every.MONTH: Schedule.MONTHLY,
+    Every.QUARTER: Schedule.QUARTERLY,
+    Every.YEAR: Schedule.YEARLY,
+}
 
 
 class Series(StrEnum):
@@ -43,6 +54,15 @@ class Series(StrEnum):
 
     CUMULATIVE = "cumulative"
     INCREMENT = "increment"
+
+
+class Use(StrEnum):
+    """What a release is for, in the words of patients' choices; docs/formats/choices.md."""
+
+    RESEARCH = "research"
+    PUBLIC_HEALTH = "public_health"
+    OPERATIONS = "operations"
+    COMMERCIAL = "commercial"
 
 
 class OnBadRow(StrEnum):
@@ -59,6 +79,8 @@ class Request:
     `window`: first and last day of the data that the study uses, needed when dates are shifted.
     `study_codes`: the codes, by kind, that the study is about; they are recoded no further than to their category.
     `agreement`: reference to the data-use agreement in force, needed for a Limited Data Set.
+    `use`: for which patients' choices must hold; where it is None, every opt-out does.
+    `calendar`: of a standing request, which `deid run-due` runs; None for one that somebody runs by hand.
     """
 
     name: str
@@ -82,6 +104,8 @@ class Request:
     path: Path
     digest: str
     study_codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    use: Use | None = None
+    calendar: Calendar | None = None
 
 
 class _Window(msgspec.Struct, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
@@ -103,12 +127,13 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
     derive: list[str] = []
     cohort: dict[str, Any] | None = None
     profile: Profile = Profile.PORTABLE
-    schedule: Schedule = Schedule.ONCE
+    schedule: Schedule | Block = Schedule.ONCE
     series: Series = Series.CUMULATIVE
     window: _Window | None = None
     agreement: str | None = None
     on_bad_row: OnBadRow = OnBadRow.REFUSE
     study_codes: dict[str, list[str]] = {}
+    use: Use | None = None
 
 
 def load_request(path: Path) -> Request:
@@ -131,6 +156,9 @@ def load_request(path: Path) -> Request:
         cohort = parse_cohort(raw.cohort) if raw.cohort is not None else None
     except CohortError as error:
         raise document.fault(str(error), at=f"$.cohort{error.at}", hint=error.hint) from None
+    calendar = None
+    if isinstance(raw.schedule, Block):
+        calendar = calendar_of(document, raw.schedule, is_cumulative=raw.series is Series.CUMULATIVE)
     here = path.resolve().parent
     return Request(
         name=raw.request,
@@ -145,7 +173,7 @@ def load_request(path: Path) -> Request:
         party=raw.party,
         recipients=tuple(here / recipient for recipient in raw.recipients),
         profile=raw.profile,
-        schedule=raw.schedule,
+        schedule=HOW_OFTEN[raw.schedule.every] if isinstance(raw.schedule, Block) else raw.schedule,
         series=raw.series,
         expires=raw.expires,
         window=(raw.window.start, raw.window.end) if raw.window else None,
@@ -154,6 +182,8 @@ def load_request(path: Path) -> Request:
         path=path,
         digest=document.digest,
         study_codes=_study_codes(document, raw.study_codes),
+        use=raw.use,
+        calendar=calendar,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from deid.patients import Patients, Positions, Tagger
 from deid.schema import Column, DatasetDescription, Table
 from deid.sealed import SealedMap
 from deid.sources import Source
+from deid.text_cells import Parsed
 from deid.values import parse
 
 Flags = npt.NDArray[np.bool_]
@@ -67,10 +69,29 @@ class LinkMap:
         return np.asarray(found, dtype=np.int32)
 
 
-class Rows:
-    """The one way a run reads its source."""
+class Screen(Protocol):
+    """What is left out of a run before anything sees it; see deid.choices."""
 
-    def __init__(self, source: Source, dataset: DatasetDescription, patients: Patients) -> None:
+    def columns(self, table: Table) -> Sequence[str]:
+        """Return the columns that must be read of a table to screen it, beside the patient key."""
+        ...
+
+    def begin(self, table: Table) -> None:
+        """Take note that a table is read, once more or for the first time."""
+        ...
+
+    def drops(self, table: Table, values: Mapping[str, pa.Array], keys: pa.Array) -> Flags:
+        """Return which rows are left out, bool (n,); `keys` are their patient or linking keys."""
+        ...
+
+
+class Rows:
+    """The one way a run reads its source. Rows that `screen` drops are none: no count or fault tells of them."""
+
+    def __init__(
+        self, source: Source, dataset: DatasetDescription, patients: Patients, screen: Screen | None = None
+    ) -> None:
+        self._screen = screen
         self._source = source
         self._dataset = dataset
         self._patients = patients
@@ -85,13 +106,17 @@ class Rows:
         is_population = table.name == self._dataset.population
         key = table.patient if table.patient is not None else table.link.on  # type: ignore[union-attr]
         seen: Flags = np.zeros(0, bool)
-        names = list(dict.fromkeys([key, *columns, *self.also.get(table.name, ())]))
+        screening = self._screen.columns(table) if self._screen is not None else ()
+        names = list(dict.fromkeys([key, *columns, *self.also.get(table.name, ()), *screening]))
         described = [self._described(table, name) for name in names]
-        for raw in self._source.read(table.name, names):
+        if self._screen is not None:
+            self._screen.begin(table)
+        for batch in self._source.read(table.name, names):
+            raw, parsed = self._screened(table, key, batch, described)
             values: dict[str, pa.Array] = {}
             bad: Flags = np.zeros(raw.num_rows, bool)
-            for column, cells in zip(described, raw.columns, strict=True):
-                values[column.name], unparsed = parse(column, cells)
+            for column, (cells, unparsed) in zip(described, parsed, strict=True):
+                values[column.name] = cells
                 if unparsed.any():
                     reasons[f"{column.name} is not a valid {column.kind.value}"] += int(unparsed.sum())
                     bad |= unparsed
@@ -101,6 +126,20 @@ class Rows:
                 patient = self._linked(table, values[key], bad, reasons)
             rows = TypedRows(table, raw, values, patient, bad)
             yield rows.without(patient == LEFT_OUT)
+
+    def _screened(
+        self, table: Table, key: str, raw: pa.RecordBatch, described: Sequence[Column]
+    ) -> tuple[pa.RecordBatch, list[Parsed]]:
+        """Return a batch without the rows that are left out, and its cells as parsed."""
+        parsed = [parse(column, cells) for column, cells in zip(described, raw.columns, strict=True)]
+        if self._screen is None:
+            return raw, parsed
+        values = {column.name: cells for column, (cells, _) in zip(described, parsed, strict=True)}
+        kept = ~self._screen.drops(table, values, values[key])
+        if kept.all():
+            return raw, parsed
+        taken = pa.array(np.flatnonzero(kept))
+        return raw.take(taken), [(cells.take(taken), unparsed[kept]) for cells, unparsed in parsed]
 
     def _described(self, table: Table, name: str) -> Column:
         column = table.column(name)

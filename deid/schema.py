@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from deid.kinds import Kind
+
+if TYPE_CHECKING:
+    from deid.stores.files import StoreFolder
 
 Use = Literal["principal", "admitting", "reason", "external", "procedure"]
 
@@ -98,18 +101,22 @@ class DatasetDescription:
 
     `population` is the table with exactly one row for each patient; `encounters` the one with one row for each
     encounter, where derived measures are added (None when the source has none).
+    `part2_marks`: whether an empty cell of kind `part2` may be a yes (`complete`) or is a no (`positive`).
+    `part2_programs`: numbers of providers and facilities whose rows are of a program under 42 CFR Part 2.
     `confirmed` is False for a draft that no person has edited; nothing runs on a draft.
     `digest` is the SHA-256 (hex) of the document's bytes; where it stands on a built-in description, of both digests.
     """
 
     name: str
     format: str
-    root: Path
+    root: Path | StoreFolder
     tables: tuple[Table, ...]
     population: str
     encounters: str | None
     confirmed: bool
     digest: str
+    part2_programs: tuple[str, ...] = ()
+    part2_marks: Literal["complete", "positive"] = "complete"
 
     def table(self, name: str) -> Table | None:
         """Return the table called `name`, or None."""

@@ -52,6 +52,7 @@ MARITAL = UNKNOWN | _words(
     union unmarried widow widowed widower with
     """
 )
+YES_NO = _words("true false yes no y n t f")
 DECEASED = UNKNOWN | _words("true false yes no y n t f alive dead deceased died expired living")
 LANGUAGE = UNKNOWN | _words(
     """

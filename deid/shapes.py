@@ -236,6 +236,7 @@ SHAPES: dict[str, Shape] = {
         words.PAYER, "[0-9A-Z]{1,2}|[0-9]{3,4}", "up to four digits or two letters, or words for kinds of insurance"
     ),
     "deceased": _worded(words.DECEASED, "[0-9V]", "one digit, V, or a word for yes and no, dead and alive"),
+    "part2": _worded(words.YES_NO, "[01]", "0, 1, or a word for yes and no"),
     "icd10cm": TextShape(_CM, "ICD-10-CM: a letter and two to six characters, with or without dot"),
     "icd10pcs": TextShape(_PCS, "ICD-10-PCS: seven characters"),
     "icd10": TextShape(_WHO, "ICD-10: a letter and two to five digits, with or without dot"),

@@ -7,6 +7,7 @@ expired. docs/formats/trust.md is the specification.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -29,6 +30,7 @@ class Statement:
 
     `sha256` is the document's digest in hex; `signed_at` is in UTC; `expires` is the last day it holds, or None.
     `signers` are the names from the trust root whose signatures were counted.
+    `digest`: SHA-256 (hex) of what they signed.
     """
 
     type: str
@@ -39,11 +41,15 @@ class Statement:
     expires: date | None
     terms: Mapping[str, str]
     signers: tuple[str, ...]
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a statement must say to count for the document at hand."""
+    """What a statement must say to count for the document at hand.
+
+    `without`: names of people whose signatures do not count, for instance whoever asks, under an approval.
+    """
 
     document: str
     type: str
@@ -51,6 +57,7 @@ class Asked:
     name: str
     version: str
     at: datetime
+    without: tuple[str, ...] = ()
 
 
 def statement_path(document: Path) -> Path:
@@ -108,7 +115,7 @@ def verify(path: Path, asked: Asked, trust: TrustRoot) -> Statement:
     """Return the statement that lies at `path`; raise TrustError unless it says what was asked, and holds."""
     envelope, payload = read(path, asked.document)
     # Signatures first: nothing that an unknown hand wrote decides what is said about the rest.
-    signers = _verify_signatures(envelope, asked.document, trust, asked.type)
+    signers = _verify_signatures(envelope, asked.document, trust, asked.type, asked.without)
     if payload.type != asked.type:
         raise TrustError(
             f"the statement over {asked.document} is of the type {payload.type!r}; {asked.type!r} was expected",
@@ -131,6 +138,7 @@ def verify(path: Path, asked: Asked, trust: TrustRoot) -> Statement:
         expires=payload.expires,
         terms=payload.terms,
         signers=signers,
+        digest=hashlib.sha256(envelope.payload).hexdigest(),
     )
 
 
@@ -148,14 +156,24 @@ def _require_in_force(payload: Payload, asked: Asked) -> None:
         )
 
 
-def _verify_signatures(envelope: Envelope, document: str, trust: TrustRoot, statement_type: str) -> tuple[str, ...]:
-    keys, threshold = trust.signers_for(statement_type), trust.threshold(statement_type)
+def _verify_signatures(
+    envelope: Envelope, document: str, trust: TrustRoot, statement_type: str, without: tuple[str, ...]
+) -> tuple[str, ...]:
+    threshold = trust.threshold(statement_type)
+    # Taken out before they are counted: counting stops as soon as enough signatures hold.
+    excluded = {person.key.keyid for person in trust.people if person.name in without}
+    keys = [key for key in trust.signers_for(statement_type) if key.keyid not in excluded]
     able = {key.keyid for key in keys}
     people = [person for keyid in envelope.signatures if (person := trust.person(keyid))]
     if not people:
         raise TrustError(
             f"{document} is signed by nobody in {trust.path.name}",
             hint="have it signed by somebody the trust root names, or add the signer's key after checking whose it is",
+        )
+    if all(person.key.keyid in excluded for person in people):
+        raise TrustError(
+            f"{document} has no {statement_type} but of whoever asked for it",
+            hint="have it signed by somebody else: nobody approves what they ask for",
         )
     if not any(person.key.keyid in able for person in people):
         roles = ", ".join(sorted({person.role for person in people}))

@@ -26,7 +26,7 @@ from deid.quality.judge import Judge
 from deid.quarantine import Quarantine
 from deid.release import TableFacts
 from deid.reports.source_side import SourceSide
-from deid.rows import Rows
+from deid.rows import Rows, Screen
 from deid.sinks.encrypted_parquet import TableWriter, WrittenFile
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sources import Source
@@ -51,11 +51,12 @@ class Run:
         progress: Progress,
         systems: Mapping[str, CodeSystem],
         redactor: Redactor,
+        screen: Screen | None = None,
     ) -> None:
         self.plan, self._workshop, self._progress = plan, workshop, progress
         self._quarantine = quarantine
         self._patients = Patients(keeps=patient_arrays(plan))
-        self._rows = Rows(source, plan.dataset, self._patients)
+        self._rows = Rows(source, plan.dataset, self._patients, screen)
         self._empties: dict[str, EmptyCells] = {}
         self._redactor = redactor
         self.withheld_notes = 0

@@ -18,8 +18,21 @@ from deid.keys.officers import load_public_key
 
 POLICY = "policy"
 NO_ACTUAL_KNOWLEDGE = "no-actual-knowledge"
-STATEMENT_TYPES = (POLICY, NO_ACTUAL_KNOWLEDGE)
+AUDIT_HEAD = "audit-head"
+REIDENTIFICATION = "reidentification"
+RECALL, DESTRUCTION, RESUMPTION = "recall", "destruction", "resumption"
+REQUEST, APPROVAL, WITHDRAWAL = "request", "approval", "withdrawal"
+AGREEMENT, DETERMINATION = "agreement", "expert-determination"
+STATEMENT_TYPES = (
+    POLICY, NO_ACTUAL_KNOWLEDGE, AUDIT_HEAD, REIDENTIFICATION, RECALL, DESTRUCTION, RESUMPTION,
+    REQUEST, APPROVAL, WITHDRAWAL, AGREEMENT, DETERMINATION,
+)  # fmt: skip
 PRIVACY_OFFICER = "privacy_officer"
+SITE = "site"
+DATA_STEWARD = "data_steward"
+REQUESTER, RECIPIENT = "requester", "recipient"
+EXPERT = "expert"
+AT_LEAST = {REIDENTIFICATION: 2}  # nobody alone leads a pseudonym back; no trust root says less
 _ROLE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _KEYID = re.compile(r"[0-9a-f]{64}")
 
@@ -53,7 +66,7 @@ class TrustRoot:
 
     def threshold(self, statement_type: str) -> int:
         """Return how many different people must have signed a statement of this type, at least 1."""
-        return self.thresholds.get(statement_type, 1)
+        return max(self.thresholds.get(statement_type, 1), AT_LEAST.get(statement_type, 1))
 
     def person(self, keyid: str) -> Person | None:
         """Return who holds the key `keyid`, or None if the trust root does not know it."""
@@ -131,6 +144,13 @@ def _build(document: Document) -> TrustRoot:
     people = tuple(_person(document, raw.people, position) for position in range(len(raw.people)))
     if raw.may_sign is None:
         may_sign: dict[str, tuple[str, ...]] = dict.fromkeys(STATEMENT_TYPES, (PRIVACY_OFFICER,))
+        may_sign[AUDIT_HEAD] = (SITE,)  # a machine says what it wrote; nobody else can
+        may_sign[REIDENTIFICATION] = (PRIVACY_OFFICER, DATA_STEWARD)
+        may_sign[REQUEST] = (REQUESTER,)
+        may_sign[APPROVAL] = (PRIVACY_OFFICER, DATA_STEWARD)
+        may_sign[DETERMINATION] = (EXPERT,)  # who has the knowledge and experience of 164.514(b)(1), and nobody else
+        may_sign[WITHDRAWAL] = (PRIVACY_OFFICER, DATA_STEWARD, EXPERT)
+        may_sign[DESTRUCTION] = (REQUESTER, RECIPIENT)  # of their own copies; nobody else knows of them
     else:
         may_sign = {name: tuple(roles) for name, roles in raw.may_sign.items()}
         _check_may_sign(document, may_sign, {person.role for person in people})
@@ -206,11 +226,12 @@ def _check_thresholds(document: Document, trust: TrustRoot) -> None:
     for name, count in trust.thresholds.items():
         _check_type(document, name, at="$.threshold")
         able = len(trust.signers_for(name))
-        if not 1 <= count <= able:
+        least = AT_LEAST.get(name, 1)
+        if not least <= count <= able:
             raise document.fault(
                 f"{name} needs {count} signatures; {able} people may sign it",
                 at=f"$.threshold.{name}",
-                hint="a threshold is at least 1 and at most the number of people who may sign",
+                hint=f"a threshold is at least {least} and at most the number of people who may sign",
             )
 
 

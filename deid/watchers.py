@@ -10,9 +10,9 @@ import pyarrow as pa
 from deid.chosen_rows import until
 from deid.coded_visits import CodedColumns, CodedVisits
 from deid.cohort import Predicate, Unit
-from deid.decision import Decision, RowSelection, VisitBits
+from deid.decision import OFFSETS, Decision, RowSelection, VisitBits
 from deid.errors import PlanError
-from deid.observers import BirthDays, CohortPatients, CohortRows, Links, Observer, Offsets, RandomCodes
+from deid.observers import BirthDays, CohortPatients, CohortRows, Links, Observer, Offsets, RandomCodes, RandomOffsets
 from deid.own_identifiers import Identifiers
 from deid.patients import Patients, Tagger
 from deid.plan import Plan
@@ -21,6 +21,7 @@ from deid.rows import LinkMap, Rows
 from deid.selection import carriers
 from deid.stays import Stays
 from deid.transforms.redact_note import RedactNote
+from deid.transforms.shift_date import ShiftDate
 from deid.workshop import Workshop
 
 MAX_PREDICATES = 31
@@ -74,9 +75,14 @@ def registrars(plan: Plan, decision: Decision, workshop: Workshop) -> list[Obser
     if uses_birth_days(plan) and population is not None and births.columns(population):
         found.append(births)
     if plan.shift is not None:
-        cmac = workshop.cmac("date-offset", plan.request.name, plan.request.party)
-        found.append(Offsets(plan, decision, cmac, plan.shift))
+        found.append(_offsets(plan, decision, workshop, plan.shift))
     return found
+
+
+def _offsets(plan: Plan, decision: Decision, workshop: Workshop, shift: ShiftDate) -> Offsets | RandomOffsets:
+    if shift.method == "random":
+        return RandomOffsets(plan, decision, workshop.crosswalk, shift, workshop.sealed_tags(patient=pa.int32()))
+    return Offsets(plan, decision, workshop.cmac(OFFSETS, plan.request.name, plan.request.party), shift)
 
 
 def _links(plan: Plan, rows: Rows, workshop: Workshop, selection: RowSelection | None) -> list[Observer]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from deid.crosswalk import Crosswalk
+from deid.crosswalks.crosswalk import Crosswalk
 from deid.ledger.run import SeriesRun
 from deid.prf import BatchCmac
 from deid.sealed import SealedMap, SealedRows
@@ -40,3 +40,8 @@ class Workshop:
     def sealed_rows(self, **columns: pa.DataType) -> SealedRows:
         """Return new sealed rows of these columns, which close with the run."""
         return self.open.enter_context(SealedRows(pa.schema(list(columns.items())), folder=self.spill, budget=_SEALED))
+
+    def sealed_tags(self, **columns: pa.DataType) -> SealedRows:
+        """Return new sealed rows under the crosswalk's tags, of 128 bits, which close with the run."""
+        schema = pa.schema(list(columns.items()))
+        return self.open.enter_context(SealedRows(schema, folder=self.spill, budget=_SEALED, bits=128))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,24 @@ import yaml
 from deid.actual_knowledge import sign_knowledge
 from deid.authorization import load_recipients
 from deid.compiler import compile_plan
+from deid.errors import DeidError
 from deid.export import Exported, export
 from deid.keys.base import KeyProvider
 from deid.keys.local import generate_provider
 from deid.keys.officers import SigningKey, generate_signing_key
 from deid.keys.recipients import generate_identity
 from deid.opening import OpenedRelease, open_release
+from deid.papers.agreement import UNDERTAKINGS, load_agreement, sign_agreement
+from deid.papers.approval import approval_path, approve, sign_request
+from deid.papers.determination import sign_determination
 from deid.period import parse_period
 from deid.plan import Plan
-from deid.policy import load_policy
+from deid.policy import Basis, load_policy
 from deid.request import load_request
 from deid.signing import sign_document
 from deid.site import Site, load_site
 from deid.sources.description import load_dataset
-from deid.trust import add_person
+from deid.trust import add_person, load_trust
 
 TEST_SCRYPT_N = 2**14
 PASSPHRASE = b"correct horse"
@@ -47,6 +52,8 @@ class TestSite:
     provider: KeyProvider
     officer: SigningKey
     researcher: Path
+    requester: SigningKey
+    expert: SigningKey
 
     def sign(self, policy: Path) -> Path:
         """Sign the policy at `policy` as the officer."""
@@ -86,12 +93,52 @@ class TestSite:
             "agreement": "DUA-1",
         }
         content |= fields
-        return self.write(f"{name}.yaml", {key: value for key, value in content.items() if value is not None})
+        path = self.write(f"{name}.yaml", {key: value for key, value in content.items() if value is not None})
+        with suppress(DeidError):  # a test's request need not be one that can run
+            self.plan(path)
+        return path
+
+    def approve(self, plan: Plan) -> None:
+        """Have a plan asked for and approved anew, whatever was signed before, with what its basis needs beside."""
+        now, trust = datetime.now(UTC), load_trust(self.site.trust)
+        if plan.policy.basis is Basis.LIMITED_DATA_SET and plan.request.agreement:
+            self.agree(plan.request.agreement, plan.request.party)
+        if plan.policy.basis is Basis.EXPERT_DETERMINATION:
+            sign_determination(
+                plan.policy,
+                self.expert,
+                trust,
+                document_sha256="0" * 64,
+                expires=now.date() + timedelta(days=365),
+                at=now,
+            )
+        approval_path(plan.request.path).unlink(missing_ok=True)
+        sign_request(plan.request, self.requester, trust, at=now)
+        approve(plan, load_recipients(plan), self.officer, trust, at=now)
+
+    def agree(self, name: str, party: str, **fields: Any) -> None:
+        """Make and sign a data-use agreement, or take one more party into it; `fields` override."""
+        path = self.site.agreements / f"{name}.yaml"
+        parties = yaml.safe_load(path.read_text())["parties"] if path.exists() else []
+        if not fields and party in parties:
+            return
+        content = {
+            "agreement": name,
+            "recipient": "An institute",
+            "users": ["A researcher"],
+            "uses": ["research", "public_health", "operations"],
+            "parties": [*parties, party],
+            "begins": date(2026, 1, 1),
+            "expires": date(2099, 12, 31),
+            "undertakes": list(UNDERTAKINGS),
+        }
+        path = self.write(f"agreements/{name}.yaml", content | fields)
+        sign_agreement(load_agreement(path), self.officer, load_trust(self.site.trust), at=datetime.now(UTC))
 
     def plan(self, request: Path, *, period: str | None = None, name: str | None = None, today: date = TODAY) -> Plan:
-        """Compile a request."""
+        """Compile a request, and have it approved as it stands where it can be."""
         loaded = load_request(request)
-        return compile_plan(
+        plan = compile_plan(
             loaded,
             load_policy(loaded.policy),
             load_dataset(loaded.dataset),
@@ -99,6 +146,9 @@ class TestSite:
             release=name,
             today=today,
         )
+        with suppress(DeidError):
+            self.approve(plan)
+        return plan
 
     def attest(self, plan: Plan) -> None:
         """Sign the statement of no actual knowledge over a plan's request."""
@@ -142,9 +192,15 @@ def make_site(folder: Path) -> TestSite:
     provider = generate_provider(folder / "keys" / "site.key", PASSPHRASE, scrypt_n=TEST_SCRYPT_N)
     officer = generate_signing_key(folder / "keys" / "officer.key", PASSPHRASE, scrypt_n=TEST_SCRYPT_N)
     add_person(folder / "trust.yaml", name="Officer", role="privacy_officer", key=folder / "keys" / "officer.pub")
+    requester = generate_signing_key(folder / "keys" / "requester.key", PASSPHRASE, scrypt_n=TEST_SCRYPT_N)
+    add_person(folder / "trust.yaml", name="Asker", role="requester", key=folder / "keys" / "requester.pub")
+    expert = generate_signing_key(folder / "keys" / "expert.key", PASSPHRASE, scrypt_n=TEST_SCRYPT_N)
+    add_person(folder / "trust.yaml", name="Expert", role="expert", key=folder / "keys" / "expert.pub")
     generate_identity(folder / "researcher.key", folder / "researcher.pub", None)
     (folder / "site.yaml").write_text("site: test\nkeys: local:keys/site.key\ntrust: trust.yaml\n")
-    made = TestSite(folder, load_site(folder / "site.yaml"), provider, officer, folder / "researcher.key")
+    made = TestSite(
+        folder, load_site(folder / "site.yaml"), provider, officer, folder / "researcher.key", requester, expert
+    )
     (folder / "policies").mkdir()
     for policy in sorted(POLICIES.glob("*.yaml")):
         copy = folder / "policies" / policy.name

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option
+from deid.cli.common import (
+    PathArgument,
+    json_option,
+    passphrase,
+    print_json,
+    progress_bar,
+    release_folder,
+    site_option,
+)
 
 if TYPE_CHECKING:
     from deid.opening import OpenedRelease
@@ -15,15 +23,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("release", type=PathArgument)
+@click.argument("release", type=release_folder)
 @click.option("--identity", type=PathArgument, multiple=True, help="A recipient's private key file.")
 @click.option("--request", "request_path", type=PathArgument, required=True, help="The request it was made for.")
 @site_option
 @click.option("--targets", type=click.IntRange(1), default=1_000, show_default=True, help="How many are looked for.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides who and what is known.")
 @click.option("--voters", type=PathArgument, help="A voter list: CSV or Parquet, columns named by kinds.")
-@click.option("--earlier", type=PathArgument, help="A release of an earlier month of the same series.")
-@click.option("--other", type=PathArgument, help="A release that another recipient has.")
+@click.option("--earlier", type=release_folder, help="A release of an earlier month of the same series.")
+@click.option("--other", type=release_folder, help="A release that another recipient has.")
 @click.option("--other-request", type=PathArgument, help="The request that the other one was made for.")
 @click.option("--only", multiple=True, help="Let only this attacker loose; may be given several times.")
 @json_option
@@ -47,9 +55,12 @@ def attack(
     sees the second. Fails where an attack went beyond a ceiling, or found what no release may tell.
     """
     from deid.attacks import ATTACKERS  # noqa: PLC0415 - loads pyarrow
+    from deid.audit.events import EventKind  # noqa: PLC0415
+    from deid.audit.site import record_release, site_log  # noqa: PLC0415
     from deid.errors import DisclosureError  # noqa: PLC0415
     from deid.keys import open_provider  # noqa: PLC0415
     from deid.opening import open_release  # noqa: PLC0415
+    from deid.recall.gate import refuse_recalled_release  # noqa: PLC0415
     from deid.red_team import Other, Verdict  # noqa: PLC0415
     from deid.red_team import attack as run_attack  # noqa: PLC0415
     from deid.red_team.report import as_record, as_text  # noqa: PLC0415
@@ -62,8 +73,10 @@ def attack(
         raise click.UsageError("--other and --other-request go together")
     site = load_site(site_path)
     provider = open_provider(site.keys, passphrase("the site's keys"))
+    log = site_log(site, provider)
 
     def opened(folder: Path) -> OpenedRelease:
+        refuse_recalled_release(folder, site, log)
         return open_release(folder, identity, passphrase("the private key"), provider=provider)
 
     held = opened(release)
@@ -87,12 +100,22 @@ def attack(
             other=second,
             attackers=[ATTACKERS[name] for name in only] or None,
         )
+    bad = sorted({figure.attacker for figure in scored.figures if figure.verdict is Verdict.FAILED})
+    failed = {"failed": ",".join(bad)} if bad else {}
+    record_release(
+        log,
+        EventKind.RELEASE_ATTACKED,
+        release,
+        held.manifest,
+        outcome=scored.verdict.value,
+        targets=scored.targets,
+        **failed,
+    )
     if as_json:
         print_json(as_record(scored, held.manifest))
     else:
         click.echo(as_text(scored, held.manifest))
     if scored.verdict is Verdict.FAILED:
-        bad = sorted({figure.attacker for figure in scored.figures if figure.verdict is Verdict.FAILED})
         raise DisclosureError(
             f"release {held.manifest.release} does not withstand: {', '.join(bad)}",
             hint="do not hand it on, recall it if it was, and see above what to do; then make another release",

@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from deid.errors import KeyFaultError
+
+if TYPE_CHECKING:
+    from deid.keys.officers import SigningKey
+    from deid.site import Site
 
 PathArgument = click.Path(path_type=Path)
 MAX_PASSPHRASE = 4096
@@ -31,6 +35,17 @@ site_option = click.option(
     help=f"The site file; {SITE} in the environment says the same.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def release_folder(value: str) -> Path:
+    """Return the folder of a release; one at a place in a store is fetched for as long as the command runs."""
+    from deid.stores.place import is_place, parse_place  # noqa: PLC0415
+
+    if not is_place(value):
+        return Path(value)
+    from deid.stores.fetching import fetched  # noqa: PLC0415 - loads pyarrow
+
+    return click.get_current_context().with_resource(fetched(parse_place(value)))
 
 
 def today() -> date:
@@ -61,6 +76,13 @@ def passphrase(what: str, *, confirm: bool = False) -> Callable[[], bytes]:
         return typed.encode()
 
     return get
+
+
+def site_signer(site: Site) -> SigningKey | None:
+    """Open the key by which the site signs, None where its file names none."""
+    from deid.keys.site_signing import open_site_signer  # noqa: PLC0415 - loads cryptography
+
+    return open_site_signer(site.signing, passphrase("the site's signing key")) if site.signing is not None else None
 
 
 @cache  # a pipe gives what it holds once, and a command may need it twice

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -32,16 +33,16 @@ def demo(folder: Path, project: Path) -> None:
         if not (project / needed).is_dir():
             raise StorageError(f"there is no {needed}/ folder here", hint="run this in a checkout, or use --project")
         shutil.copytree(project / needed, folder / needed, ignore=shutil.ignore_patterns("releases", "*.dsse.json"))
-    provider, officer = _people(folder)
+    provider, officer, asker, expert, signing = _people(folder)
     for policy in sorted((folder / "policies").glob("*.yaml")):
         _sign_policy(policy, officer)
     for name in REQUESTS:
-        _run(folder, folder / "exports" / f"{name}.yaml", provider, officer)
+        _run(folder, folder / "exports" / f"{name}.yaml", provider, officer, asker, expert, signing)
     click.echo(f"\nEverything is in {folder}/. Try: deid plan {folder}/exports/{REQUESTS[0]}.yaml")
 
 
-def _people(folder: Path) -> tuple[KeyProvider, SigningKey]:
-    """Make the site's keys, its officer and trust root, and the researcher's key pair."""
+def _people(folder: Path) -> tuple[KeyProvider, SigningKey, SigningKey, SigningKey, SigningKey]:
+    """Make the keys of the site, its officer, who asks, an expert, and what the site signs with."""
     from deid.keys.local import generate_provider  # noqa: PLC0415
     from deid.keys.recipients import generate_identity  # noqa: PLC0415
     from deid.trust import add_person  # noqa: PLC0415
@@ -54,10 +55,18 @@ def _people(folder: Path) -> tuple[KeyProvider, SigningKey]:
     provider = generate_provider(folder / "keys" / "site.key", passphrase, scrypt_n=DEMO_SCRYPT_N)
     officer = generate_signing_key(folder / "keys" / "officer.key", passphrase, scrypt_n=DEMO_SCRYPT_N)
     add_person(folder / "trust.yaml", name="Demo Officer", role="privacy_officer", key=folder / "keys" / "officer.pub")
+    asker = generate_signing_key(folder / "keys" / "requester.key", passphrase, scrypt_n=DEMO_SCRYPT_N)
+    add_person(folder / "trust.yaml", name="Demo Researcher", role="requester", key=folder / "keys" / "requester.pub")
+    expert = generate_signing_key(folder / "keys" / "expert.key", passphrase, scrypt_n=DEMO_SCRYPT_N)
+    add_person(folder / "trust.yaml", name="Demo Expert", role="expert", key=folder / "keys" / "expert.pub")
+    signing = generate_signing_key(folder / "keys" / "site-signing.key", passphrase, scrypt_n=DEMO_SCRYPT_N)
+    add_person(folder / "trust.yaml", name="Demo Site", role="site", key=folder / "keys" / "site-signing.pub")
     generate_identity(folder / "researcher.key", folder / "exports" / "keys" / "researcher.pub", None)
-    (folder / "site.yaml").write_text("site: demo\nkeys: local:keys/site.key\ntrust: trust.yaml\n")
+    (folder / "site.yaml").write_text(
+        "site: demo\nkeys: local:keys/site.key\ntrust: trust.yaml\nsigning: file:keys/site-signing.key\n"
+    )
     click.echo(f"made a site, an officer who may sign, and a researcher's key in {folder}/")
-    return provider, officer
+    return provider, officer, asker, expert, signing
 
 
 def _sign_policy(path: Path, officer: SigningKey) -> None:
@@ -79,12 +88,23 @@ def _sign_policy(path: Path, officer: SigningKey) -> None:
     click.echo(f"checked and signed policy {policy.name}")
 
 
-def _run(folder: Path, request: Path, provider: KeyProvider, officer: SigningKey) -> None:
+def _run(
+    folder: Path,
+    request: Path,
+    provider: KeyProvider,
+    officer: SigningKey,
+    asker: SigningKey,
+    expert: SigningKey,
+    signing: SigningKey,
+) -> None:
     from deid.actual_knowledge import sign_knowledge  # noqa: PLC0415
     from deid.authorization import load_recipients  # noqa: PLC0415
     from deid.export import export  # noqa: PLC0415
     from deid.opening import CONVERTERS, open_release  # noqa: PLC0415
+    from deid.papers.approval import approve, sign_request  # noqa: PLC0415
+    from deid.papers.determination import sign_determination  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
 
     plan = compile_request(request, None)
     click.echo("")
@@ -102,8 +122,18 @@ def _run(folder: Path, request: Path, provider: KeyProvider, officer: SigningKey
     from deid import legal  # noqa: PLC0415
 
     click.echo("\n".join(as_lines(plan, legal.judge(plan))))
+    site = load_site(folder / "site.yaml")
+    trust, now = load_trust(site.trust), datetime.now(UTC)
+    if plan.policy.basis is Basis.EXPERT_DETERMINATION:
+        report = b"A stand-in for an expert's report, for made-up patients: it determines nothing.\n"
+        (folder / "expert-report.txt").write_bytes(report)
+        digest, last = hashlib.sha256(report).hexdigest(), now.date() + timedelta(days=365)
+        sign_determination(plan.policy, expert, trust, document_sha256=digest, expires=last, at=now)
+    sign_request(plan.request, asker, trust, at=now)
+    approve(plan, load_recipients(plan), officer, trust, at=now)
+    click.echo("asked for by the researcher and approved by the officer")
     with progress_bar() as progress:
-        done = export(plan, load_site(folder / "site.yaml"), provider, progress=progress)
+        done = export(plan, site, provider, progress=progress, signing=signing)
     click.echo("\n".join(summary(done)))
     opened = open_release(done.folder, [folder / "researcher.key"])
     target = folder / "opened" / plan.request.name

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option
+from deid.audit.receipts import require_signer
+from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option, site_signer
 from deid.cli.plan import compile_request
 from deid.errors import DocumentError
 from deid.export import Exported
@@ -16,6 +17,7 @@ from deid.legal.judgment import HEADLINES
 from deid.manifest import RELEASE_ID
 from deid.site import load_site
 from deid.small_counts import shown
+from deid.trust import load_trust
 
 
 @click.command()
@@ -39,8 +41,11 @@ def export(
     plan = compile_request(request_path, period, name)
     site = load_site(site_path)
     provider = open_provider(site.keys, passphrase("the site's keys"))
+    signing = site_signer(site)
+    if signing is not None:
+        require_signer(signing, load_trust(site.trust))
     with progress_bar() as progress:
-        done = run_export(plan, site, provider, progress=progress, processes=processes)
+        done = run_export(plan, site, provider, progress=progress, processes=processes, signing=signing)
     if as_json:
         print_json(
             {

@@ -13,6 +13,7 @@ from deid.cli.common import PathArgument, json_option, passphrase, print_json, s
 from deid.errors import KeyFaultError
 
 if TYPE_CHECKING:
+    from deid.audit import AuditLog
     from deid.keys.base import KeyProvider
     from deid.keys.shredding import Shredded
     from deid.site import Site
@@ -91,9 +92,12 @@ def list_(site_path: Path, as_json: bool) -> None:
 @site_option
 def rotate(request: str | None, site_path: Path) -> None:
     """Give every `columns` release, or those of REQUEST, a new guard key; no data are written anew."""
+    from deid.audit.events import EventKind  # noqa: PLC0415
+    from deid.audit.site import record, site_log  # noqa: PLC0415
     from deid.keys.shredding import columns_releases, read_keys, rotate_release  # noqa: PLC0415
 
     site, provider = _open(site_path)
+    log = site_log(site, provider)
     standing = provider.guards()
     ids = {guard.id for guard in standing}
     for folder in columns_releases(site.releases):
@@ -102,6 +106,8 @@ def rotate(request: str | None, site_path: Path) -> None:
                 click.echo(f"{folder.parent.name}.{folder.name}: left alone, it has no guard key: shredded, or lost")
                 continue
             done = rotate_release(folder, provider, standing)
+            subject = f"{folder.parent.name}/{folder.name}"
+            record(log, EventKind.KEY_ROTATED, subject, purpose="guard", keys=len(done.destroyed))
             click.echo(f"{done.release}: new guard key {done.guard}, {len(done.destroyed)} destroyed")
 
 
@@ -146,6 +152,7 @@ def shred() -> None:
 @site_option
 def shred_release_(request: str, name: str, yes: bool, site_path: Path) -> None:
     """Destroy the guard key of the release NAME of REQUEST; nobody can undo this."""
+    from deid.audit.site import site_log  # noqa: PLC0415
     from deid.keys.shredding import read_keys, shred_release  # noqa: PLC0415
 
     site, provider = _open(site_path)
@@ -153,7 +160,8 @@ def shred_release_(request: str, name: str, yes: bool, site_path: Path) -> None:
     if folder.is_dir():
         read_keys(folder)  # a portable release is refused here, with what can be done instead
     _ask(f"the release {request}.{name}", yes)
-    _tell([shred_release(provider, f"{request}.{name}")])
+    log = site_log(site, provider)  # opened before: what it cannot take is not destroyed
+    _tell(log, f"{request}/{name}", [shred_release(provider, f"{request}.{name}")])
 
 
 @shred.command("series")
@@ -163,11 +171,13 @@ def shred_release_(request: str, name: str, yes: bool, site_path: Path) -> None:
 @site_option
 def shred_series_(request: str, party: str, yes: bool, site_path: Path) -> None:
     """Destroy the guard keys of all releases of REQUEST to PARTY; nobody can undo this."""
+    from deid.audit.site import site_log  # noqa: PLC0415
     from deid.keys.shredding import shred_series  # noqa: PLC0415
 
-    _, provider = _open(site_path)
+    site, provider = _open(site_path)
     _ask(f"every release of {request} to {party}", yes)
-    _tell(shred_series(provider, f"{request}/{party}"))
+    log = site_log(site, provider)
+    _tell(log, request, shred_series(provider, f"{request}/{party}"))
 
 
 @keys.command()
@@ -176,15 +186,18 @@ def shred_series_(request: str, party: str, yes: bool, site_path: Path) -> None:
 @site_option
 def unwrap(release: Path, group: str, site_path: Path) -> None:
     """Write the key of one column GROUP of RELEASE into a pipe, for a reader such as Spark; never to a terminal."""
+    from deid.audit.site import site_log  # noqa: PLC0415
     from deid.keys.keys_file import open_kek  # noqa: PLC0415
     from deid.keys.shredding import read_keys  # noqa: PLC0415
     from deid.opening.folder import refuse_recalled  # noqa: PLC0415
+    from deid.recall.gate import refuse_recalled_release  # noqa: PLC0415
 
     if sys.stdout.isatty():
         raise KeyFaultError("a key is not written to a terminal", hint="let the reader's program run this command")
     refuse_recalled(release)
     file = read_keys(release)
-    _, provider = _open(site_path)
+    found, provider = _open(site_path)
+    refuse_recalled_release(release, found, site_log(found, provider))
     kek = open_kek(provider, file, group)
     click.echo(f"{file.release} {kek.id} {base64.b64encode(kek.key).decode()}")
 
@@ -202,7 +215,11 @@ def _ask(what: str, yes: bool) -> None:
         click.confirm(f"Nobody will be able to read {what} again, in any copy. Shred", abort=True, err=True)
 
 
-def _tell(done: list[Shredded] | tuple[Shredded, ...]) -> None:
+def _tell(log: AuditLog, subject: str, done: list[Shredded] | tuple[Shredded, ...]) -> None:
+    from deid.audit.events import EventKind  # noqa: PLC0415
+    from deid.audit.site import record  # noqa: PLC0415
+
+    record(log, EventKind.KEY_SHREDDED, subject, purpose="guard", keys=sum(len(one.guards) for one in done))
     for one in done:
         click.echo(f"shredded {one.release} of {one.series}: {len(one.guards)} guard keys destroyed")
     click.echo(f"note: {done[0].means}\nnote: what was opened or converted before is not reached by this")

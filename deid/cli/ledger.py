@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from deid.audit.events import EventKind
+from deid.audit.site import record, site_log
 from deid.cli.common import PathArgument, json_option, passphrase, print_json, site_option
 from deid.errors import DisclosureError, StorageError
 from deid.keys import open_provider
@@ -60,7 +62,11 @@ def verify(request_path: Path, site_path: Path) -> None:
 @click.option("--generation", type=click.IntRange(0), help="This kept generation instead of the newest whole one.")
 def restore_(request_path: Path, site_path: Path, generation: int | None) -> None:
     """Make the newest kept generation that is whole and knows all releases the current one; others are set aside."""
-    held = restore(_series(request_path, site_path), generation)
+    request, site = load_request(request_path), load_site(site_path)
+    provider = open_provider(site.keys, passphrase("the site's keys"))
+    log = site_log(site, provider)
+    held = restore(series_of(site, provider, request.name, request.party), generation)
+    record(log, EventKind.LEDGER_RESTORED, f"{request.name}/{request.party}", generation=held.generation)
     number = len(held.book.releases) if held.book else 0
     click.echo(f"restored: generation {held.generation}, {number} releases")
 

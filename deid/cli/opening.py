@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from deid.cli.common import PathArgument, json_option, passphrase, print_json, site_option
+from deid.cli.common import PathArgument, json_option, passphrase, print_json, release_folder, site_option
 from deid.errors import ReleaseError
-from deid.keys.base import KeyProvider
+
+if TYPE_CHECKING:
+    from deid.audit import AuditLog
+    from deid.keys.base import KeyProvider
 
 FORMATS = ("parquet", "csv", "duckdb", "meds", "omop")
 _PROVEN = "integrity proven by the key; who sent it is not: whoever has the public key could have made it"
@@ -16,7 +21,7 @@ _DIGESTS = "digests only: no key was given, so files and manifest may both have 
 
 
 @click.command("open")
-@click.argument("release", type=PathArgument)
+@click.argument("release", type=release_folder)
 @click.option("--key", "key_paths", type=PathArgument, multiple=True, help="A recipient's private key file.")
 @click.option("--to", "target_format", type=click.Choice(FORMATS), help="Convert to this format.")
 @click.option("--out", type=PathArgument, help="The new folder, or file (duckdb).")
@@ -33,12 +38,16 @@ def open_(
     site_path: Path,
 ) -> None:
     """Open RELEASE with a private key: show what it holds, or convert it with --to and --out."""
+    from deid.audit.events import EventKind  # noqa: PLC0415 - loads cryptography
+    from deid.audit.site import record_release  # noqa: PLC0415
     from deid.opening import CONVERTERS, open_release, to_omop  # noqa: PLC0415 - loads pyarrow
 
     if vocabulary is not None and target_format != "omop":
         raise click.UsageError("--vocabulary goes with --to omop")
-    provider = _provider(site_path) if with_site else None
-    opened = open_release(release, key_paths, passphrase("the private key"), provider=provider)
+    site = _Site.open(site_path, release) if with_site else None
+    opened = open_release(release, key_paths, passphrase("the private key"), provider=site.provider if site else None)
+    if site is not None:
+        record_release(site.log, EventKind.RELEASE_OPENED, release, opened.manifest)
     if target_format is None:
         for table in opened.tables:
             click.echo(f"{table}  {opened.manifest.tables[table].rows} rows")
@@ -55,7 +64,7 @@ def open_(
 
 
 @click.command()
-@click.argument("release", type=PathArgument)
+@click.argument("release", type=release_folder)
 @click.option("--key", "key_paths", type=PathArgument, multiple=True, help="A recipient's private key file.")
 @click.option("--with-site", is_flag=True, help="Verify with the site's own keys (the columns profile).")
 @site_option
@@ -65,11 +74,20 @@ def verify(release: Path, key_paths: tuple[Path, ...], with_site: bool, site_pat
 
     A key proves that nothing was changed since the release was made; it does not prove who made it.
     """
-    from deid.keys.recipients import load_identity  # noqa: PLC0415 - loads cryptography
+    from deid.audit.events import EventKind  # noqa: PLC0415 - loads cryptography
+    from deid.audit.site import record_release  # noqa: PLC0415
+    from deid.keys.recipients import load_identity  # noqa: PLC0415
+    from deid.manifest import MANIFEST, from_bytes  # noqa: PLC0415
     from deid.opening import verify_release  # noqa: PLC0415 - loads pyarrow
+    from deid.opening.folder import read_small  # noqa: PLC0415
 
     identities = [load_identity(path, passphrase("the private key")) for path in key_paths]
-    found = verify_release(release, identities, provider=_provider(site_path) if with_site else None)
+    site = _Site.open(site_path, release) if with_site else None
+    found = verify_release(release, identities, provider=site.provider if site else None)
+    if site is not None:
+        manifest = from_bytes(read_small(release, MANIFEST))
+        outcome = "passed" if found.is_sound else "failed"
+        record_release(site.log, EventKind.RELEASE_VERIFIED, release, manifest, outcome=outcome)
     if as_json:
         record = {
             "release": found.release,
@@ -91,8 +109,23 @@ def verify(release: Path, key_paths: tuple[Path, ...], with_site: bool, site_pat
         click.echo("sound")
 
 
-def _provider(site_path: Path) -> KeyProvider:
-    from deid.keys import open_provider  # noqa: PLC0415 - loads cryptography
-    from deid.site import load_site  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """The site's own keys, and the log in which it is entered that they opened something."""
 
-    return open_provider(load_site(site_path).keys, passphrase("the site's keys"))
+    provider: KeyProvider
+    log: AuditLog
+
+    @classmethod
+    def open(cls, path: Path, release: Path) -> _Site:
+        """Open them for a release; raise ReleaseError where this site took it back."""
+        from deid.audit.site import site_log  # noqa: PLC0415 - loads cryptography
+        from deid.keys import open_provider  # noqa: PLC0415
+        from deid.recall.gate import refuse_recalled_release  # noqa: PLC0415
+        from deid.site import load_site  # noqa: PLC0415
+
+        site = load_site(path)
+        provider = open_provider(site.keys, passphrase("the site's keys"))
+        log = site_log(site, provider)
+        refuse_recalled_release(release, site, log)
+        return cls(provider, log)

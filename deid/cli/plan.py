@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from deid import legal
 from deid.cli.common import PathArgument, json_option, print_json, today
@@ -15,6 +16,7 @@ from deid.period import parse_period
 from deid.plan import Plan
 from deid.policy import Basis, load_policy
 from deid.request import load_request
+from deid.segments.words import excluded_entry, excluded_lines
 from deid.sources.description import load_dataset
 from deid.transforms.words import rule_text
 
@@ -63,6 +65,8 @@ def as_lines(plan: Plan, judgment: Judgment) -> list[str]:
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines += ["  " + "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[4]]) for row in rows]
     lines += _ladders(plan)
+    left_out = [line.removeprefix("- ") for line in excluded_lines(plan)]
+    lines += ["", *left_out] if left_out else []
     earned = "nothing" if judgment.earns_nothing else _words(judgment.earned.value)
     lines += ["", f"earned   {earned}: {judgment.headline}"]
     for basis in Basis:
@@ -80,6 +84,7 @@ def as_record(plan: Plan, judgment: Judgment) -> dict[str, Any]:
         "request": plan.request.name,
         "policy": {"name": plan.policy.name, "version": plan.policy.version, "sha256": plan.policy.digest},
         "dataset": plan.dataset.name,
+        "excluded": msgspec.to_builtins(excluded_entry(plan)),
         "claimed": plan.policy.basis.value,
         "earned": None if judgment.earns_nothing else judgment.earned.value,
         "findings": [

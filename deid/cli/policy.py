@@ -1,4 +1,4 @@
-"""`deid policy`: check, show and sign."""
+"""`deid policy`: check, show, sign, and have an expert determine the risk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from deid.cli.common import PathArgument, day_of, json_option, passphrase, print_json
+from deid.cli.common import PathArgument, day_of, json_option, passphrase, print_json, site_option
 from deid.kinds import KINDS
 from deid.legal.policies import check_policy
 from deid.policy import Policy, load_policy
@@ -79,5 +79,39 @@ def sign(policy_path: Path, key_path: Path, expires: datetime | None) -> None:
         version=str(loaded.version),
         signed_at=datetime.now(UTC),
         expires=day_of(expires),
+    )
+    click.echo(f"signed {written}")
+
+
+@policy.command()
+@click.argument("policy_path", metavar="POLICY", type=PathArgument)
+@click.option("--key", "key_path", type=PathArgument, required=True, help="The expert's private signing key.")
+@click.option("--document", type=PathArgument, required=True, help="The report with methods and results, kept by you.")
+@click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The last day on which it holds.")
+@site_option
+def determine(policy_path: Path, key_path: Path, document: Path, expires: datetime, site_path: Path) -> None:
+    """Sign, as an expert, that releases under POLICY carry a very small risk, 45 CFR 164.514(b)(1)."""
+    import hashlib  # noqa: PLC0415
+
+    from deid.errors import DocumentError  # noqa: PLC0415
+    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
+    from deid.papers.determination import sign_determination  # noqa: PLC0415
+    from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
+
+    loaded = load_policy(policy_path)
+    check_policy(loaded)
+    try:
+        with document.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DocumentError(f"cannot read {document.name}: {error.strerror}", hint="name the expert's report") from None
+    written = sign_determination(
+        loaded,
+        load_signing_key(key_path, passphrase("the signing key")),
+        load_trust(load_site(site_path).trust),
+        document_sha256=digest,
+        expires=expires.date(),
+        at=datetime.now(UTC),
     )
     click.echo(f"signed {written}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from deid.cli.common import PathArgument, json_option
+from deid.cli.common import PathArgument, json_option, release_folder
 from deid.errors import ReleaseError, StorageError
 from deid.manifest import MANIFEST, from_bytes
 from deid.opening.folder import read_small, refuse_recalled
@@ -18,7 +18,7 @@ from deid.sinks.read_back import check_digest
 
 
 @click.command()
-@click.argument("release", type=PathArgument)
+@click.argument("release", type=release_folder)
 @click.option("--attack", "attack_path", type=PathArgument, help="What `deid attack --json` printed, to be merged in.")
 @click.option("--html", "html_path", type=PathArgument, help=f"Write the page to this new file, as {HTML}.")
 @click.option("--out", "json_path", type=PathArgument, help=f"Write the report to this new file, as {JSON}.")

@@ -1,4 +1,4 @@
-"""`deid request`: check a request, and sign the statement that Safe Harbor needs."""
+"""`deid request`: check a request, sign it, approve it, show what changed since, and which papers it still needs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from pathlib import Path
 import click
 
 from deid import legal
-from deid.cli.common import PathArgument, day_of, passphrase
+from deid.cli.common import PathArgument, day_of, json_option, passphrase, print_json, site_option
 from deid.cli.plan import compile_request
+
+_key = click.option("--key", "key_path", type=PathArgument, required=True, help="The private signing key.")
+_expires = click.option(
+    "--expires", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which the statement holds."
+)
+_request = click.argument("request_path", metavar="REQUEST", type=PathArgument)
 
 
 @click.group()
 def request() -> None:
-    """Check requests, and sign the statement that Safe Harbor needs."""
+    """Check, sign, approve and compare requests, and sign the statement that Safe Harbor needs."""
 
 
 @request.command()
-@click.argument("request_path", metavar="REQUEST", type=PathArgument)
+@_request
 @click.option("--period", help="The period of the release: 2026, 2026-Q3 or 2026-10.")
 def check(request_path: Path, period: str | None) -> None:
     """Check that REQUEST can run under its policy and earns the basis that the policy claims."""
@@ -30,9 +36,103 @@ def check(request_path: Path, period: str | None) -> None:
 
 
 @request.command()
-@click.argument("request_path", metavar="REQUEST", type=PathArgument)
-@click.option("--key", "key_path", type=PathArgument, required=True, help="The privacy officer's private signing key.")
-@click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which the statement holds.")
+@_request
+@_key
+@site_option
+def sign(request_path: Path, key_path: Path, site_path: Path) -> None:
+    """Sign REQUEST as it stands, as whoever asks for it; any later change to the file undoes the signature."""
+    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
+    from deid.papers.approval import sign_request  # noqa: PLC0415
+    from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
+
+    plan = compile_request(request_path, None)
+    trust = load_trust(load_site(site_path).trust)
+    key = load_signing_key(key_path, passphrase("the signing key"))
+    click.echo(f"signed {sign_request(plan.request, key, trust, at=datetime.now(UTC))}")
+
+
+@request.command()
+@_request
+@_key
+@site_option
+@_expires
+@click.option("--condition", "conditions", help="A condition of the approval, in words; it stands in the statement.")
+def approve(
+    request_path: Path, key_path: Path, site_path: Path, expires: datetime | None, conditions: str | None
+) -> None:
+    """Approve REQUEST with its policy, description, plan and recipients as they stand; another officer adds to it."""
+    from deid.authorization import load_recipients, verify_policy  # noqa: PLC0415
+    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
+    from deid.papers.approval import approve as sign_approval  # noqa: PLC0415
+    from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
+
+    plan = compile_request(request_path, None)
+    legal.require(plan)
+    trust, now = load_trust(load_site(site_path).trust), datetime.now(UTC)
+    verify_policy(plan.policy, trust, at=now)
+    recipients = load_recipients(plan)
+    done = sign_approval(
+        plan,
+        recipients,
+        load_signing_key(key_path, passphrase("the signing key")),
+        trust,
+        at=now,
+        expires=day_of(expires),
+        conditions=conditions,
+    )
+    for recipient in recipients:
+        click.echo(f"recipient  {recipient.name}  {recipient.key}")
+    left = done.threshold - len(done.signers)
+    click.echo(f"signed {done.path}: approved by {', '.join(done.signers)}")
+    if left > 0:
+        click.echo(f"{left} more must approve it: deid request approve {request_path} --key KEY")
+
+
+@request.command()
+@_request
+@json_option
+def diff(request_path: Path, as_json: bool) -> None:
+    """Tell in plain words what is no longer as it was when REQUEST was approved; exit code 14 if anything is not."""
+    from deid.authorization import load_recipients  # noqa: PLC0415
+    from deid.papers.changes import changes_since  # noqa: PLC0415
+
+    plan = compile_request(request_path, None)
+    changes = changes_since(plan, load_recipients(plan))
+    if as_json:
+        print_json({"request": plan.request.name, "changes": changes})
+    else:
+        click.echo("\n".join(changes) or f"{plan.request.name} is as it was approved")
+    if changes:
+        click.get_current_context().exit(14)
+
+
+@request.command()
+@_request
+@site_option
+@json_option
+def status(request_path: Path, site_path: Path, as_json: bool) -> None:
+    """Show which papers of REQUEST stand, which lack, and who may sign them; exit code 14 if any lacks."""
+    from deid.authorization import load_recipients, papers_of  # noqa: PLC0415
+    from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
+
+    plan = compile_request(request_path, None)
+    site = load_site(site_path)
+    papers = papers_of(plan, site, load_trust(site.trust), load_recipients(plan), at=datetime.now(UTC))
+    if as_json:
+        print_json({"request": plan.request.name, "papers": [paper.as_record() for paper in papers]})
+    else:
+        click.echo("\n".join(line for paper in papers for line in paper.lines()))
+    if any(paper.fault is not None for paper in papers):
+        click.get_current_context().exit(14)
+
+
+@request.command()
+@_request
+@_key
+@_expires
 def attest(request_path: Path, key_path: Path, expires: datetime | None) -> None:
     """Sign that nothing is known by which a release of REQUEST could identify anyone, 45 CFR 164.514(b)(2)(ii)."""
     from deid.actual_knowledge import sign_knowledge  # noqa: PLC0415

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from deid.audit.events import EventKind
+from deid.audit.site import record, site_log
 from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option
 from deid.keys import open_provider
 from deid.period import parse_period
+from deid.policy import load_policy
+from deid.recall.gate import SeriesGate
 from deid.site import load_site
 from deid.small_counts import shown
 from deid.sources.description import load_dataset
 from deid.tables.document import load_tabulation
 from deid.tables.run import Tabulated, store_of
 from deid.tables.run import tabulate as run_tables
+from deid.trust import load_trust
 
 
 @click.command()
@@ -45,8 +51,20 @@ def tabulate(
         click.echo(f"restored: generation {generation} of what was published; it knows every table below the releases")
         click.echo("tables that were published after it and lie elsewhere are not known: bring them back first")
         return
-    with progress_bar() as progress:
-        done = run_tables(asked, site, provider, progress=progress, period=within, name=name)
+    log = site_log(site, provider)
+    told: dict[str, str] = {"request_sha256": asked.digest}
+    publication = f"{asked.name}/{name or (within.label if within else 'all')}"
+
+    def prepared(sha256: str) -> None:
+        gate.close()
+        told["sha256"] = sha256
+        record(log, EventKind.TABLES_PREPARED, publication, **told)
+
+    policy, trust = load_policy(asked.policy), load_trust(site.trust)
+    gate = SeriesGate(asked.name, "", policy.digest, site, trust, log, datetime.now(UTC))
+    with gate, progress_bar() as progress:
+        done = run_tables(asked, site, provider, progress=progress, period=within, name=name, prepared=prepared)
+    record(log, EventKind.TABLES_PUBLISHED, publication, tables=len(done.cells), **told)
     if as_json:
         print_json(
             {

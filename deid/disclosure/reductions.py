@@ -26,6 +26,7 @@ from deid.sealed import SealedRows
 from deid.selection import carriers, days_of
 from deid.sensitive_columns import sensitive_steps
 from deid.transforms.pseudonymize import Pseudonymize
+from deid.transforms.shift_date import ShiftDate
 from deid.visits import encounter_key, start_of_visit
 
 Numbers = npt.NDArray[np.int32]
@@ -143,7 +144,7 @@ def columns_reduced(selection: RowSelection | None, planned: TablePlan) -> list[
 
 def follows(step: Step) -> bool:
     """Whether what a step writes is known only after everything else was observed."""
-    if isinstance(step.transform, Pseudonymize):
+    if isinstance(step.transform, (Pseudonymize, ShiftDate)):
         return step.transform.method == "random"
     return step.measure is not None and (step.measure.family is not None or step.measure.name == "readmitted_30d")
 

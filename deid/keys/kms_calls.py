@@ -10,13 +10,21 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deid.errors import KeyFaultError
+from deid.errors import KeyFaultError, KeyServiceError
 from deid.keys.uris import KmsPlace
 
 ATTEMPTS = 4
 _CONNECT_SECONDS = 5
 GONE = frozenset({"DisabledException", "KMSInvalidStateException", "NotFoundException"})
 UNFIT = frozenset({"InvalidCiphertextException", "IncorrectKeyException", "KMSInvalidMacException"})
+# What may be otherwise in a minute: the answers of a busy service, and the SDK's words for none.
+_LATER = frozenset(
+    {
+        "DependencyTimeoutException", "KMSInternalException", "LimitExceededException", "ThrottlingException",
+        "RequestTimeout", "ServiceUnavailable", "500", "502", "503", "504", "ConnectTimeoutError",
+        "ConnectionClosedError", "EndpointConnectionError", "ReadTimeoutError",
+    }
+)  # fmt: skip
 
 
 class KmsRefusedError(Exception):
@@ -77,7 +85,8 @@ class KmsCalls:
 
     def _fault(self, what: str, why: str) -> KeyFaultError:
         # The SDK's own text may quote an endpoint with more than its name, or parts of a request.
-        return KeyFaultError(
+        kind = KeyServiceError if why in _LATER else KeyFaultError
+        return kind(
             f"the key service behind {self.place.key} could not {what}: {why}",
             hint="check that it runs and can be reached, the region, and what these credentials may do; "
             "nothing was published",

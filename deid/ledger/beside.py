@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from deid.crosswalks.locking import lock
 from deid.errors import DeidError, DisclosureError, ReleaseError, StorageError
-from deid.generations import lock
 from deid.ledger.book import Book
 from deid.ledger.records import NEWEST
 from deid.ledger.store import WHAT, Series, open_ledger

@@ -14,6 +14,7 @@ from deid.errors import DisclosureError
 from deid.ledger.records import Frozen, Rule
 from deid.limits import CodeLimits, Limits, SeriesLimits
 from deid.plan import Plan, Step
+from deid.segments.words import excluded_entry
 from deid.transforms.words import rule_text
 
 KEEP = (
@@ -54,12 +55,14 @@ def _asked(plan: Plan) -> dict[str, str]:
         cohort = [request.cohort.unit, request.cohort.combine, sorted(msgspec.json.encode(p) for p in predicates)]
     told: dict[str, object] = {
         "cohort": cohort,
-        # By the year, the quarter or the month; which one it is changes from release to release.
-        "period": [request.schedule, sum(mark in period.label for mark in "-Q") if period is not None else None],
+        # By the year, the quarter, the month or the week; which one it is changes from release to release.
+        "period": [request.schedule, sum(mark in period.label for mark in "-QWW") if period is not None else None],
         "derived columns": sorted(request.derive),
         "study codes": {kind: sorted(codes) for kind, codes in request.study_codes.items()},
         "dataset": plan.dataset.name,
     }
+    if (excluded := excluded_entry(plan)) is not None:  # rows that are left out from now on would tell what they were
+        told["exclusion of segments"] = msgspec.to_builtins(excluded)
     return {name: _digest(value) for name, value in told.items()}
 
 

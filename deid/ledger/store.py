@@ -1,6 +1,6 @@
 """How a ledger lies on disk: generations of sealed parts, and a release that is pending until it surely lies there.
 
-docs/formats/ledger.md is the specification; `deid.generations` is what survives kill -9.
+docs/formats/ledger.md is the specification; `deid.crosswalks.generations` is what survives kill -9.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from deid.crosswalks.generations import Generations, Index
+from deid.crosswalks.locking import lock
+from deid.crosswalks.partitions import DomainWriter, storage
 from deid.errors import DisclosureError, KeyFaultError, ReleaseError, StorageError
-from deid.generations import Generations, Index, lock
 from deid.ledger.book import Book, decode, digest, encode
 from deid.manifest import MANIFEST, Manifest, from_bytes
-from deid.partitions import DomainWriter, storage
 from deid.prf import derive_key
 
 WHAT = "ledger"

@@ -25,7 +25,7 @@ from deid.policy import Basis
 from deid.request import Schedule
 
 _SAFE = frozenset({Basis.SAFE_HARBOR})
-_FINER_THAN_A_YEAR = frozenset({Schedule.MONTHLY, Schedule.QUARTERLY})
+_FINER_THAN_A_YEAR = frozenset({Schedule.WEEKLY, Schedule.MONTHLY, Schedule.QUARTERLY})
 
 
 def findings(plan: Plan) -> Iterator[Finding]:

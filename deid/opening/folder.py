@@ -21,7 +21,8 @@ def refuse_recalled(folder: Path) -> None:
     if os.path.lexists(folder / RECALL):
         raise ReleaseError(
             f"this release was recalled: there is a {RECALL} in {folder.name}",
-            hint="the sending site put the notice there: do not use the data, and ask the site what to do with copies",
+            hint="the sending site put the notice there: do not use the data. `deid recall check` shows it, and "
+            "whether an officer signed it",
         )
 
 

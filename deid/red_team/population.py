@@ -20,7 +20,7 @@ from deid.plan import Plan
 from deid.red_team import chosen
 from deid.red_team.identified import Coded, Persons, Population, Visits
 from deid.request import Series
-from deid.rows import Rows
+from deid.rows import Rows, Screen
 from deid.schema import Column, Table
 from deid.selection import days_of
 from deid.sources import open_source
@@ -36,9 +36,9 @@ _DEMOGRAPHIC = frozenset({Group.PLACE, Group.PERSON})
 _BIRTHS = frozenset({"birth_date", "death_date", "age"})
 
 
-def read_population(plan: Plan, progress: Progress) -> Population:
+def read_population(plan: Plan, progress: Progress, screen: Screen | None = None) -> Population:
     """Read what the attacks need of a plan's source; raise SourceError for what cannot be read."""
-    reader = _Reader(plan, progress)
+    reader = _Reader(plan, progress, screen)
     people = reader.people()
     visits = reader.visits()
     return Population(reader.reduced(people), visits, reader.codes())
@@ -79,13 +79,13 @@ class _Keys:
 class _Reader:
     """Reads tables of a plan's source, each once for each purpose."""
 
-    def __init__(self, plan: Plan, progress: Progress) -> None:
+    def __init__(self, plan: Plan, progress: Progress, screen: Screen | None) -> None:
         self._plan, self._progress = plan, progress
         self._dataset = plan.dataset
         self._selection = chosen.rows_of(plan)
         self._births = np.zeros(0, np.int32)
         self._patients = Patients(keeps=frozenset({"birth_day", "met"}))
-        self._rows = Rows(open_source(plan.dataset), plan.dataset, self._patients)
+        self._rows = Rows(open_source(plan.dataset), plan.dataset, self._patients, screen)
         self._low, self._high = bounds(plan)
         self._visit_ids: tuple[pa.Array, Int32] | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +26,8 @@ from deid.attacks.base import (
     Trace,
 )
 from deid.attacks.released import Released
+from deid.choices.screening import screened_alone
+from deid.choices.subject import Subject
 from deid.errors import DisclosureError
 from deid.keys.base import KeyProvider
 from deid.limits import Limits
@@ -170,7 +173,9 @@ def attack(
     `other`: another release of the same source, of another recipient or of the same one.
     Raises DisclosureError where nobody of the source is in the release: source or request are not the release's own.
     """
-    population = read_population(plan, progress)
+    with ExitStack() as stack:
+        screen = screened_alone(Subject.of_plan(plan), site, provider, stack, progress, on=opened.manifest.created)
+        population = read_population(plan, progress, screen)
     release = Released(opened)
     truth = tell(plan, site, provider, population.people.ids, release.patients)
     if not len(release):

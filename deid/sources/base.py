@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -20,7 +19,7 @@ from blake3 import blake3
 
 from deid.errors import SourceError
 from deid.schema import DatasetDescription, Table
-from deid.sources.files import locate, stated_size
+from deid.sources.files import DataFile, locate, stated_size
 
 _SPOKEN = 20  # names listed in one message; more would bury the remedy
 Together = Iterator[tuple[str, pa.RecordBatch]]
@@ -140,7 +139,7 @@ class FileSource(ABC):
             raise SourceError(f"{name}: not described: {listed(unknown)}", hint="describe the columns first")
         return table
 
-    def _files(self, table: Table) -> tuple[Path, ...]:
+    def _files(self, table: Table) -> tuple[DataFile, ...]:
         """Return the files of a table; raise SourceError if there are none or one is empty."""
         files = locate(self._dataset.root, table.path, any_case=table.any_case)
         if not files:

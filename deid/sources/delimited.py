@@ -11,7 +11,6 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -20,6 +19,7 @@ from deid.errors import SourceError
 from deid.kinds import Value
 from deid.schema import Column, Table
 from deid.sources.base import FileSource, listed
+from deid.sources.files import DataFile
 from deid.sources.headers import as_described, compare_header, refuse_headers
 from deid.sources.streams import TextFile, head_of
 
@@ -63,7 +63,7 @@ class Head:
     first_row: list[str] = field(repr=False)
 
 
-def open_head(table: Table, file: Path) -> Head:
+def open_head(table: Table, file: DataFile) -> Head:
     """Return the head of a delimited file; raise SourceError if it holds no text."""
     head = head_of(file, _HEAD_BYTES)
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
@@ -91,7 +91,7 @@ def open_head(table: Table, file: Path) -> Head:
         return Head(names, [""])
 
 
-def _read_file(table: Table, file: Path, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:
+def _read_file(table: Table, file: DataFile, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:
     head = open_head(table, file)
     # The header is compared again: the file may have been exchanged since `check`.
     refuse_headers(compare_header(table, file, as_described(table, head.names), columns))
@@ -155,7 +155,7 @@ def _type(column: Column, first_cell: str) -> pa.DataType:
     return pa.string()
 
 
-def _refuse_line_breaks(table: Table, file: Path, batch: pa.RecordBatch) -> None:
+def _refuse_line_breaks(table: Table, file: DataFile, batch: pa.RecordBatch) -> None:
     """Refuse a line break in a cell that is no free text: a stray quote has swallowed the rows that follow it."""
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         column = table.column(name)
@@ -190,7 +190,7 @@ def _refuse_damage(table: Table, stream: TextFile, width: int, ragged: int) -> N
         )
 
 
-def _not_text(table: Table, file: Path, column: str | None = None) -> SourceError:
+def _not_text(table: Table, file: DataFile, column: str | None = None) -> SourceError:
     where = f"column {listed([column])} of {file.name}" if column is not None else file.name
     return SourceError(
         f"{table.name}: {where} is not {table.text.encoding} text",
@@ -198,7 +198,7 @@ def _not_text(table: Table, file: Path, column: str | None = None) -> SourceErro
     )
 
 
-def _translated(table: Table, file: Path, names: Sequence[str], said: str) -> SourceError:
+def _translated(table: Table, file: DataFile, names: Sequence[str], said: str) -> SourceError:
     """Return our words for what pyarrow said; its own quote the row."""
     lowered = said.lower()
     if "utf8" in lowered or "utf-8" in lowered or "codec" in lowered or "decode" in lowered:

@@ -17,10 +17,15 @@ from deid.sources.files import locate
 from deid.sources.paths import PathError
 from deid.sources.spelling import BUILT_IN, FORMATS, GUESS, RawColumn, RawTable, Spelled, built_in, lay_over, spell
 from deid.sources.trees import GRAMMARS, Grammar
+from deid.stores.files import StoreFolder, open_folder
+from deid.stores.place import is_place
 
 
-def load_dataset(path: Path) -> DatasetDescription:
-    """Read the description at `path`; raise DocumentError for whatever is unknown, missing, doubled or impossible."""
+def load_dataset(path: Path, *, away: bool = False) -> DatasetDescription:
+    """Read the description at `path`; raise DocumentError for whatever is unknown, missing, doubled or impossible.
+
+    `away`: a source in a store is not looked at, and every described table taken to be there.
+    """
     document = load(path)
     own = spell(document)
     _refuse_guesses(own)
@@ -30,8 +35,8 @@ def load_dataset(path: Path) -> DatasetDescription:
         )
     shelf = built_in(own.raw.format) if own.raw.format in BUILT_IN else None
     spelled = lay_over(own, shelf)
-    root = (path.resolve().parent / own.raw.root).resolve()
-    tables = _tables(spelled, root)
+    root = _root(path, document, own.raw.root)
+    tables = _tables(spelled, root, away=away)
     population = _named(spelled, tables, "population", "patients")
     encounters = _named(spelled, tables, "encounters", "encounters")
     if population is None or population.patient is None:
@@ -48,8 +53,20 @@ def load_dataset(path: Path) -> DatasetDescription:
         population=population.name,
         encounters=encounters.name if encounters else None,
         confirmed=own.raw.confirmed,
+        part2_marks=own.raw.part2_marks,
+        part2_programs=tuple(sorted({number.strip() for number in own.raw.part2_programs} - {""})),
         digest=_digest(document, shelf.document if shelf else None),
     )
+
+
+def _root(path: Path, document: Document, written: str) -> Path | StoreFolder:
+    """Return the dataset's folder, or its place in a store."""
+    if not is_place(written):
+        return (path.resolve().parent / written).resolve()
+    try:
+        return open_folder(written)
+    except DocumentError as error:
+        raise document.fault(error.message, at="$.root", hint=error.hint) from None
 
 
 def _digest(own: Document, below: Document | None) -> str:
@@ -79,12 +96,13 @@ def _is_guess(column: RawColumn) -> bool:
     return column.kind.endswith(GUESS)
 
 
-def _tables(spelled: Spelled, root: Path) -> dict[str, Table]:
+def _tables(spelled: Spelled, root: Path | StoreFolder, *, away: bool) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     for name, raw in spelled.raw.tables.items():
         table = _table(name, raw, spelled)
         try:
-            found = locate(root, table.path, any_case=table.any_case)
+            is_away = away and isinstance(root, StoreFolder)
+            found = is_away or bool(locate(root, table.path, any_case=table.any_case))
         except DocumentError as error:
             raise spelled.document.fault(
                 f"{name}: {error.message}", at=f"$.tables.{name}.path", hint=error.hint

@@ -6,11 +6,11 @@ Each line is one resource of its tables' type; what is made of it is told in dei
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from deid.schema import DatasetDescription
 from deid.sources.base import SharedFileSource, Together, Wanted
 from deid.sources.fhir_rows import TypeReader, fault, lines_of, readers_of, refuse_doubled_names
+from deid.sources.files import DataFile
 from deid.sources.streams import TextFile, chunks_of
 
 
@@ -19,7 +19,7 @@ class FhirBulkSource(SharedFileSource):
 
     def __init__(self, dataset: DatasetDescription) -> None:
         super().__init__(dataset)
-        self._examined: set[Path] = set()  # once for each file is enough: a second reading is held to its digest
+        self._examined: set[DataFile] = set()  # once for each file is enough: a second reading is held to its digest
 
     def check(self, tables: Mapping[str, Sequence[str]]) -> None:
         """See Source; the first record of each file must be JSON of the described resource type."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
 from deid.errors import SourceError
 from deid.schema import DatasetDescription, Table
@@ -25,6 +24,7 @@ from deid.sources.fhir_documents import (
 )
 from deid.sources.fhir_rows import TypeReader, fault, lines_of, readers_of
 from deid.sources.fhir_types import RESOURCE_TYPES
+from deid.sources.files import DataFile
 from deid.sources.modifiers import may_modify
 from deid.sources.streams import TextFile, chunks_of, head_of
 
@@ -38,8 +38,8 @@ class FhirJsonSource(SharedFileSource):
     def __init__(self, dataset: DatasetDescription) -> None:
         super().__init__(dataset)
         self._described = frozenset(table.resource for table in dataset.tables)
-        self._passed: dict[Path, Counter[str]] = {}
-        self._examined: set[Path] = set()
+        self._passed: dict[DataFile, Counter[str]] = {}
+        self._examined: set[DataFile] = set()
 
     @property
     def unread(self) -> Mapping[str, int]:
@@ -51,7 +51,7 @@ class FhirJsonSource(SharedFileSource):
 
     def check(self, tables: Mapping[str, Sequence[str]]) -> None:
         """See Source; each file must begin like a JSON object."""
-        seen: set[Path] = set()
+        seen: set[DataFile] = set()
         for name, columns in tables.items():
             table = self._table(name, columns)
             TypeReader(self._dataset, [Wanted(table, ())], {})
@@ -84,7 +84,7 @@ class FhirJsonSource(SharedFileSource):
                 raise _nobody(one.table, len(digests))
 
     def _batches(
-        self, table: Table, readers: Mapping[str, TypeReader], file: Path, stream: TextFile, known: dict[str, str]
+        self, table: Table, readers: Mapping[str, TypeReader], file: DataFile, stream: TextFile, known: dict[str, str]
     ) -> Together:
         """Show every reader the resources of its type, and count those that no table reads."""
         passed, line = Counter[str](), 0
@@ -112,7 +112,7 @@ def _nobody(table: Table, files: int) -> SourceError:
     )
 
 
-def _documents(table: Table, file: Path, stream: TextFile) -> Iterator[tuple[int, bytes]]:
+def _documents(table: Table, file: DataFile, stream: TextFile) -> Iterator[tuple[int, bytes]]:
     """Yield the documents of a file: the whole of it, as line 0, or its lines where the first is whole in itself."""
     chunks = chunks_of(stream)
     head = _to_first_line(table, file, chunks)
@@ -129,7 +129,7 @@ def _documents(table: Table, file: Path, stream: TextFile) -> Iterator[tuple[int
     yield 0, b"".join(parts).removeprefix(BOM)
 
 
-def _to_first_line(table: Table, file: Path, chunks: Iterator[bytes]) -> bytes:
+def _to_first_line(table: Table, file: DataFile, chunks: Iterator[bytes]) -> bytes:
     """Return the beginning of a file with its first line that is not blank, or the whole file if it has no other."""
     parts: list[bytes] = []
     size, begun = 0, False
@@ -144,14 +144,14 @@ def _to_first_line(table: Table, file: Path, chunks: Iterator[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _refuse_long(table: Table, file: Path, size: int) -> None:
+def _refuse_long(table: Table, file: DataFile, size: int) -> None:
     if size > MAX_DOCUMENT_BYTES:
         raise fault(
             table, file, 0, f"one document longer than {MAX_DOCUMENT_BYTES >> 20} MiB; split it, or write lines"
         )
 
 
-def _check_head(table: Table, file: Path) -> None:
+def _check_head(table: Table, file: DataFile) -> None:
     try:
         refuse_beginning(head_of(file, _HEAD_BYTES))
     except DocumentFaultError as error:

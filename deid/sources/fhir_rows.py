@@ -7,7 +7,6 @@ by name. `contained` resources are never read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ import pyarrow as pa
 from deid.errors import SourceError
 from deid.schema import DatasetDescription, Table
 from deid.sources.base import Together, Wanted
+from deid.sources.files import DataFile
 from deid.sources.flatten import Row, Want, add_to, finisher, visit_of
 from deid.sources.json_names import has_doubled_names
 from deid.sources.modifiers import may_modify, not_understood, understood
@@ -155,7 +155,7 @@ class TypeReader:
         """How many records and values were left out, by table and reason."""
         return {f"{one.table.name}: {why}": count for one in self.tables for why, count in one.withheld.items()}
 
-    def decoded(self, file: Path, place: Place, text: bytes) -> Record:
+    def decoded(self, file: DataFile, place: Place, text: bytes) -> Record:
         """Return one record; raise SourceError where the text is none of this type."""
         # Each comma parts two values, so without a million of them no array of the record is larger than this.
         if len(text) > _LARGE and text.count(b",") > MAX_VALUES:
@@ -167,7 +167,7 @@ class TypeReader:
         except BAD_JSON:
             raise fault(self._first, file, place, "not one whole JSON object") from None
 
-    def add(self, file: Path, place: Place, text: bytes, *, may_be_modified: bool) -> bool:
+    def add(self, file: DataFile, place: Place, text: bytes, *, may_be_modified: bool) -> bool:
         """Add a record to every table, and return whether one is `full` now; raise SourceError for one that is bad.
 
         `may_be_modified`: the text must be searched for what must be understood.
@@ -195,7 +195,7 @@ class TypeReader:
         """Yield the last batch of every table, empty where there is nothing."""
         return ((one.table.name, one.take()) for one in self.tables)
 
-    def _whole(self, file: Path, place: Place, text: bytes) -> dict[str, Any]:
+    def _whole(self, file: DataFile, place: Place, text: bytes) -> dict[str, Any]:
         try:
             # Of a name that stands twice decoders see one: the other could be the modifier that turns the meaning.
             if has_doubled_names(text):
@@ -215,7 +215,7 @@ def readers_of(
     return {kind: TypeReader(dataset, tables, known) for kind, tables in types.items()}
 
 
-def refuse_doubled_names(table: Table, file: Path, place: Place, text: bytes) -> None:
+def refuse_doubled_names(table: Table, file: DataFile, place: Place, text: bytes) -> None:
     """Raise SourceError where a name stands twice in one object; whoever decodes the text finds its other faults."""
     try:
         doubled = has_doubled_names(text)
@@ -225,7 +225,7 @@ def refuse_doubled_names(table: Table, file: Path, place: Place, text: bytes) ->
         raise fault(table, file, place, "a name stands twice in one object")
 
 
-def lines_of(table: Table, file: Path, chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
+def lines_of(table: Table, file: DataFile, chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
     """Yield line numbers, from 1, lines that are not blank, and whether one near them may hold a modifier."""
     number, size = 0, 0
     held: list[bytes] = []  # joined when a line ends, so that a long line takes time by its length
@@ -250,7 +250,7 @@ def lines_of(table: Table, file: Path, chunks: Iterable[bytes]) -> Iterator[tupl
         yield number + 1, rest, True
 
 
-def fault(table: Table, file: Path, place: Place, what: str) -> SourceError:
+def fault(table: Table, file: DataFile, place: Place, what: str) -> SourceError:
     """Return the error for a record: it names file, line and entry, and nothing that stands there."""
     line, entry = place if isinstance(place, tuple) else (place, 0)
     where = [file.name, *([f"line {line}"] if line else []), *([f"entry {entry}"] if entry else [])]

@@ -6,13 +6,17 @@ import os
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 from deid.errors import DocumentError, SourceError
+from deid.stores.files import StoreFile, StoreFolder
+
+DataFile: TypeAlias = Path | StoreFile
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-def locate(root: Path, path: str, *, any_case: bool = False) -> tuple[Path, ...]:
+def locate(root: Path | StoreFolder, path: str, *, any_case: bool = False) -> tuple[DataFile, ...]:
     """Return the existing files that a described path means, sorted by name.
 
     Raises DocumentError for a path or a link that climbs out, for a link that leads nowhere, and for what is neither
@@ -27,6 +31,8 @@ def locate(root: Path, path: str, *, any_case: bool = False) -> tuple[Path, ...]
             "a path is not a plain relative path inside the dataset's folder",
             hint="write it from `root`, without `..` or a leading slash; `*` only in the file name",
         )
+    if isinstance(root, StoreFolder):
+        return root.located(pure, any_case=any_case)
     folder = root / pure.parent
     fitting = _in_any_case(folder, pure.name) if any_case else []
     if "*" in pure.name:
@@ -70,15 +76,17 @@ def _in_any_case(folder: Path, name: str) -> list[Path]:
     return found
 
 
-def stated_size(file: Path) -> int:
+def stated_size(file: DataFile) -> int:
     """Return the size in bytes; raise SourceError if the file cannot be examined."""
+    if isinstance(file, StoreFile):
+        return file.size
     try:
         return file.stat().st_size
     except OSError as error:
         raise unreadable(file, error) from None
 
 
-def unreadable(file: Path, error: OSError) -> SourceError:
+def unreadable(file: DataFile, error: OSError) -> SourceError:
     """Return the error for a file that the system refuses, with the system's reason (which holds no content)."""
     reason = error.strerror or "input/output error"
     return SourceError(f"cannot read {file.name}: {reason}", hint="check that the file is there and readable")

@@ -6,11 +6,11 @@ import difflib
 import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 
 from deid.errors import SourceError
 from deid.schema import Table
 from deid.sources.base import listed
+from deid.sources.files import DataFile
 
 # Names that a message may quote: no date, number or several words of a row begins or goes on like this.
 _COLUMN_NAME = re.compile(r"(?!.*\d[-./]\d)(?!.*\d{5})[^\W\d][\w .()/#-]{0,79}")
@@ -27,7 +27,7 @@ def as_described(table: Table, header: Sequence[str]) -> list[str]:
     return [described.get(name.strip().lower(), name) for name in header]
 
 
-def compare_header(table: Table, file: Path, header: Sequence[str], needed: Sequence[str]) -> list[str]:
+def compare_header(table: Table, file: DataFile, header: Sequence[str], needed: Sequence[str]) -> list[str]:
     """Return what is wrong with the header of a file, in words; an empty list if nothing is.
 
     Names are quoted only where most of the header is as described: the first line of a file without a header, or

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from deid.errors import SourceError
+from deid.errors import DeidError, SourceError
 from deid.schema import Table
 from deid.sources.base import FileSource
-from deid.sources.files import unreadable
+from deid.sources.files import DataFile, unreadable
 from deid.sources.headers import as_described, compare_header, refuse_headers
 from deid.sources.streams import HashingFile
+from deid.stores.files import StoreFile
 
 BATCH_ROWS = 65_536
 
@@ -49,7 +49,7 @@ class ParquetSource(FileSource):
         self._record(table, digests)
 
 
-def _read_file(table: Table, file: Path, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:
+def _read_file(table: Table, file: DataFile, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:
     # Parquet is read by jumping, so its digest takes a pass of its own; the file's identity, size and time of change
     # before and after tie that pass to the rows that were read.
     before = _identity(file)
@@ -63,8 +63,8 @@ def _read_file(table: Table, file: Path, columns: Sequence[str], digests: list[s
                 named = batch.select(asked).rename_columns(list(columns))
                 _refuse_broken_text(table, file, named)
                 yield _with_nulls(table, named)
-        except (pa.ArrowException, OSError, ValueError):
-            raise _damaged(table, file) from None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _damaged(table, file, error) from None
     if _identity(file) != before:
         raise SourceError(
             f"{table.name}: {file.name} changed while it was read", hint="run again when nothing writes to the source"
@@ -72,21 +72,25 @@ def _read_file(table: Table, file: Path, columns: Sequence[str], digests: list[s
     digests.append(digest)
 
 
-def _opened(table: Table, file: Path) -> pq.ParquetFile:
+def _opened(table: Table, file: DataFile) -> pq.ParquetFile:
     try:
+        if isinstance(file, StoreFile):
+            return pq.ParquetFile(file.path, filesystem=file.reader.system)
         return pq.ParquetFile(file)
-    except (pa.ArrowException, OSError, ValueError):
-        raise _damaged(table, file) from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(table, file, error) from None
 
 
-def _damaged(table: Table, file: Path) -> SourceError:
+def _damaged(table: Table, file: DataFile, error: Exception) -> DeidError:
+    if isinstance(file, StoreFile) and (refused := file.refused(error)) is not None:
+        return refused
     return SourceError(
         f"{table.name}: {file.name} is not a whole Parquet file",
         hint="a transfer may have been cut: fetch the file again and compare its digest with the sender's",
     )
 
 
-def _refuse_broken_text(table: Table, file: Path, batch: pa.RecordBatch) -> None:
+def _refuse_broken_text(table: Table, file: DataFile, batch: pa.RecordBatch) -> None:
     """Refuse text that is no UTF-8: a writer may call any bytes text, and no reader of Parquet looks."""
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         words = values.dictionary if isinstance(values, pa.DictionaryArray) else values
@@ -100,15 +104,17 @@ def _refuse_broken_text(table: Table, file: Path, batch: pa.RecordBatch) -> None
             ) from None
 
 
-def _identity(file: Path) -> tuple[int, int, int]:
+def _identity(file: DataFile) -> tuple[object, ...]:
     try:
+        if isinstance(file, StoreFile):
+            return file.identity()
         status = file.stat()
     except OSError as error:
         raise unreadable(file, error) from None
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _digest(file: Path) -> str:
+def _digest(file: DataFile) -> str:
     stream = HashingFile(file)
     try:
         return stream.finish()

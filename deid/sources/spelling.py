@@ -94,6 +94,8 @@ class RawDataset(_Text, forbid_unknown_fields=True, kw_only=True):
     confirmed: bool = True
     population: str | None = None
     encounters: str | None = None
+    part2_programs: list[str] = []
+    part2_marks: Literal["complete", "positive"] = "complete"
     tables: dict[str, RawTable] = {}
 
 

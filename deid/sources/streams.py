@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +16,7 @@ import pyarrow as pa
 from blake3 import blake3
 
 from deid.errors import SourceError
-from deid.sources.files import unreadable
+from deid.sources.files import DataFile, unreadable
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 CHUNK = 1 << 20
@@ -26,7 +25,7 @@ CHUNK = 1 << 20
 class HashingFile(io.RawIOBase):
     """A file read from beginning to end, whose digest (BLAKE3) is taken as the bytes go by."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: DataFile) -> None:
         super().__init__()
         self._path = path
         self._hash = blake3()
@@ -68,7 +67,7 @@ class TextFile(io.RawIOBase):
     before it hands out a byte that is no UTF-8. Use it as a context manager.
     """
 
-    def __init__(self, path: Path, *, quote: bytes = b"", utf8: bool = False) -> None:
+    def __init__(self, path: DataFile, *, quote: bytes = b"", utf8: bool = False) -> None:
         super().__init__()
         self.path = path
         self.nuls = 0
@@ -143,7 +142,7 @@ class _Utf8:
         return None
 
 
-def _line_at(path: Path, place: int) -> int:
+def _line_at(path: DataFile, place: int) -> int:
     """Return the line, from 1, in which a byte of text stands."""
     lines, left = 1, place
     with TextFile(path) as again:
@@ -153,7 +152,7 @@ def _line_at(path: Path, place: int) -> int:
     return lines
 
 
-def compression(path: Path) -> str | None:
+def compression(path: DataFile) -> str | None:
     """Return gzip, zstd or None by the first bytes of the file; a name may lie, its bytes do not."""
     try:
         with path.open("rb") as file:
@@ -171,7 +170,7 @@ def chunks_of(stream: TextFile) -> Iterator[bytes]:
         yield chunk
 
 
-def head_of(path: Path, size: int) -> bytes:
+def head_of(path: DataFile, size: int) -> bytes:
     """Return the first `size` bytes of text of a file."""
     with TextFile(path) as file:
         parts: list[bytes] = []

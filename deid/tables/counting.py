@@ -20,7 +20,7 @@ from deid.errors import PlanError
 from deid.observers import CohortPatients, Links
 from deid.patients import Patients, Tagger
 from deid.quarantine import refuse_bad_rows
-from deid.rows import LinkMap, Rows, TypedRows
+from deid.rows import LinkMap, Rows, Screen, TypedRows
 from deid.schema import DatasetDescription, Table
 from deid.sealed import SealedMap
 from deid.selection import days_of
@@ -41,6 +41,7 @@ class Reader:
     """Reads one source for one tabulation; `spill` is a private folder for what outgrows memory, sealed.
 
     `told_before`: levels of places of earlier tables; they are read as well, to know which place lies in which.
+    `screen`: what is left out before anything is counted.
     """
 
     asked: Tabulation
@@ -50,6 +51,7 @@ class Reader:
     open: ExitStack
     progress: Progress
     told_before: frozenset[str] = frozenset()
+    screen: Screen | None = None
     left_out: int = 0
     _patients: Patients = field(init=False, repr=False)
     _rows: Rows = field(init=False, repr=False)
@@ -66,7 +68,6 @@ class Reader:
     def __post_init__(self) -> None:
         keeps = {"birth_day"} | ({"met"} if self.asked.cohort else set())
         self._patients = Patients(keeps=frozenset(keeps))
-        self._rows = Rows(self.source, self.dataset, self._patients)
         population = self.dataset.table(self.dataset.population)
         beside = {d for d in self.told_before if population is not None and columns_of(population, d)}
         dimensions = self.asked.dimensions | (beside if self.asked.dimensions & set(PLACES) else set())
@@ -81,6 +82,7 @@ class Reader:
     def read(self) -> tuple[People, Visits]:
         """Return everybody and every visit of the asked groups; raise PlanError or SourceError."""
         self._check()
+        self._rows = Rows(self.source, self.dataset, self._patients, self.screen)
         needed = self.columns()
         self.source.check(needed)
         links: list[Links] = []

@@ -11,6 +11,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from deid import signing
+from deid.choices.screen import Screen
+from deid.choices.screening import screened_alone
+from deid.choices.subject import Subject
 from deid.errors import DocumentError, PlanError, SourceError
 from deid.keys.base import KeyProvider
 from deid.manifest import RELEASE_ID
@@ -18,6 +21,7 @@ from deid.period import Period
 from deid.policy import Policy, load_policy
 from deid.private import make_folder, sync_folder, write_new
 from deid.schema import DatasetDescription
+from deid.segments.obstacles import untold_in
 from deid.site import Site
 from deid.sources import open_source
 from deid.sources.description import load_dataset
@@ -75,10 +79,12 @@ def tabulate(
     period: Period | None = None,
     name: str | None = None,
     now: datetime | None = None,
+    prepared: Callable[[str], object] | None = None,
 ) -> Tabulated:
     """Make the tables of a request and publish them below the site's releases; raise DeidError and leave nothing.
 
-    `period`: only what lies within it. The policy must be signed, as for an export.
+    `period`: only what lies within it. The policy must be signed, as for an export. `prepared` is given the SHA-256 of
+    their tables.json just before they are published; what it raises stops them.
     """
     now = now or datetime.now(UTC)
     name = name or (period.label if period else "all")
@@ -100,6 +106,7 @@ def tabulate(
         reader = Reader(
             asked, dataset, source, spill, stack, progress, frozenset(a.level for a in before.cells if a.level)
         )
+        reader.screen = _screen(asked, name, policy, reader, site, provider, stack, now.date())
         people, visits = reader.read()
         people = _settled(asked, people, limits.smallest, before, own)
         progress("counting", 0)
@@ -132,6 +139,8 @@ def tabulate(
         # Remembered first: tables that are remembered and not published cost cells, the reverse costs patients.
         told = hashlib.sha256(written[release.TABLES]).hexdigest()
         memory.save(opened, remembered(before, cube, linked, protected, people), name, told)
+        if prepared is not None:
+            prepared(told)
     return Tabulated(
         home / name,
         {t.name: (len(cells[t.name]), sum(c.count is None for c in cells[t.name])) for t in tables},
@@ -144,6 +153,29 @@ def tabulate(
         begin,
         counter.passed_over() if asked.tells_incidence else 0,
     )
+
+
+def _screen(
+    asked: Tabulation,
+    name: str,
+    policy: Policy,
+    reader: Reader,
+    site: Site,
+    provider: KeyProvider,
+    stack: ExitStack,
+    on: date,
+) -> Screen | None:
+    """Return what is left out of tables as it is out of exports; raise PlanError where the description cannot tell."""
+    read = frozenset(reader.columns())
+    tables = [table for table in reader.dataset.tables if table.name in read]
+    if problems := list(untold_in(policy, reader.dataset, tables)):
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise PlanError(
+            f"tables {asked.name} cannot be counted under policy {policy.name}:{listed}",
+            hint="docs/formats/choices.md, section Policy",
+        )
+    subject = Subject(asked.name, name, None, policy, reader.dataset, read - {reader.dataset.population}, read)
+    return screened_alone(subject, site, provider, stack, reader.progress, on=on)
 
 
 def store_of(dataset: str, site: Site, provider: KeyProvider) -> Store:

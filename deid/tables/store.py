@@ -1,8 +1,8 @@
 """Where everything that was published of a dataset is remembered: sealed generations below the site's state.
 
-It lies on disk as a ledger does (`deid.generations`): authenticated under a key of the site, the last generations kept.
-It is held against every folder of tables of the dataset, whichever request made it: a store that does not know one of
-them is lost, forked or an older copy, and what it forgot is what an audit would miss.
+It lies on disk as a ledger does (`deid.crosswalks.generations`): authenticated under a key of the site, the last
+generations kept. It is held against every folder of tables of the dataset, whichever request made it: a store that
+does not know one of them is lost, forked or an older copy, and what it forgot is what an audit would miss.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import msgspec
 
+from deid.crosswalks.generations import Generations, Index
+from deid.crosswalks.locking import lock
+from deid.crosswalks.partitions import DomainWriter, storage
 from deid.errors import KeyFaultError, StorageError
-from deid.generations import Generations, Index, lock
-from deid.partitions import DomainWriter, storage
 from deid.private import make_folder
 from deid.request import NAME
 from deid.tables.beside import Section

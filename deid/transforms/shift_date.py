@@ -17,9 +17,10 @@ from deid.errors import PlanError
 from deid.kinds import Value
 from deid.schema import Column
 from deid.transforms.base import Context, Output
-from deid.transforms.options import whole
+from deid.transforms.options import choice, whole
 
 MAX_DAYS = 3650
+METHODS = ("keyed", "random")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class ShiftDate:
     - output: date32; nulls stay null;
     - becomes null: a shifted day that is not at least `max_days` inside the data window (birth dates are exempt:
       they do not show where the data begins);
-    - key: the offset comes from a PRF of the patient, or from the crosswalk; needs the request's window;
+    - key: `keyed`, the offset comes from a PRF of the patient, or `random`, from the crosswalk; needs the request's
+      window;
     - linkable: intervals are kept exactly, and three known dates identify nearly everybody;
     - reversible: by whoever knows one true date of the patient;
     - source: SANT, Hripcsak et al. 2016. Never Safe Harbor: 45 CFR 164.514(b)(2)(i)(C) takes years only.
@@ -39,17 +41,19 @@ class ShiftDate:
 
     max_days: int = 365
     multiple_of: int = 1
+    method: str = "keyed"
     name: ClassVar[str] = "shift_date"
     primary: ClassVar[str | None] = "max_days"
 
     def __post_init__(self) -> None:
         whole("max_days", self.max_days, low=1, high=MAX_DAYS)
         whole("multiple_of", self.multiple_of, low=1, high=self.max_days)
+        choice("method", self.method, METHODS)
 
     @property
     def derived(self) -> bool:
-        """Whether the output is computed from the person with a key: always."""
-        return True
+        """Whether the output is computed from the person with a key."""
+        return self.method == "keyed"
 
     def output(self, column: Column) -> Output:
         """Return a shifted day; raise PlanError for a kind that is no date."""

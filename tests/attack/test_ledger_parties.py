@@ -17,8 +17,7 @@ from deid.keys.recipients import generate_identity
 from deid.ledger.book import Book
 from deid.ledger.freezing import frozen_of, limits_digest
 from deid.ledger.records import READ
-from deid.ledger.run import SeriesRun
-from deid.ledger.store import Publication
+from deid.recall.gate import SeriesGate
 
 
 @pytest.fixture
@@ -230,14 +229,14 @@ def test_two_requests_that_run_at_once_are_held_against_each_other(
     found.month(MONTHS[0], 80)
     keys = {"party": "others", "recipients": [key_of(found, "other")]} if is_other else {}
     late, first = found.request("late"), found.request("first", **keys)
-    prepare = SeriesRun.prepare
+    close = SeriesGate.close
 
-    def interrupted(series: SeriesRun, publication: Publication, manifest: bytes) -> None:
-        monkeypatch.setattr(SeriesRun, "prepare", prepare)
-        run(found, first)
-        prepare(series, publication, manifest)
+    def interrupted(gate: SeriesGate) -> None:
+        monkeypatch.setattr(SeriesGate, "close", close)
+        run(found, first)  # from the end of this on, others wait until the late one is published or refused
+        close(gate)
 
-    monkeypatch.setattr(SeriesRun, "prepare", interrupted)
+    monkeypatch.setattr(SeriesGate, "close", interrupted)
     if is_other:
         run(found, late)
     else:

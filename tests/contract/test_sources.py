@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from stores import Store, store  # noqa: F401  # a fixture
 
 from deid.errors import DocumentError, SourceError
 from deid.schema import DatasetDescription
@@ -168,6 +169,30 @@ def test_the_digest_appears_after_a_whole_read_and_a_change_refuses_the_second(t
         WRITERS[base][0](tmp_path)
     finally:
         PEOPLE[0]["zip"] = "02138"
+    with pytest.raises(SourceError, match="changed"):
+        list(source.read("patients", ["id"]))
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("base", BASES)
+def test_a_source_in_a_store_reads_as_in_a_folder(store: Store, tmp_path: Path, base: str) -> None:  # noqa: F811
+    """Rows, digests and counts are the same, and an object that changed between two reads is refused at the second."""
+    local = open_source(_dataset(tmp_path, base))
+    bucket = store.bucket()
+    store.upload(tmp_path, bucket, "in")
+    description = tmp_path / "dataset.yaml"
+    description.write_text(json.dumps(json.loads(description.read_text()) | {"root": f"s3://{bucket}/in"}))
+    source = open_source(load_dataset(description))
+    for one in (local, source):
+        one.check({"patients": list(KINDS_OF)})
+    rows, there = (list(one.read("patients", list(KINDS_OF))) for one in (local, source))
+    assert pa.Table.from_batches(there).equals(pa.Table.from_batches(rows))
+    assert (source.digests, source.unread, source.withheld) == (local.digests, local.unread, local.withheld)
+    changed = (tmp_path / WRITERS[base][1]).read_bytes()
+    if base == "parquet":
+        pq.write_table(pa.Table.from_pylist(PEOPLE[::-1]), tmp_path / "people.parquet")
+        changed = (tmp_path / "people.parquet").read_bytes()
+    store.put(bucket, f"in/{WRITERS[base][1]}", changed.replace(b"02138", b"99999"))
     with pytest.raises(SourceError, match="changed"):
         list(source.read("patients", ["id"]))
 

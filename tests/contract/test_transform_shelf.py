@@ -28,7 +28,7 @@ from deid.transforms.keep import ARROW_TYPES
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "keep": [{}],
     "pseudonymize": [{"method": "random"}, {"method": "keyed"}],
-    "shift_date": [{}, {"max_days": 70, "multiple_of": 7}],
+    "shift_date": [{}, {"max_days": 70, "multiple_of": 7}, {"method": "random"}],
     "generalize_date": [
         {"to": "year"},
         {"to": "year", "floor_age": 90},

@@ -297,10 +297,13 @@ def disk_of(limit: int) -> Iterator[None]:
 def test_a_full_disk_leaves_nothing_wherever_it_strikes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """In crosswalk, data, manifest or quarantine: one error about the disk, nothing published, nothing left."""
     struck: dict[int, str] = {}
-    for limit in (0, 100, 400, 900, 1_500, 2_500, 4_000, 6_000, 9_000, 100_000):
+    for limit in (0, 100, 400, 900, 1_500, 2_500, 4_000, 6_000, 9_000, 12_000, 16_000, 100_000):
         world = World(tmp_path / str(limit))
         bad = SOUND["encounters"].rstrip() + "\nBAD SENTINEL-PAT-1 1987-02-30 2025-07-25 inpatient 1"
-        request = world.request(world.source(encounters=bad), TABLES, policy=SAFE, on_bad_row="quarantine")
+        # Enough patients that the crosswalk is larger than the log, which is written before it.
+        many = "\n".join(f"PAT-{i} 1950-01-02 Zandobrith 900-00-{i:04} M 94110" for i in range(2, 50))
+        source = world.source(encounters=bad, patients=f"{SOUND['patients'].rstrip()}\n{many}")
+        request = world.request(source, TABLES, policy=SAFE, on_bad_row="quarantine")
         plan = world.site.plan(request)
         world.site.attest(plan)
         place: list[str] = []
@@ -310,7 +313,7 @@ def test_a_full_disk_leaves_nothing_wherever_it_strikes(tmp_path: Path, caplog: 
                 export(plan, world.site.site, world.site.provider, progress=lambda what, _rows: place.append(what))
 
         try:
-            with refused(world, StorageError, "disk|crosswalk|writing", caplog):
+            with refused(world, StorageError, "disk|crosswalk|writing|audit log", caplog):
                 run()
         except pytest.fail.Exception:  # nothing was raised: this disk was large enough
             struck[limit] = "published"
@@ -318,14 +321,21 @@ def test_a_full_disk_leaves_nothing_wherever_it_strikes(tmp_path: Path, caplog: 
         else:
             struck[limit] = place[-1] if place else "before"
             world.site.run(request)  # and with room, the same run works
-    assert struck[100_000] == "published"
-    assert {word.split()[0] for word in struck.values()} >= {"before", "observing", "writing", "verifying", "published"}
+    assert struck[100_000] == "published", struck
+    assert {word.split()[0] for word in struck.values()} >= {
+        "before",
+        "observing",
+        "writing",
+        "verifying",
+        "published",
+    }, struck
 
 
 def test_a_full_disk_under_the_spill_leaves_nothing(
-    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sealed spill that cannot grow ends the run, and no trace of it stays."""
+    world = World(tmp_path / "site")  # whose audit log is still smaller than the disk
     monkeypatch.setattr("deid.workshop._SEALED", 3_000)  # so that a small source spills
     encounters = [f"e{i} SENTINEL-PAT-1 2025-07-23 2025-07-25 inpatient 1" for i in range(3_000)]
     dataset = world.source(encounters="\n".join(["ENC PATIENT START STOP CLASS COST", *encounters]))

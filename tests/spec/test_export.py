@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
@@ -420,21 +421,21 @@ def test_birth_years_from_90_on_are_one_class(world: World) -> None:
     assert Counter(row["BIRTH"] for row in found["patients"]) == {1937: 4, 1938: 1}
 
 
-def shift_policy(world: World, max_days: int = 30) -> Path:
+def shift_policy(world: World, max_days: int = 30, **options: Any) -> Path:
     """Return a signed expert policy that shifts every date."""
+    shift = {"max_days": max_days} | options
     rules: dict[str, Any] = {
         "patient_id": {"pseudonymize": "keyed"},
         "encounter_id": {"pseudonymize": "keyed"},
-        "birth_date": {"shift_date": max_days},
-        "admit_date": {"shift_date": max_days},
-        "discharge_date": {"shift_date": max_days},
+        **{kind: {"shift_date": dict(shift)} for kind in ("birth_date", "admit_date", "discharge_date")},
         "zip_code": "keep",
         "charge_amount": "keep",
     }
     return world.policy({"policy": "own", "version": 1, "basis": "expert_determination", "rules": rules})
 
 
-def test_dates_of_a_patient_move_together_and_the_ends_of_the_window_are_cut(world: World) -> None:
+@pytest.mark.parametrize("method", ["keyed", "random"])
+def test_dates_of_a_patient_move_together_and_the_ends_of_the_window_are_cut(world: World, method: str) -> None:
     """One offset serves all tables of a patient, so intervals stay; no date shows within the cut at either end."""
     births = {f"p{i}": date(1980, 1, 1) + timedelta(days=37 * i) for i in range(40)}
     visits = [date(2024, 1, 1) + timedelta(days=5 * n) for n in range(73)]
@@ -451,7 +452,7 @@ def test_dates_of_a_patient_move_together_and_the_ends_of_the_window_are_cut(wor
     )  # fmt: skip
     tables = {"patients": ["ID", "BIRTH", "ZIP"], "encounters": ["ENC", "PATIENT", "START", "STOP", "COST"]}
     window = {"from": "2024-01-01", "to": "2024-12-31"}
-    found = world.released(source, tables, policy=shift_policy(world), window=window)
+    found = world.released(source, tables, policy=shift_policy(world, method=method), window=window)
     true = {str(10000 + int(p[1:])): birth for p, birth in births.items()}
     offsets = {row["ID"]: row["BIRTH"] - true[row["ZIP"]] for row in found["patients"]}
     assert len(set(offsets.values())) > 10
@@ -467,18 +468,26 @@ def test_dates_of_a_patient_move_together_and_the_ends_of_the_window_are_cut(wor
     assert shown > 40 * 73
 
 
-def test_offsets_differ_between_parties(world: World) -> None:
-    """Two parties who put their releases together find different offsets for one patient."""
+@pytest.mark.parametrize("method", ["keyed", "random"])
+def test_offsets_differ_between_parties(tmp_path: Path, method: str) -> None:
+    """Two parties find different offsets for one patient; random ones are drawn, and gone with the crosswalk."""
+    world = World(tmp_path / "site")
     rows = [f"p{i} 1980-01-01 A 1 F {10000 + i}" for i in range(20)]
     source = world.source(patients="\n".join(["ID BIRTH LAST SSN SEX ZIP", *rows]))
-    policy, window = shift_policy(world, 300), {"from": "2020-01-01", "to": "2024-12-31"}
+    policy, window = shift_policy(world, 300, method=method), {"from": "2020-01-01", "to": "2024-12-31"}
     tables = {"patients": ["ID", "BIRTH", "ZIP"]}
-    one, again, two = [
-        {row["ZIP"]: row["BIRTH"] for row in world.released(source, tables, policy=policy, window=window, request="shifted", **run)["patients"]}
-        for run in ({"party": "one", "name": "a"}, {"party": "one", "name": "b"}, {"party": "two", "name": "c"})
-    ]  # fmt: skip
+
+    def run(party: str, name: str) -> dict[str, date]:
+        fields = {"policy": policy, "window": window, "request": "shifted", "party": party, "name": name}
+        return {row["ZIP"]: row["BIRTH"] for row in world.released(source, tables, **fields)["patients"]}
+
+    one, again, two = run("one", "a"), run("one", "b"), run("two", "c")
     assert one == again
     assert sum(one[zip_code] != two[zip_code] for zip_code in one) > 15
+    if method == "random":
+        shutil.rmtree(world.site.site.state)  # with the log, which would know that a crosswalk is missing
+        drawn = run("one", "d")
+        assert sum(one[zip_code] != drawn[zip_code] for zip_code in one) > 15
 
 
 def test_the_columns_profile_opens_with_the_sites_provider(world: World) -> None:

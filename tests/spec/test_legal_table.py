@@ -59,7 +59,7 @@ UNLISTED = """
     place_of_service discharge_status admission_type encounter_class present_on_admission betos omop_concept
     provider_specialty facility_state charge_amount count unit length_of_stay readmission
     comorbidity comorbidity_score visit_flag em_level
-    sequence_number indicator
+    sequence_number indicator part2
 """
 
 SAFE_HARBOR = f"""

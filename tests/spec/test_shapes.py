@@ -105,6 +105,7 @@ readmission          | yes; no | maybe; 1
 omop_concept         | 0; 201826; 46236952 | 2000000001; 0123; -1; 4623695x
 comorbidity          | yes; no | maybe; 1
 visit_flag           | yes; no | maybe; 1
+part2                | yes; No; n; TRUE; 0; 1 | 2; maybe; 445
 em_level             | 1; 5 | 0; 6; 99213
 indicator            | 1; NA; R1; INSERT; active; in-progress; vital-signs; discharge summary; text/plain; SNOMED-CT; http://snomed.info/sct; 1.2.840.10008.5.1.4.1.1.3.1; mother; -1; 50 | 12345; Ann; 3/4/31; call John; http://snomed.info/John; Smith's wife
 """

@@ -298,6 +298,7 @@ def test_whether_an_output_is_derived_is_said() -> None:
     """Keyed pseudonyms and shifted dates are computed from the person; random pseudonyms and years are not."""
     assert Pseudonymize("keyed").derived
     assert ShiftDate().derived
+    assert not ShiftDate(method="random").derived
     assert not Pseudonymize("random").derived
     assert not GeneralizeDate("year").derived
 

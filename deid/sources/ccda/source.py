@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path as File
 
 import pyarrow as pa
 
@@ -22,6 +21,7 @@ from deid.sources.ccda.parsing import Element, read_document
 from deid.sources.ccda.paths import Path, compile_each, compile_path
 from deid.sources.ccda.rows import children, rows_of, turned
 from deid.sources.ccda.unread import Unread
+from deid.sources.files import DataFile as File
 from deid.sources.spelled_cells import null_words, nulled, with_days
 from deid.sources.streams import TextFile, chunks_of
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from deid.errors import SourceError
 from deid.schema import Table
+from deid.sources.files import DataFile
 from deid.sources.hl7v2.block import DELIMITERS, FIELD, MSH, Block, Bytes, Numbers, Spans
 from deid.sources.hl7v2.envelope import Envelope
 from deid.sources.hl7v2.framing import Framing, Place
@@ -28,7 +28,7 @@ _HEAD = 10  # MSH, MSH-1, up to five characters of MSH-2, and the delimiter afte
 
 
 def blocks_of(
-    table: Table, file: Path, framing: Framing, stream: TextFile, *, only: re.Pattern[bytes] | None = None
+    table: Table, file: DataFile, framing: Framing, stream: TextFile, *, only: re.Pattern[bytes] | None = None
 ) -> Iterator[Block]:
     """Yield the blocks of one file; raise SourceError with message and segment for what is no HL7 v2.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from deid.errors import SourceError
+from deid.sources.files import DataFile
 from deid.sources.streams import TextFile
 
 READ_BYTES = 2 << 20
@@ -29,7 +29,7 @@ class Place:
     """What a fault names: the table, the file, and the message and segment; never what stands there."""
 
     table: str
-    file: Path
+    file: DataFile
 
     def fault(self, what: str, *, message: int = 0, segment: int = 0, hint: str = HINT) -> SourceError:
         """Return the error; messages and segments are counted from 1, and 0 is not told."""

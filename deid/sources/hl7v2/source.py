@@ -10,7 +10,6 @@ import codecs
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path as File
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 from deid.errors import SourceError
 from deid.schema import Column, DatasetDescription, Table
 from deid.sources.base import SharedFileSource, Together, Wanted
+from deid.sources.files import DataFile as File
 from deid.sources.hl7v2.block import Block
 from deid.sources.hl7v2.blocks import blocks_of
 from deid.sources.hl7v2.cells import Reading

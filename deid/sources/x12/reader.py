@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from deid.errors import SourceError
+from deid.sources.files import DataFile
 from deid.sources.streams import TextFile
 from deid.sources.x12.envelope import Envelope, check_kind
 from deid.sources.x12.loops import Loops, Zone
@@ -42,7 +42,7 @@ class Spot:
     """Where a fault is: what a message says of it."""
 
     table: str
-    file: Path
+    file: DataFile
 
     def fault(self, number: int, what: str, hint: str = _HINT) -> SourceError:
         """Return the error for the segment of this number, counted from 1 in its file."""

@@ -1,0 +1,43 @@
+"""`deid agreement`: check and sign data-use agreements."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from deid.cli.common import PathArgument, passphrase, site_option
+from deid.papers.agreement import load_agreement, sign_agreement
+
+
+@click.group()
+def agreement() -> None:
+    """Check and sign data-use agreements, under which a Limited Data Set leaves, 45 CFR 164.514(e)(4)."""
+
+
+@agreement.command()
+@click.argument("agreement_path", metavar="AGREEMENT", type=PathArgument)
+def check(agreement_path: Path) -> None:
+    """Check that AGREEMENT holds what 164.514(e)(4)(ii) asks for."""
+    found = load_agreement(agreement_path)
+    click.echo(f"{found.id} with {found.recipient}, from {found.begins} to {found.expires}")
+    click.echo(f"  for      {', '.join(use.value for use in found.uses)}")
+    click.echo(f"  parties  {', '.join(found.parties)}")
+    click.echo(f"  users    {', '.join(found.users)}")
+
+
+@agreement.command()
+@click.argument("agreement_path", metavar="AGREEMENT", type=PathArgument)
+@click.option("--key", "key_path", type=PathArgument, required=True, help="The private signing key.")
+@site_option
+def sign(agreement_path: Path, key_path: Path, site_path: Path) -> None:
+    """Sign that AGREEMENT was made with its recipient; the signature expires with it."""
+    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
+    from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
+
+    found = load_agreement(agreement_path)
+    trust = load_trust(load_site(site_path).trust)
+    key = load_signing_key(key_path, passphrase("the signing key"))
+    click.echo(f"signed {sign_agreement(found, key, trust, at=datetime.now(UTC))}")
