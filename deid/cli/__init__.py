@@ -96,7 +96,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     try:
-        cli.main(prog_name="deid", standalone_mode=False)
+        # What `Context.exit` was given comes back as a value here.
+        code = cli.main(prog_name="deid", standalone_mode=False)
     except DeidError as error:
         if stopped:  # the blow fell inside a library, which made an error of its own of it
             _interrupted()
@@ -118,6 +119,7 @@ def main() -> None:
             "nothing was published; report this line, which holds no data, as a defect of deid",
             INTERNAL,
         )
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _interrupted() -> NoReturn:

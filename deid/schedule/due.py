@@ -142,12 +142,12 @@ def require_come(as_of: datetime, now: datetime) -> None:
         raise ScheduleError("that instant has not come", hint="--as-of may lie in the past, never in the future")
 
 
-def require_forward(site: Site, as_of: datetime) -> None:
-    """Raise ScheduleError where an instant lies before the last recorded run: a clock was moved back."""
+def require_forward(site: Site, now: datetime) -> None:
+    """Raise ScheduleError where the clock lies before the last recorded run: it was moved back."""
     last = last_instant(runs_folder(site.state))
-    if last is not None and as_of < last - SKEW:
+    if last is not None and now < last - SKEW:
         raise ScheduleError(
-            f"the last run was at {last:%Y-%m-%d %H:%M} UTC, and this one would be at {as_of:%Y-%m-%d %H:%M}: a clock "
+            f"the last run was at {last:%Y-%m-%d %H:%M} UTC, and the clock says {now:%Y-%m-%d %H:%M}: it "
             "was moved back, and expiries would not hold",
             hint="set the clock; if the earlier one was wrong, move state/runs aside: releases tell what was run",
         )

@@ -81,7 +81,7 @@ class Runner:
         as_of = as_of or now
         make_runs(self.site.state)
         found = check(self.site, places, as_of, now=now, again=self.again)
-        require_forward(self.site, as_of)
+        require_forward(self.site, now)
         done: list[Due] = []
         problems = list(found.problems)
         for first in [each for each in found.due if each.state is not State.AFTER]:
