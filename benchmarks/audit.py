@@ -21,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from audit_logs import KEY, event
 
 from deid.audit import AuditLog, verify
+from deid.papers.register import register
+from deid.site import Site
 
 APPENDS, BATCH, PROCESSES, ROUNDS = 2_000, 1_000, 4, 5
 LINE = 400  # bytes of an entry, about: what the bare disk is asked to force
@@ -117,6 +119,9 @@ def main() -> None:
             print(f"{told:<25} {statistics.median(took):10,.0f} /s")
         took = [1e3 / rate(1, lambda: AuditLog.open(large, key=KEY)) for _ in range(ROUNDS)]
         print(f"opened                    {statistics.median(took):10.1f} ms")
+        site = Site("bench", "", folder, folder, folder, folder)
+        took = [1e3 / rate(1, lambda: register(log, site)) for _ in range(ROUNDS)]
+        print(f"asked for documents       {statistics.median(took):10.1f} ms")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,14 @@ class TrustError(DeidError):
     exit_code = 14
 
 
+class WithdrawnError(TrustError):
+    """A document that somebody who may has taken back."""
+
+
+class SupersededError(TrustError):
+    """A document in whose place a newer one has come, signed as it is."""
+
+
 class KeyFaultError(DeidError):
     """A key that is missing, locked or does not fit."""
 

@@ -18,7 +18,7 @@ from deid.audit.site import site_log
 from deid.authorization import authorize, load_recipients
 from deid.choices.bias import BiasFile, bias_report
 from deid.choices.checking import LeftOutCheck, seen_by
-from deid.choices.logged import known_lists
+from deid.choices.logged import known_lists, require_same
 from deid.choices.screening import screened
 from deid.choices.subject import Subject
 from deid.codes.added import systems_with
@@ -36,6 +36,7 @@ from deid.manifest import RELEASE_ID
 from deid.needs import columns_needed
 from deid.notes.redactor import Redactor
 from deid.observe import Progress
+from deid.papers.paper import require_not_withdrawn
 from deid.plan import Plan
 from deid.population_risk import population_risk
 from deid.private import make_folder
@@ -126,7 +127,7 @@ def _run(
     # Read once: the keys that the statement was verified over are the keys that the release is sealed to.
     recipients = load_recipients(plan)
     trust = load_trust(site.trust)
-    authorized = authorize(plan, site, trust, recipients, at=now)
+    authorized = authorize(plan, site, trust, recipients, at=now, log=entries.log)
     gate = SeriesGate(plan.request.name, plan.request.party, plan.policy.digest, site, trust, entries.log, now)
     source = ReadOnce(plan.dataset, open_source(plan.dataset), folder=site.state / SPILL, budget=_SHARED)
     source.check(columns_needed(plan))
@@ -141,9 +142,11 @@ def _run(
         publication = stack.enter_context(Publication(series.ledger.series)) if series is not None else None
         keys = stack.enter_context(_fresh_keys(plan, f"{plan.request.name}.{name}", provider))
         folder = stack.enter_context(staged(target))
-        workshop = _workshop(site, provider, stack, series, at_least=newest_logged(entries.log))
-        lists = known_lists(site, provider, entries.log)
-        screen = screened(Subject.of_plan(plan), lists, source, workshop.sealed_map, progress, on=now.date())
+        workshop = _workshop(site, provider, stack, series, at_least=newest_logged(site, entries.log))
+        known = known_lists(site, provider, entries.log)
+        screen = screened(
+            Subject.of_plan(plan), known.lists, source, workshop.sealed_map, progress, on=known.days(now.date())
+        )
         redactor = stack.enter_context(Redactor(processes=processes))
         run = Run(plan, source, workshop, quarantine, progress, systems_with(site.codes), redactor, screen)
         written, decision = run.write(folder, keys)
@@ -152,9 +155,8 @@ def _run(
         back = ReleaseSide(plan, run.source_side, decision.controls.codes)
         check = LeftOutCheck(plan, decision, screen) if screen is not None else None
         measured = verify_staged(plan, decision, folder, written, keys, progress, series, seen_by(back.see, check))
-        if check is not None:
+        if check is not None and screen is not None:
             check.finish(source)
-        if screen is not None:
             bias.write(bias_report(screen, created=now.date()))
         decision = replace(decision, mapped=measured.mapped)  # with the figures of the attack on what was written
         facts = run.facts(written)
@@ -173,7 +175,9 @@ def _run(
             plan, judgment, decision, facts, told, quality, quarantine.rows, source, keys, recipients, folder, now,
             provider, entry, authorized.statements,
         )  # fmt: skip
+        require_not_withdrawn(authorized.held, site, trust, at=datetime.now(UTC), log=entries.log)
         quarantine.keep()
+        require_same(known, plan.dataset.name, site, provider, entries.log)
         gate.close()  # from here to the rename no recall begins; before the ledger's lock, as a recall takes them
         if series is not None and publication is not None:
             series.prepare(publication, manifest)

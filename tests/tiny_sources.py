@@ -115,8 +115,9 @@ class World:
         return self.site.folder
 
     def policy(self, content: dict[str, Any]) -> Path:
-        """Write and sign a policy of our own."""
-        return self.site.sign(self.site.write(f"policies/own{next(self._runs)}.yaml", content))
+        """Write and sign a policy of our own, of a higher version than those before: none is refused as older."""
+        number = next(self._runs)
+        return self.site.sign(self.site.write(f"policies/own{number}.yaml", content | {"version": number}))
 
     def named_policy(self, name: str) -> Path:
         """Return where one of the three policies lies."""

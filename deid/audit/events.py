@@ -97,6 +97,7 @@ NUMBER = Form("number")
 HALF = Form("32 hex digits", re.compile(r"[0-9a-f]{32}"))
 OUTCOME = _one_of("passed", "failed")
 PLACE = Form("place", stores.PLACE)
+INSTANT = Form("instant", re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"))
 
 INTERNAL, INTERRUPTED = "internal", "interrupted"
 # Classes of errors, never their text, which may name what it should not.
@@ -109,7 +110,14 @@ FAULT = Form(f"class of an error, {INTERNAL} or {INTERRUPTED}", re.compile("|".j
 REASONS = ("patient-safety", "incidental-finding", "legal-duty", "data-quality", "patient-request", "other")
 RECALLS = ("disclosure", "wrong-recipient", "wrong-data", "withdrawn-consent", "withdrawn-approval", "other")
 
-_PAPER = {"type": NAME, "sha256": DIGEST, "signers": _maybe(NAMES), "version": _maybe(NAME)}
+WITHDRAWALS = (
+    "no-longer-needed", "replaced", "too-lax", "error", "misuse", "new-knowledge", "agreement-ended", "other",
+)  # fmt: skip
+
+_PAPER = {
+    "type": NAME, "sha256": DIGEST, "signers": _maybe(NAMES), "version": _maybe(NAME), "statement": _maybe(DIGEST),
+    "signed": _maybe(INSTANT),
+}  # fmt: skip
 _RELEASE = {"manifest_sha256": DIGEST}
 _DELIVERY = _RELEASE | {"place": PLACE}
 SCHEMAS: Mapping[EventKind, Mapping[str, Form]] = {
@@ -122,7 +130,7 @@ SCHEMAS: Mapping[EventKind, Mapping[str, Form]] = {
     EventKind.HEAD_SIGNED: {"entries": NUMBER, "head": DIGEST, "signers": NAMES},
     EventKind.DOCUMENT_SIGNED: _PAPER,
     EventKind.DOCUMENT_APPROVED: _PAPER,
-    EventKind.DOCUMENT_WITHDRAWN: _PAPER,
+    EventKind.DOCUMENT_WITHDRAWN: _PAPER | {"reason": _maybe(_one_of(*WITHDRAWALS))},
     EventKind.RUN_STARTED: {
         "party": NAME, "request_sha256": DIGEST, "policy_sha256": DIGEST, "dataset_sha256": DIGEST,
         "period": _maybe(NAME), "plan_sha256": _maybe(DIGEST),

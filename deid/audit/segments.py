@@ -64,6 +64,11 @@ def read_newest(segment: Segment) -> bytes:
     return _read(segment, 0, _LONGEST + 1)
 
 
+def read_set_aside(segment: Segment) -> bytes:
+    """Return what a segment of a log that was set aside can hold, whatever was written behind that."""
+    return _read(segment, 0, _LONGEST)
+
+
 def _read(segment: Segment, begin: int, count: int) -> bytes:
     try:
         with reading(), open(segment.path, "rb", opener=private) as file:

@@ -18,7 +18,7 @@ from deid.audit.faults import Fault, damaged
 from deid.audit.log import AuditLog
 from deid.audit.receipts import SUFFIX, Receipt, load_receipt, receipt_path, write_receipt
 from deid.audit.remembered import head_path
-from deid.audit.segments import lock, read, segments
+from deid.audit.segments import lines_of, lock, read, read_set_aside, segments
 from deid.audit.verifying import Verified, as_it_lies, followed, verify, walk
 from deid.errors import AuditError, KeyFaultError, StorageError
 from deid.keys.base import KeyProvider
@@ -93,7 +93,7 @@ def _before(site: Site) -> frozenset[str]:
     if first is None or (follows := followed(first)) is None:
         return frozenset()  # a log that began by itself excuses no receipt of another
     names = {follows.log}
-    for aside in _set_aside(site):
+    for aside in set_aside(site):
         with contextlib.suppress(AuditError):
             names.add(as_it_lies(aside, None).name)
     return frozenset(names)
@@ -148,7 +148,7 @@ def renew(site: Site, provider: KeyProvider) -> tuple[AuditLog, Path]:
     if not segments(folder) and not head_path(folder).exists():
         raise AuditError("there is no audit log to set aside", hint="the first run of the site begins one")
     with lock(folder):
-        aside = folder.with_name(f"{_ASIDE}{len(_set_aside(site)) + 1:04d}")
+        aside = folder.with_name(f"{_ASIDE}{_next_number(site):04d}")
         try:
             if (head := head_path(folder)).exists():
                 head.rename(head_path(aside))
@@ -161,14 +161,30 @@ def renew(site: Site, provider: KeyProvider) -> tuple[AuditLog, Path]:
     return site_log(site, provider), aside
 
 
-def _set_aside(site: Site) -> list[Path]:
+def set_aside_entries(site: Site) -> Iterator[Entry]:
+    """Give every entry that can still be read of the logs that were set aside, oldest first; nothing of it is verified.
+
+    For what refuses on a mere doubt: that these logs are damaged is why they were set aside. Raises StorageError.
+    """
+    for aside in set_aside(site):
+        for segment in segments(aside):
+            yield from filter(None, map(decode, lines_of(read_set_aside(segment) + b"\n")))
+
+
+def set_aside(site: Site) -> list[Path]:
     """Return the logs that were set aside, in order."""
     return sorted(path for path in site.state.glob(f"{_ASIDE}*") if path.is_dir())
 
 
+def _next_number(site: Site) -> int:
+    """Return the number of the next log that is set aside: earlier ones may have been moved away to be examined."""
+    numbers = (path.name.removeprefix(_ASIDE).partition(".")[0] for path in site.state.glob(f"{_ASIDE}*"))
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
 def _last_held(site: Site, key: bytes) -> Head | None:
     """Return up to where the log held that was set aside last, None where there is none, or nothing of it holds."""
-    if not (aside := _set_aside(site)):
+    if not (aside := set_aside(site)):
         return None
     held: deque[Head] = deque(maxlen=1)
     with contextlib.suppress(AuditError, KeyFaultError, StorageError):  # that it is damaged is why it was set aside

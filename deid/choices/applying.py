@@ -18,6 +18,7 @@ from deid.errors import PlanError
 
 OPTED_OUT, NO_CONSENT = "opted out", "no consent"
 Bools = npt.NDArray[np.bool_]
+Days = tuple[date, date]  # of a run: the day by the clock, and the latest that the site knows of, mostly the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Choices:
         return _among(ids, self.part2) if self.part2 is not None else np.zeros(len(ids), bool)
 
 
-def choices_for(subject: Subject, lists: Sequence[ChoiceList], on: date) -> Choices:
+def choices_for(subject: Subject, lists: Sequence[ChoiceList], on: Days) -> Choices:
     """Return the choices that hold for a run; raise PlanError where the lists do not cover its dataset."""
     use, policy, name = subject.use, subject.policy, subject.dataset.name
     outs = [one for one in lists if one.kind is ListKind.OPT_OUT]
@@ -80,8 +81,8 @@ def choices_for(subject: Subject, lists: Sequence[ChoiceList], on: date) -> Choi
     return Choices(_holding(out, on), consented, part2)
 
 
-def _holding(lists: Iterable[ChoiceList], on: date) -> pa.Array:
-    held = [one.holding(on) for one in lists]
+def _holding(lists: Iterable[ChoiceList], on: Days) -> pa.Array:
+    held = [one.holding(*on) for one in lists]
     return (
         pc.unique(pa.concat_arrays([array.cast(pa.string()) for array in held])) if held else pa.array([], pa.string())
     )

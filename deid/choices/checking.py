@@ -29,7 +29,8 @@ from deid.small_counts import shown
 from deid.sources import Source
 from deid.values import parse
 
-_CODE = r"^[A-Za-z0-9.]+$"  # no chapter or block, which is named by its first and last code
+# No chapter or block, which is named by its first and last code; nor two digits, a category of procedures in ICD-9-CM.
+_CODE, _CODE_OF_ICD = r"^[A-Za-z0-9.]+$", r"^[A-Za-z0-9.]{3,}$"
 See = Callable[[TablePlan, pa.RecordBatch], None]
 
 
@@ -105,7 +106,8 @@ class LeftOutCheck:
         place = (table, step.column.name)
         if place in self._proven and entries.equals(self._proven[place]):
             return 0
-        codes = entries.filter(pc.match_substring_regex(entries, _CODE))
+        pattern = _CODE_OF_ICD if step.column.kind.name.startswith("icd") else _CODE
+        codes = entries.filter(pc.match_substring_regex(entries, pattern))
         found = sum(int(np.count_nonzero(told(name, step.column, codes, None))) for name in names)
         self._proven[place] = entries
         return found

@@ -53,12 +53,17 @@ class ChoiceList:
         """Whether its numbers are those of a dataset."""
         return self.dataset in (None, dataset)
 
-    def holding(self, day: date) -> pa.Array:
-        """Return the numbers whose choice holds on a day, string array."""
+    def holding(self, day: date, last: date | None = None) -> pa.Array:
+        """Return the numbers whose choice holds on a day, string array; of a clock in doubt, which may show two days.
+
+        Then an opt-out must hold between the two, and a consent on all days of them.
+        """
+        early, late = day, last if last is not None else day
+        begun, going_on = (late, early) if self.kind is ListKind.OPT_OUT else (early, late)
         until = self.rows["until"]
         on = pc.and_(
-            pc.less_equal(self.rows["since"], pa.scalar(day)),
-            pc.or_(pc.is_null(until), pc.fill_null(pc.greater_equal(until, pa.scalar(day)), False)),
+            pc.less_equal(self.rows["since"], pa.scalar(begun)),
+            pc.or_(pc.is_null(until), pc.fill_null(pc.greater_equal(until, pa.scalar(going_on)), False)),
         )
         return self.rows["id"].filter(on).combine_chunks()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from deid.rows import LinkMap
 from deid.schema import Table
 from deid.sealed import SealedMap
 from deid.segments.rules import STATES, SegmentRule
-from deid.segments.telling import People, rows_told
+from deid.segments.telling import People, rows_told, telling_columns
 
 NOTHING_LEFT = "nothing left"  # every row of the patient was left out
 Bits = npt.NDArray[np.uint32]
@@ -31,13 +32,15 @@ _STATES = (*sorted(STATES), None)
 class Persons:
     """What is known of each patient of the population, by the positions of the screening.
 
-    `bits`: reasons to leave the patient out, uint32; `touched`: to leave out rows of the patient. `birth`: int32 days.
+    `bits`: reasons to leave the patient out, uint32; `touched`: to leave out rows of the patient; `told`: segments that
+    a row of the patient tells. `birth`: int32 days.
     `state`: place in the list of states, int8, -1 where unknown. `sex`: int8, 0 unknown or other, 1 female, 2 male.
     `consents`: whether Part 2 rows may leave.
     """
 
     bits: Bits = field(default_factory=lambda: np.zeros(0, np.uint32), repr=False)
     touched: Bits = field(default_factory=lambda: np.zeros(0, np.uint32), repr=False)
+    told: Bits = field(default_factory=lambda: np.zeros(0, np.uint32), repr=False)
     birth: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32), repr=False)
     state: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8), repr=False)
     sex: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8), repr=False)
@@ -49,10 +52,22 @@ class Persons:
             more = max(1024, size + size // 8) - len(self.bits)
             self.bits = np.append(self.bits, np.zeros(more, np.uint32))
             self.touched = np.append(self.touched, np.zeros(more, np.uint32))
+            self.told = np.append(self.told, np.zeros(more, np.uint32))
             self.birth = np.append(self.birth, np.full(more, NO_DAY, np.int32))
             self.state = np.append(self.state, np.full(more, -1, np.int8))
             self.sex = np.append(self.sex, np.zeros(more, np.int8))
             self.consents = np.append(self.consents, np.zeros(more, bool))
+
+
+def agreed(held: npt.NDArray[Any], patient: Positions, cells: npt.NDArray[Any], known: int, unknown: int) -> None:
+    """Keep what the rows of a patient say, and `unknown` where two say different things: one may be another's.
+
+    `known`: how many patients earlier batches had.
+    """
+    clash = (patient < known) & (held[patient] != cells)
+    held[patient] = cells
+    clash |= held[patient] != cells
+    held[patient[clash]] = unknown
 
 
 @dataclass(slots=True)
@@ -131,8 +146,15 @@ class Screen:
         if table.name == self.subject.dataset.population:
             return bits  # of a patient all of it leaves, or nothing
         bits |= self.own_bits(table, values, patient)
-        for key in self.subject.keys(table) if self.rules else ():
+        if not self.rules:
+            return bits
+        nowhere = known.copy()
+        for key in self.subject.keys(table):
             bits |= self.visits.bits(key.space, values[key.column], patient)
+            nowhere &= ~validity(values[key.column])
+        # Of which visit such a row is nobody knows, and it does not tell: it may be of one that is left out.
+        untold = (self.bit(rule.name) for rule in self.rules if not telling_columns(rule, table))
+        bits[nowhere] |= self.persons.told[patient[nowhere]] & np.bitwise_or.reduce([np.uint32(0), *untold])
         return bits
 
     def own_bits(self, table: Table, values: Mapping[str, pa.Array], patient: Positions) -> Bits:

@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deid.buffers import plain, validity
-from deid.choices.applying import NO_CONSENT, OPTED_OUT, choices_for
+from deid.choices.applying import NO_CONSENT, OPTED_OUT, Days, choices_for
 from deid.choices.lists import ChoiceList
 from deid.choices.logged import known_lists
-from deid.choices.screen import NOTHING_LEFT, Bits, Persons, Screen, VisitMarks
+from deid.choices.screen import NOTHING_LEFT, Bits, Persons, Screen, VisitMarks, agreed
 from deid.choices.subject import Subject
+from deid.days import NO_DAY
 from deid.errors import SourceError
 from deid.keys.base import KeyProvider
 from deid.kinds import KINDS
@@ -52,11 +53,11 @@ def screened(
     sealed_map: SealedMaps,
     progress: Progress,
     *,
-    on: date,
+    on: Days,
 ) -> Screen | None:
     """Return what is left out of a run, None where nothing may be; raise PlanError or SourceError.
 
-    `lists`: every list of the site. `sealed_map`: makes a sealed map of these columns. `on`: the day on which choices
+    `lists`: every list of the site. `sealed_map`: makes a sealed map of these columns. `on`: the days on which choices
     must hold.
     """
     choices = choices_for(subject, lists, on)
@@ -69,16 +70,27 @@ def screened(
 
 
 def screened_alone(
-    subject: Subject, site: Site, provider: KeyProvider, stack: ExitStack, progress: Progress, *, on: date
+    subject: Subject,
+    site: Site,
+    provider: KeyProvider,
+    stack: ExitStack,
+    progress: Progress,
+    *,
+    on: date,
+    is_past: bool = False,
 ) -> Screen | None:
-    """Return the same for who reads the source beside a run; `stack` closes what it keeps. Raises StorageError too."""
+    """Return the same for who reads the source beside a run; `stack` closes what it keeps. Raises StorageError too.
+
+    `is_past`: whether `on` is the day of a release that was made.
+    """
     spill = make_folder(site.state / "spill")
 
     def sealed_map(**columns: pa.DataType) -> SealedMap:
         return stack.enter_context(SealedMap(pa.schema(list(columns.items())), folder=spill))
 
-    lists = known_lists(site, provider)
-    return screened(subject, lists, open_source(subject.dataset), sealed_map, progress, on=on)
+    known = known_lists(site, provider)
+    days = (on, on) if is_past else known.days(on)
+    return screened(subject, known.lists, open_source(subject.dataset), sealed_map, progress, on=days)
 
 
 class _Screening:
@@ -120,13 +132,14 @@ class _Screening:
         persons, screen = self._screen.persons, self._screen
         for values, keys in self._read(table, [*columns, *self._keys_to(table)]):
             patient = np.full(len(keys), -1, np.int32)
-            there = np.flatnonzero(validity(keys))
+            there, known = np.flatnonzero(validity(keys)), len(screen.patients)
             patient[there] = screen.patients.admit(keys.take(pa.array(there)))
             persons.grow(len(screen.patients))
             if births:
-                persons.birth[patient[there]] = days_of(values[births[0].name])[there]
+                agreed(persons.birth, patient[there], days_of(values[births[0].name])[there], known, NO_DAY)
             if states:
-                persons.state[patient[there]] = _numbers(values[states[0].name], _PLACES, -1)[there]
+                places = _numbers(values[states[0].name], _PLACES, -1)[there]
+                agreed(persons.state, patient[there], places, known, -1)
             if sexes:
                 persons.sex[patient[there]] = _numbers(values[sexes[0].name], _SEXES, 0)[there]
             if screen.choices.part2 is not None:
@@ -150,6 +163,7 @@ class _Screening:
                 _refuse_nobodys(table, bits, patient)
                 told = patient >= 0
                 np.bitwise_or.at(self._screen.persons.bits, patient[told], (bits & patients)[told])
+                np.bitwise_or.at(self._screen.persons.told, patient[told], bits[told])
                 for key in self._screen.subject.keys(table):
                     self._note(maps[key.space], key, values, patient, bits)
         self._keep(maps)
@@ -172,22 +186,24 @@ class _Screening:
         return found
 
     def _left_with_nothing(self) -> None:
-        """Note the patients who have rows, all of which are left out."""
-        persons = self._screen.persons
-        lost, kept = np.zeros(len(persons.bits), bool), np.zeros(len(persons.bits), bool)
+        """Note the patients who have rows, or rows that a reader could see, all of which are left out."""
+        persons, subject = self._screen.persons, self._screen.subject
+        seen = subject.asked | {self._dataset.encounters}
+        lost, kept = np.zeros((2, 2, len(persons.bits)), bool)  # of any table, and of those that a reader could see
         for table in self._visited:
+            views = slice(2 if table.name in seen else 1)
             for values, keys in self._read(table, self._screen.columns(table)):
                 patient = self._screen.positions(table, keys)
                 bits = self._screen.bits_of(table, values, patient)
                 known, gone = patient >= 0, bits != 0
                 np.bitwise_or.at(persons.touched, patient[known & gone], bits[known & gone])
-                lost[patient[known & gone]] = True
-                kept[patient[known & ~gone]] = True
-        emptied = lost & ~kept & (persons.bits == 0)
+                lost[views, patient[known & gone]] = True
+                kept[views, patient[known & ~gone]] = True
+        emptied = (lost & ~kept).any(axis=0) & (persons.bits == 0)
         persons.bits[emptied] |= self._screen.bit(NOTHING_LEFT)
 
     def _read(self, table: Table, names: Sequence[str]) -> Iterator[tuple[dict[str, pa.Array], pa.Array]]:
-        """Yield typed columns and keys; a cell that cannot be parsed is null, and so may belong to any segment."""
+        """Yield typed columns and keys; a mark or a day that cannot be parsed is null, and so may be of any segment."""
         key = table.patient if table.patient is not None else table.link.on if table.link is not None else ""
         every = list(dict.fromkeys([key, *names]))
         columns = [table.column(name) or Column(name, KINDS["unique_id"]) for name in every]

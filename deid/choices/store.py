@@ -21,7 +21,7 @@ from deid.choices.lists import ChoiceList
 from deid.crosswalks.locking import lock
 from deid.errors import DocumentError, StorageError
 from deid.keys.base import KeyProvider
-from deid.keys.files import replace_file
+from deid.keys.files import replace_file, sweep_staged
 from deid.private import FILE, make_folder
 from deid.request import NAME
 from deid.site import Site
@@ -76,6 +76,7 @@ class ChoiceStore:
                 raise StorageError(f"list {changed.name} is not as it was last written here", hint=_SOUND)
             if before is not None and self._open(changed.name).version != changed.version - 1:
                 raise StorageError(f"list {changed.name} was changed by somebody else meanwhile", hint="try again")
+            sweep_staged(self._path(changed.name))  # a killed change may have left older numbers, sealed
             data = _sealed(self._key(changed.name), changed.to_bytes(), _MAGIC, changed.name)
             after = hashlib.sha256(data).hexdigest()
             self._note(known | {changed.name: (before or _ABSENT, after)})

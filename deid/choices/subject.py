@@ -11,7 +11,7 @@ from deid.policy import Policy
 from deid.request import Use
 from deid.schema import DatasetDescription, Table
 from deid.segments.rules import SegmentRule
-from deid.segments.telling import VisitKey, columns_screened, rules_of, telling_columns, visit_keys
+from deid.segments.telling import VisitKey, columns_screened, joins_visits, rules_of, telling_columns, visit_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,9 @@ class Subject:
         return [t for t in self._others() if any(telling_columns(rule, t) for rule in rules)]
 
     def visited(self) -> Iterable[Table]:
-        """Return the tables, other than the population's, whose rows may be left out."""
+        """Return the tables, other than the population's, whose rows may be left out or join two that are."""
         wanted = self.asked | {self.dataset.encounters} | {t.name for t in self.telling()}
+        wanted |= {t.name for t in self._others() if joins_visits(self.dataset, t)}
         wanted |= {t.link.to for t in self.dataset.tables if t.link is not None and t.name in self.read | wanted}
         return [t for t in self._others() if t.name in wanted]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from deid.cli.common import PathArgument, passphrase, site_option
+from deid.cli.withdrawing import take_back, withdraw_options
 from deid.papers.agreement import load_agreement, sign_agreement
 
 
@@ -34,10 +35,26 @@ def check(agreement_path: Path) -> None:
 def sign(agreement_path: Path, key_path: Path, site_path: Path) -> None:
     """Sign that AGREEMENT was made with its recipient; the signature expires with it."""
     from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
+    from deid.papers.withdrawal import agreement_held, refuse_withdrawn_text  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
     from deid.trust import load_trust  # noqa: PLC0415
 
     found = load_agreement(agreement_path)
+    refuse_withdrawn_text(agreement_held(found.id, found.digest, agreement_path.parent))
     trust = load_trust(load_site(site_path).trust)
     key = load_signing_key(key_path, passphrase("the signing key"))
     click.echo(f"signed {sign_agreement(found, key, trust, at=datetime.now(UTC))}")
+
+
+@agreement.command()
+@click.argument("agreement_path", metavar="AGREEMENT", type=PathArgument)
+@withdraw_options
+def withdraw(agreement_path: Path, key_path: Path, reason: str, later: bool, site_path: Path) -> None:
+    """Take AGREEMENT back: no Limited Data Set leaves under this text again."""
+    from deid.papers.withdrawal import agreement_held  # noqa: PLC0415
+    from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
+
+    found, site = load_agreement(agreement_path), load_site(site_path)
+    held = agreement_held(found.id, found.digest, agreement_path.parent)
+    take_back(held, site, load_trust(site.trust), key_path=key_path, reason=reason, later=later)

@@ -95,7 +95,7 @@ def remove(name: str, site_path: Path, numbers: TextIO) -> None:
 @json_option
 def list_(site_path: Path, as_json: bool) -> None:
     """Show every list: what it holds for, its version, and how many numbers."""
-    lists = known_lists(*_opened(site_path))
+    lists = known_lists(*_opened(site_path)).lists
     told = [
         {
             "list": one.name,
@@ -125,7 +125,7 @@ def list_(site_path: Path, as_json: bool) -> None:
 @click.option("--dataset", "description", type=PathArgument, help="A dataset description: count unknown numbers.")
 def check(site_path: Path, description: Path | None) -> None:
     """Check that every list is as it was written, and with --dataset that its population knows every number."""
-    lists = known_lists(*_opened(site_path))
+    lists = known_lists(*_opened(site_path)).lists
     if description is None:
         click.echo(f"sound: {len(lists)} lists")
         return

@@ -32,12 +32,15 @@ def deliver(request_path: Path, name: str, place: str, site_path: Path, as_json:
     provider = open_provider(site.keys, passphrase("the site's keys"))
     with progress_bar() as progress:
         done = run(request_path, name, target, site, provider, progress=progress, now=datetime.now(UTC))
-    if done is None:
-        click.echo("this release was recalled: its notice was delivered, and nothing else")
-    elif as_json:
-        print_json(
+    if as_json:
+        told = (
             {"place": str(done.place), "objects": done.objects, "sent": done.sent, "sent_bytes": done.sent_bytes}
+            if done is not None
+            else {}
         )
+        print_json({"recalled": done is None, **told})
+    elif done is None:
+        click.echo("this release was recalled: its notice was delivered, and nothing else")
     else:
         click.echo(
             f"delivered {done.place}\n{done.objects:,} objects, all read back; "

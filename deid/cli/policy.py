@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from deid.cli.common import PathArgument, day_of, json_option, passphrase, print_json, site_option
+from deid.cli.withdrawing import take_back, withdraw_options
 from deid.kinds import KINDS
 from deid.legal.policies import check_policy
 from deid.policy import Policy, load_policy
@@ -66,10 +67,12 @@ def _lines(policy: Policy) -> list[str]:
 def sign(policy_path: Path, key_path: Path, expires: datetime | None) -> None:
     """Sign POLICY as it stands; any later change to the file undoes the signature."""
     from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
+    from deid.papers.withdrawal import policy_held, refuse_withdrawn_text  # noqa: PLC0415
     from deid.signing import sign_document  # noqa: PLC0415
 
     loaded = load_policy(policy_path)
     check_policy(loaded)
+    refuse_withdrawn_text(policy_held(loaded))
     written = sign_document(
         policy_path,
         load_signing_key(key_path, passphrase("the signing key")),
@@ -81,6 +84,25 @@ def sign(policy_path: Path, key_path: Path, expires: datetime | None) -> None:
         expires=day_of(expires),
     )
     click.echo(f"signed {written}")
+
+
+@policy.command()
+@click.argument("policy_path", metavar="POLICY", type=PathArgument)
+@click.option("--determination", is_flag=True, help="Take back the expert's determination, and not the policy.")
+@withdraw_options
+def withdraw(policy_path: Path, determination: bool, key_path: Path, reason: str, later: bool, site_path: Path) -> None:
+    """Take POLICY back: nothing runs under this text again, whatever request names it."""
+    from deid.papers.determination import verify_determination  # noqa: PLC0415
+    from deid.papers.withdrawal import determination_held, policy_held  # noqa: PLC0415
+    from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
+
+    loaded, site = load_policy(policy_path), load_site(site_path)
+    trust, held = load_trust(site.trust), policy_held(loaded)
+    if determination:
+        verify_determination(loaded, trust, at=datetime.now(UTC))
+        held = determination_held(loaded)
+    take_back(held, site, trust, key_path=key_path, reason=reason, later=later)
 
 
 @policy.command()

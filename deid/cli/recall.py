@@ -251,7 +251,7 @@ def _show(notice: Notice) -> None:
 
 
 def _tell(done: Sequence[Done], provider: KeyProvider) -> None:
-    for one in done:
+    for one in filter(lambda each: each.is_accepted, done):
         click.echo(f"recalled {one.mark.notice.recall}; send what lies in {one.mark.folder} to who has the releases")
         for release, keys in one.shredded:
             click.echo(f"  shredded {release}: {keys} guard keys destroyed")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deid.cli.common import PathArgument, passphrase, site_option
+from deid.cli.withdrawing import known_here, take_back, withdraw_options
 
 if TYPE_CHECKING:
     from deid.reidentify.answers import Answer
@@ -96,8 +97,24 @@ def check(order_path: Path, site_path: Path) -> None:
 
     order = load_order(order_path)
     _show(order)
-    consent = require_consent(order, load_trust(load_site(site_path).trust), at=datetime.now(UTC))
+    site = load_site(site_path)
+    consent = require_consent(order, load_trust(site.trust), known_here(site), at=datetime.now(UTC))
     click.echo(f"holds: signed by {' and '.join(consent.statement.signers)}, until {consent.statement.expires}")
+
+
+@reidentify.command()
+@_order
+@withdraw_options
+def withdraw(order_path: Path, key_path: Path, reason: str, later: bool, site_path: Path) -> None:
+    """Take ORDER back: it is answered no more."""
+    from deid.reidentify.consent import held_of  # noqa: PLC0415
+    from deid.reidentify.order import load_order  # noqa: PLC0415
+    from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
+
+    site = load_site(site_path)
+    held = held_of(load_order(order_path))
+    take_back(held, site, load_trust(site.trust), key_path=key_path, reason=reason, later=later)
 
 
 @reidentify.command()

@@ -10,6 +10,7 @@ import click
 from deid import legal
 from deid.cli.common import PathArgument, day_of, json_option, passphrase, print_json, site_option
 from deid.cli.plan import compile_request
+from deid.cli.withdrawing import known_here, take_back, withdraw_options
 
 _key = click.option("--key", "key_path", type=PathArgument, required=True, help="The private signing key.")
 _expires = click.option(
@@ -43,10 +44,12 @@ def sign(request_path: Path, key_path: Path, site_path: Path) -> None:
     """Sign REQUEST as it stands, as whoever asks for it; any later change to the file undoes the signature."""
     from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.papers.approval import sign_request  # noqa: PLC0415
+    from deid.papers.withdrawal import refuse_withdrawn_text, request_held  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
     from deid.trust import load_trust  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
+    refuse_withdrawn_text(request_held(plan.request))
     trust = load_trust(load_site(site_path).trust)
     key = load_signing_key(key_path, passphrase("the signing key"))
     click.echo(f"signed {sign_request(plan.request, key, trust, at=datetime.now(UTC))}")
@@ -62,16 +65,22 @@ def approve(
     request_path: Path, key_path: Path, site_path: Path, expires: datetime | None, conditions: str | None
 ) -> None:
     """Approve REQUEST with its policy, description, plan and recipients as they stand; another officer adds to it."""
-    from deid.authorization import load_recipients, verify_policy  # noqa: PLC0415
+    from deid.authorization import load_recipients, policy_paper  # noqa: PLC0415
     from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.papers.approval import approve as sign_approval  # noqa: PLC0415
+    from deid.papers.paper import Standards  # noqa: PLC0415
+    from deid.papers.withdrawal import refuse_withdrawn_text, request_held  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
     from deid.trust import load_trust  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
     legal.require(plan)
-    trust, now = load_trust(load_site(site_path).trust), datetime.now(UTC)
-    verify_policy(plan.policy, trust, at=now)
+    refuse_withdrawn_text(request_held(plan.request))
+    site, now = load_site(site_path), datetime.now(UTC)
+    trust = load_trust(site.trust)
+    against = Standards(plan.request.name, trust, known_here(site), now)
+    if (fault := policy_paper(plan.policy, against).fault) is not None:
+        raise fault
     recipients = load_recipients(plan)
     done = sign_approval(
         plan,
@@ -88,6 +97,21 @@ def approve(
     click.echo(f"signed {done.path}: approved by {', '.join(done.signers)}")
     if left > 0:
         click.echo(f"{left} more must approve it: deid request approve {request_path} --key KEY")
+
+
+@request.command()
+@_request
+@withdraw_options
+def withdraw(request_path: Path, key_path: Path, reason: str, later: bool, site_path: Path) -> None:
+    """Take REQUEST back, with its approval: this text never runs again."""
+    from deid.papers.withdrawal import request_held  # noqa: PLC0415
+    from deid.request import load_request  # noqa: PLC0415
+    from deid.site import load_site  # noqa: PLC0415
+    from deid.trust import load_trust  # noqa: PLC0415
+
+    site = load_site(site_path)
+    held = request_held(load_request(request_path))
+    take_back(held, site, load_trust(site.trust), key_path=key_path, reason=reason, later=later)
 
 
 @request.command()
@@ -113,14 +137,16 @@ def diff(request_path: Path, as_json: bool) -> None:
 @site_option
 @json_option
 def status(request_path: Path, site_path: Path, as_json: bool) -> None:
-    """Show which papers of REQUEST stand, which lack, and who may sign them; exit code 14 if any lacks."""
+    """Show which papers of REQUEST stand, which lack, were withdrawn or superseded; exit code 14 if not all stand."""
     from deid.authorization import load_recipients, papers_of  # noqa: PLC0415
+    from deid.papers.paper import Standards  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
     from deid.trust import load_trust  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
     site = load_site(site_path)
-    papers = papers_of(plan, site, load_trust(site.trust), load_recipients(plan), at=datetime.now(UTC))
+    against = Standards(plan.request.name, load_trust(site.trust), known_here(site), datetime.now(UTC))
+    papers = papers_of(plan, site, load_recipients(plan), against)
     if as_json:
         print_json({"request": plan.request.name, "papers": [paper.as_record() for paper in papers]})
     else:

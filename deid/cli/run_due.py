@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,10 @@ import click
 from deid.audit.receipts import require_signer
 from deid.cli.common import PathArgument, passphrase, print_json, progress_bar, site_signer
 from deid.cli.due import places_of, schedule_options
+from deid.errors import DeidError
 from deid.keys import open_provider
 from deid.schedule.running import Keys, Runner
-from deid.schedule.telling import as_lines, as_record, require_well, write_alerts
+from deid.schedule.telling import as_lines, as_record, require_well, stopped, write_alerts
 from deid.site import Site, load_site
 from deid.trust import load_trust
 
@@ -38,10 +39,16 @@ def run_due(
     processes: int,
 ) -> None:
     """Make the releases of the standing REQUESTS, files or folders, that are due, each of them once."""
-    site = load_site(site_path)
-    keys = Keys(lambda: open_provider(site.keys, passphrase("the site's keys")), lambda: _signer(site))
-    with progress_bar() as progress:
-        done = Runner(site, keys, progress, processes=processes, again=again).run(places_of(places, site_path), as_of)
+    try:
+        site = load_site(site_path)
+        keys = Keys(lambda: open_provider(site.keys, passphrase("the site's keys")), lambda: _signer(site))
+        with progress_bar() as progress:
+            runner = Runner(site, keys, progress, processes=processes, again=again)
+            done = runner.run(places_of(places, site_path), as_of)
+    except DeidError as fault:
+        if alerts is not None:  # or those of an earlier run would go on saying that all is well
+            write_alerts(alerts, stopped(fault, as_of or datetime.now(UTC)))
+        raise
     if alerts is not None:
         write_alerts(alerts, done)
     if as_json:

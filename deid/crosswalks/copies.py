@@ -108,11 +108,12 @@ def restore_copy(
 
 
 def restore_kept(
-    folder: Path, key: bytes, generation: int, *, older: bool = False, wait: float = DEFAULT_WAIT
+    folder: Path, key: bytes, generation: int, *, older: bool = False, at_least: int = 0, wait: float = DEFAULT_WAIT
 ) -> Copied:
     """Make a generation that is kept in the folder the current one; those after it are set aside.
 
-    `older` as in `restore_copy`; where the remembered head is damaged or another one, it is what sets it right.
+    `older` and `at_least` as in `restore_copy`; where the remembered head is damaged or another one, `older` is what
+    sets it right.
     """
     generations = Generations(folder, key)
     with lock(folder, wait=wait):
@@ -122,7 +123,7 @@ def restore_kept(
                 hint=f"it keeps {', '.join(map(str, generations.kept())) or 'none'}; older ones are in copies",
             )
         if not older:
-            _require_newest(generation, remembered(folder, key))
+            _require_newest(generation, max(at_least, remembered(folder, key)))
         index = generations.at(generation)
         require_whole(generations, index)
         generations.restore(index)

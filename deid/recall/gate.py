@@ -36,7 +36,7 @@ def refuse_recalled_release(folder: Path, site: Site, log: AuditLog) -> None:
                 f"this release was recalled by {mark.notice.recall} ({mark.notice.reason})",
                 hint="it is neither opened nor handed on; `deid recall list` tells who has it",
             )
-    if register(log, site).notices.get(sha256):
+    if sha256 in register(log, site).recalled:
         raise ReleaseError(
             "this release was recalled: the audit log says so, and the recall is gone from the site's state",
             hint=_PUT_BACK,

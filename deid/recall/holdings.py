@@ -72,7 +72,7 @@ def _of(site: Site, one: Known, known: Register, standing: set[str], recalls: _R
     form = _form(one, manifest, listed, is_guarded=stands or one.subject in known.shredded)
     keys = "stand" if stands else "destroyed" if form == "columns" else "theirs"
     recall = recalls.names.get(one.sha256)
-    if recall is None and known.notices.get(one.sha256):
+    if recall is None and one.sha256 in known.recalled:
         recall = "named by the audit log, and gone from the state"
     recipients = manifest.recipients if manifest is not None else listed.recipients if listed is not None else ()
     return [

@@ -10,7 +10,7 @@ from pathlib import Path
 from deid.audit.entries import Entry
 from deid.audit.events import EventKind
 from deid.audit.log import AuditLog
-from deid.audit.site import manifest_digest
+from deid.audit.site import manifest_digest, set_aside_entries
 from deid.errors import StorageError
 from deid.manifest import MANIFEST
 from deid.site import Site
@@ -20,8 +20,8 @@ from deid.site import Site
 class Known:
     """A release, or a publication of tables, by the log; `sha256` is that of its manifest, or of its tables.json.
 
-    `number`: of the entry that made it known. `was_found`: it lay there when the log began; then nothing tells its
-    party. `is_surely_there`: its publication was entered; else the run ended around its rename.
+    `number`: its place among the entries of this log and those set aside. `was_found`: it lay there when the log began;
+    then nothing tells its party. `is_surely_there`: its publication was entered; else the run ended around its rename.
     """
 
     request: str
@@ -41,9 +41,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """What a whole log tells.
+    """What a whole log tells, and those set aside before it.
 
-    `notices`: by manifest digest, the digests of the notices of its recall; `recalled_requests`: the same by request.
+    A log that was renewed forgets no release and no recall; but of those before it nothing is verified, so what they
+    say lists and refuses, and allows nothing. `notices`: by manifest digest, the digests of the notices of its recall,
+    as this log has them. `recalled`: manifest digests that any log calls recalled; `recalled_requests`: by request, the
+    digests of their notices.
     `certificates`: by manifest digest, the digests of certificates of destruction.
     `places`: by manifest digest, for each place in a store whether the notice was brought there.
     `shredded`: subjects whose shred was entered.
@@ -51,6 +54,7 @@ class Register:
 
     releases: tuple[Known, ...]
     notices: Mapping[str, frozenset[str]]
+    recalled: frozenset[str]
     recalled_requests: Mapping[str, frozenset[str]]
     certificates: Mapping[str, frozenset[str]]
     places: Mapping[str, Mapping[str, bool]]
@@ -64,33 +68,40 @@ class Register:
 
 @dataclass(slots=True)
 class _Walk:
+    entries: int = 0
     known: dict[tuple[str, str], Known] = field(default_factory=dict)
     parties: dict[str, str] = field(default_factory=dict)
     notices: dict[str, set[str]] = field(default_factory=dict)
+    recalled: set[str] = field(default_factory=set)
     requests: dict[str, set[str]] = field(default_factory=dict)
     certificates: dict[str, set[str]] = field(default_factory=dict)
     places: dict[str, dict[str, bool]] = field(default_factory=dict)
     shredded: set[str] = field(default_factory=set)
 
     def see(self, entry: Entry, _hash: str) -> None:
-        """Take an entry."""
-        kind, told = entry.kind, entry.details
-        sha256 = str(told.get("manifest_sha256", told.get("sha256", "")))
+        """Take an entry of the log itself, which was verified."""
+        self.see_older(entry)
+        kind, told, sha256 = entry.kind, entry.details, _manifest(entry)
+        if kind == EventKind.RELEASE_RECALLED:
+            self.notices.setdefault(sha256, set()).add(str(told.get("notice_sha256", "")))
+        elif kind == EventKind.DESTRUCTION_RECEIVED:
+            self.certificates.setdefault(sha256, set()).add(str(told["certificate_sha256"]))
+        elif kind == EventKind.KEY_SHREDDED:
+            self.shredded.add(entry.subject)
+
+    def see_older(self, entry: Entry) -> None:
+        """Take what an entry lists or refuses."""
+        kind, told, sha256 = entry.kind, entry.details, _manifest(entry)
+        self.entries += 1
         if kind == EventKind.RUN_STARTED:
-            self.parties[entry.subject] = str(told["party"])
+            self.parties[entry.subject] = str(told.get("party", ""))
         elif kind in _MADE:
             self._made(entry, sha256)
         elif kind == EventKind.RELEASE_RECALLED:
-            notice = str(told.get("notice_sha256", ""))
-            self.notices.setdefault(sha256, set()).add(notice)
-            self.requests.setdefault(entry.subject.partition("/")[0], set()).add(notice)
-        elif kind == EventKind.DESTRUCTION_RECEIVED:
-            self.certificates.setdefault(sha256, set()).add(str(told["certificate_sha256"]))
-        elif kind in _DELIVERED:
-            at = self.places.setdefault(sha256, {})
-            at[str(told["place"])] = kind == EventKind.RECALL_DELIVERED
-        elif kind == EventKind.KEY_SHREDDED:
-            self.shredded.add(entry.subject)
+            self.recalled.add(sha256)
+            self.requests.setdefault(entry.subject.partition("/")[0], set()).add(str(told.get("notice_sha256", "")))
+        elif kind in _DELIVERED and "place" in told:
+            self.places.setdefault(sha256, {})[str(told["place"])] = kind == EventKind.RECALL_DELIVERED
 
     def _made(self, entry: Entry, sha256: str) -> None:
         request, _, release = entry.subject.partition("/")
@@ -102,7 +113,7 @@ class _Walk:
             request,
             release,
             sha256,
-            entry.n,
+            self.entries,
             self.parties.get(entry.subject, ""),
             entry.kind == EventKind.RELEASE_FOUND,
             entry.kind in (EventKind.TABLES_PREPARED, EventKind.TABLES_PUBLISHED),
@@ -124,8 +135,10 @@ _TABLES = "tables.json"
 
 
 def register(log: AuditLog, site: Site) -> Register:
-    """Walk the whole log, which has to hold, and return what it tells; raise AuditError."""
+    """Walk the whole log, which has to hold, and those set aside; return what they tell. Raises AuditError."""
     walk = _Walk()
+    for entry in set_aside_entries(site):
+        walk.see_older(entry)
     log.verify(seen=walk.see)
     # What was prepared and of which nothing says more: whether the run came to its rename is seen from what lies there.
     there = [known for known in walk.known.values() if known.is_surely_there or folder_of(site, known) is not None]
@@ -133,6 +146,7 @@ def register(log: AuditLog, site: Site) -> Register:
     return Register(
         tuple(sorted(there, key=lambda known: known.number)),
         {sha256: frozenset(found) for sha256, found in walk.notices.items()},
+        frozenset(walk.recalled),
         {request: frozenset(found) for request, found in walk.requests.items()},
         {sha256: frozenset(found) for sha256, found in walk.certificates.items()},
         walk.places,
@@ -158,6 +172,10 @@ def _older_tables(site: Site, known: set[tuple[str, str]]) -> list[Known]:
         one = Known(path.parent.parent.name, path.parent.name, _digest(path), 0, was_found=True, is_tables=True)
         found += [one] if (one.subject, one.sha256) not in known else []
     return found
+
+
+def _manifest(entry: Entry) -> str:
+    return str(entry.details.get("manifest_sha256", entry.details.get("sha256", "")))
 
 
 def _digest(path: Path) -> str:

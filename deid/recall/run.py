@@ -11,17 +11,17 @@ from pathlib import Path
 from deid.audit.events import Event, EventKind
 from deid.audit.log import AuditLog
 from deid.audit.site import record
-from deid.errors import DeidError, ReleaseError, TrustError
+from deid.errors import DeidError, ReleaseError, StorageError, TrustError
 from deid.keys.base import KeyProvider
 from deid.keys.files import folder_lock, replace_file, sweep_staged
 from deid.keys.shredding import shred_release
 from deid.manifest import RECALL as NOTICE_IN_RELEASE
 from deid.manifest import RECALL_STATEMENT as STATEMENT_IN_RELEASE
 from deid.recall.drafting import require_complete
-from deid.recall.marks import Mark, alone, marks, staged_mark, sweep
-from deid.recall.papers import VERSION, Notice
+from deid.recall.marks import Mark, alone, marks, read_statement, staged_mark, sweep
+from deid.recall.papers import VERSION, Notice, load
 from deid.recall.register import Register, folder_of, register
-from deid.signing import Statement, statement_path, verify_document
+from deid.signing import Statement, verify_document
 from deid.site import Site
 from deid.trust import DESTRUCTION, RECALL, TrustRoot
 
@@ -30,13 +30,15 @@ from deid.trust import DESTRUCTION, RECALL, TrustRoot
 class Done:
     """What was done for one recall in this run: guard keys destroyed by release, and folders that have the notice now.
 
-    `failed`: what could not be done, one fault each; all else was done.
+    `failed`: what could not be done, one fault each; all else was done. `is_accepted`: not where nobody who may signed
+    the mark; then nothing was done.
     """
 
     mark: Mark
     shredded: tuple[tuple[str, int], ...]
     notified: tuple[Path, ...]
     failed: tuple[DeidError, ...]
+    is_accepted: bool = True
 
 
 def verify_notice(path: Path, digest: str, recall: str, trust: TrustRoot, *, at: datetime) -> Statement:
@@ -67,18 +69,23 @@ def recall(
 def finish(
     site: Site, provider: KeyProvider, log: AuditLog, trust: TrustRoot, *, at: datetime | None = None
 ) -> list[Done]:
-    """Do what is left of every recall that was marked; raise TrustError where a mark was signed by nobody who may."""
+    """Do what is left of every recall that was marked; one that was signed by nobody who may stops no other."""
     at = at or datetime.now(UTC)
     with alone(site) as home:
         sweep(home)
         known = register(log, site)
         accepted = {digest for digests in known.notices.values() for digest in digests}
-        every = marks(site)
-        for mark in every:
-            # Once it is in the log it was accepted: that its signer has left since takes nothing back.
-            if mark.digest not in accepted:
-                verify_notice(mark.path, mark.digest, mark.notice.recall, trust, at=at)
-        return [_carry_out(mark, site, provider, log, known) for mark in every]
+        done = []
+        for mark in marks(site):
+            try:
+                # Once it is in the log it was accepted: that its signer has left since takes nothing back.
+                if mark.digest not in accepted:
+                    verify_notice(mark.path, mark.digest, mark.notice.recall, trust, at=at)
+            except TrustError as fault:
+                done.append(Done(mark, (), (), (fault,), is_accepted=False))
+            else:
+                done.append(_carry_out(mark, site, provider, log, known))
+        return done
 
 
 def _require_asked(notice: Notice, trust: TrustRoot) -> None:
@@ -155,8 +162,11 @@ def _unrotated(folder: Path) -> AbstractContextManager[None]:
 
 
 def _notify(mark: Mark, site: Site, known: Register, failed: list[DeidError]) -> Iterator[Path]:
-    files = {path.name: path.read_bytes() for path in (mark.path, statement_path(mark.path))}
-    notice, statement = files[mark.path.name], files[statement_path(mark.path).name]
+    try:
+        notice, statement = load(mark.path, Notice)[1], read_statement(mark.path)
+    except DeidError as fault:  # a mark that was restored without its statement is a mark
+        failed.append(fault)
+        return
     digests = {(one.release, one.manifest_sha256) for one in mark.notice.releases}
     for release in known.releases:
         if release.request != mark.notice.request or (release.release, release.sha256) not in digests:
@@ -177,8 +187,13 @@ def _notify(mark: Mark, site: Site, known: Register, failed: list[DeidError]) ->
 def _place(folder: Path, name: str, data: bytes) -> bool:
     """Put a file into a release's folder, whole or not at all; return whether it was not there as it should be."""
     path, beside = folder / name, folder.with_name(f"{folder.name}.{name}")
-    sweep_staged(beside)
-    if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
-        return False
+    try:
+        sweep_staged(beside)
+        if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
+            return False
+    except OSError as error:
+        raise StorageError(
+            f"the notice in {folder.name} cannot be read: {error.strerror}", hint="check who may read the releases"
+        ) from None
     replace_file(path, data, staged_as=beside)
     return True

@@ -174,7 +174,8 @@ def attack(
     Raises DisclosureError where nobody of the source is in the release: source or request are not the release's own.
     """
     with ExitStack() as stack:
-        screen = screened_alone(Subject.of_plan(plan), site, provider, stack, progress, on=opened.manifest.created)
+        made = opened.manifest.created
+        screen = screened_alone(Subject.of_plan(plan), site, provider, stack, progress, on=made, is_past=True)
         population = read_population(plan, progress, screen)
     release = Released(opened)
     truth = tell(plan, site, provider, population.people.ids, release.patients)

@@ -5,12 +5,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from deid.errors import TrustError
 from deid.keys.officers import SigningKey
+from deid.papers.register import Register
+from deid.papers.withdrawal import (
+    Held,
+    Withdrawal,
+    order_held,
+    read_withdrawal,
+    refuse_withdrawn,
+    refuse_withdrawn_text,
+)
 from deid.reidentify.order import Order
 from deid.signing import Statement, countersign, sign_document, statement_path, verify_document
 from deid.statements import read, utc
@@ -40,6 +50,7 @@ def sign_order(order: Order, key: SigningKey, trust: TrustRoot, *, at: datetime,
             "this key may not sign an order of reidentification",
             hint=f"{trust.path.name} says who may: {', '.join(trust.may_sign.get(REIDENTIFICATION, ())) or 'nobody'}",
         )
+    refuse_withdrawn_text(held_of(order))
     if not 1 <= days <= MAX_DAYS:
         raise TrustError(f"an order holds for 1 to {MAX_DAYS} days", hint="sign it again when it is needed longer")
     path = statement_path(order.path)
@@ -56,8 +67,30 @@ def sign_order(order: Order, key: SigningKey, trust: TrustRoot, *, at: datetime,
     return path
 
 
-def require_consent(order: Order, trust: TrustRoot, *, at: datetime) -> Consent:
-    """Return the consent of an order; raise TrustError unless two different people's holds at the instant `at`."""
+def held_of(order: Order) -> Held:
+    """Return what a withdrawal of an order is over."""
+    return order_held(order.name, order.digest, order.path)
+
+
+def require_consent(
+    order: Order,
+    trust: TrustRoot,
+    known: Register,
+    *,
+    at: datetime,
+    met: Callable[[Withdrawal], None] = lambda _: None,
+) -> Consent:
+    """Return the consent of an order; raise TrustError unless two different people's holds at the instant `at`.
+
+    It holds no more once somebody who may has withdrawn it, which is seen beside it and in `known`; `met` takes the
+    withdrawal that lies beside it, before anything is raised.
+    """
+    held = held_of(order)
+    found = read_withdrawal(held, trust, at=at)
+    if found is not None:
+        met(found)
+    refuse_withdrawn(held, found, None)
+    known.refuse_withdrawn(held, None)
     statement = verify_document(
         order.path, order.digest, trust, REIDENTIFICATION, name=order.name, version=_VERSION, at=at
     )

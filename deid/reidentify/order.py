@@ -123,6 +123,8 @@ def _build(document: Document) -> Order:
             at="$.why",
             hint="write what it is for, so that a third person understands it",
         )
+    if not raw.why.replace("\n", "").isprintable():  # it is shown to who signs, and could hide what they sign
+        raise document.fault("the reason in words holds what does not print", at="$.why", hint="write plain text")
     _check_pseudonyms(document, raw)
     if raw.dates and raw.kind != PATIENT:
         raise document.fault("offsets are of patients", at="$.dates", hint=f"leave it out, or ask for {PATIENT}")

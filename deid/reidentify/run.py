@@ -24,12 +24,14 @@ from deid.errors import AuditError, DocumentError, PlanError, ReleaseError, Stor
 from deid.keys.base import KeyProvider
 from deid.keys.key_checks import steady_cmac
 from deid.manifest import MANIFEST, MAX_BYTES, Manifest, from_bytes
+from deid.papers.register import enter_withdrawal, register
+from deid.papers.withdrawal import Withdrawal
 from deid.period import parse_period
 from deid.plan import Plan
 from deid.policy import load_policy
 from deid.prf import Bytes, offsets
 from deid.reidentify.answers import Answer, Found
-from deid.reidentify.consent import require_consent
+from deid.reidentify.consent import held_of, require_consent
 from deid.reidentify.marks import Marks, surrogate_bytes
 from deid.reidentify.order import Order, load_order
 from deid.reidentify.search import methods_of, of_list, of_source
@@ -62,15 +64,25 @@ def reidentify(
     signers: tuple[str, ...] = ()
     try:
         # Before anything is opened: without two signatures not even whether there is such a release is told.
-        signers = require_consent(order, load_trust(site.trust), at=at or datetime.now(UTC)).keys
+        signers = _signers(order, site, log, at or datetime.now(UTC))
         plan = _plan(order, request_path, site)
         answers = _answers(order, plan, site, provider, candidates)
+        _signers(order, site, log, at or datetime.now(UTC))  # it may have been withdrawn while the source was read
     except BaseException:  # an interrupt or a defect too: whoever tried is on record
         with contextlib.suppress(AuditError, StorageError):
             _enter(log, order, signers, ["refused"] * len(order.pseudonyms))
         raise
     _enter(log, order, signers, ["told" if a.outcome is Found.TOLD else "unknown" for a in answers])
     tell(order, answers)
+
+
+def _signers(order: Order, site: Site, log: AuditLog, at: datetime) -> tuple[str, ...]:
+    trust, known = load_trust(site.trust), register(log, site)
+
+    def enter(found: Withdrawal) -> None:
+        enter_withdrawal(log, found, held_of(order), trust, known)
+
+    return require_consent(order, trust, known, at=at, met=enter).keys
 
 
 def read_manifest(site: Site, request: str, release: str) -> tuple[Manifest, str]:

@@ -11,11 +11,10 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from deid.audit.site import audit_folder
 from deid.errors import DeidError, ScheduleError
 from deid.period import Period
 from deid.schedule.calendar import Calendar, Late
-from deid.schedule.record import Record, is_running, last_instant, read_record, runs_folder
+from deid.schedule.record import Record, is_running, newest, read_record, runs_folder
 from deid.schedule.standing import Standing, standing_requests
 from deid.schedule.witnesses import logged, lying
 from deid.site import Site
@@ -110,13 +109,13 @@ def check(site: Site, places: Sequence[Path], as_of: datetime, *, now: datetime,
     open_: list[_Open] = []
     for request in standing:
         ended = ended_periods(request.calendar, request.expires, as_of)
-        missing = _missing(ended, lying(site.releases, request.name), request.calendar)
-        if missing:
-            try:
+        try:
+            missing = _missing(ended, lying(site.releases, request.name), request.calendar)
+            if missing:
                 open_.append(_Open(request, read_record(runs, request.name), missing))
-            except DeidError as fault:
-                problems.append(Problem(request.name, "", fault))
-    known = logged(audit_folder(site), [name for each in open_ for name in each.subjects]) if open_ else frozenset()
+        except DeidError as fault:
+            problems.append(Problem(request.name, "", fault))
+    known = logged(site, [name for each in open_ for name in each.subjects]) if open_ else frozenset()
     due: list[Due] = []
     for each in open_:
         problems += each.unknown(known)
@@ -133,18 +132,18 @@ def left_of(request: Standing, site: Site, as_of: datetime) -> list[Period]:
     ended = ended_periods(request.calendar, request.expires, as_of)
     missing = _missing(ended, lying(site.releases, request.name), request.calendar)
     each = _Open(request, read_record(runs_folder(site.state), request.name), missing)
-    return each.left(logged(audit_folder(site), each.subjects)) if missing else []
+    return each.left(logged(site, each.subjects)) if missing else []
 
 
 def require_come(as_of: datetime, now: datetime) -> None:
     """Raise ScheduleError for an instant in the future: no period is released before it is over."""
-    if as_of > now + SKEW:
+    if as_of > now:
         raise ScheduleError("that instant has not come", hint="--as-of may lie in the past, never in the future")
 
 
 def require_forward(site: Site, now: datetime) -> None:
     """Raise ScheduleError where the clock lies before the last recorded run: it was moved back."""
-    last = last_instant(runs_folder(site.state))
+    last = max((event.at for event in newest(runs_folder(site.state)).values()), default=None)
     if last is not None and now < last - SKEW:
         raise ScheduleError(
             f"the last run was at {last:%Y-%m-%d %H:%M} UTC, and the clock says {now:%Y-%m-%d %H:%M}: it "

@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -21,6 +23,7 @@ from deid.private import make_folder, private, sync_folder
 
 _SUFFIX = ".jsonl"
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=15), timedelta(days=1)
+_PAUSES = (0.0, 0.01, 0.05, 0.2)  # seconds before each attempt at a lock
 _TAIL = 4096  # bytes from the end of a record that hold its last event, whose fields are all short
 
 
@@ -35,14 +38,15 @@ class What(StrEnum):
 class Happened(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One line of a record; `error` and `attempt` are those of a failure."""
 
-    at: datetime
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
     period: str
     what: What
     error: str = ""
-    attempt: int = 0
+    attempt: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 _DECODER = msgspec.json.Decoder(Happened)
+_NO_EVENT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class Record:
         failed = next((e for e in reversed(self.events) if e.period == period and e.what is What.FAILED), None)
         if failed is None:
             return None
-        return failed.at + min(_FIRST_WAIT * (1 << min(failed.attempt - 1, 10)), _LONGEST_WAIT)
+        doubled = min(max(failed.attempt, 1) - 1, 10)
+        return failed.at + min(_FIRST_WAIT * (1 << doubled), _LONGEST_WAIT)
 
 
 def runs_folder(state: Path) -> Path:
@@ -89,7 +94,7 @@ def read_record(runs: Path, request: str) -> Record:
     whole = data[: data.rfind(b"\n") + 1]  # what follows the last line end was torn by a kill
     try:
         return Record(tuple(_DECODER.decode_lines(whole)))
-    except msgspec.MsgspecError:
+    except _NO_EVENT:
         raise StorageError(
             f"the record of runs of request {request} is damaged",
             hint="move it aside: the releases and the audit log tell what was run; docs/formats/schedule.md",
@@ -118,18 +123,17 @@ def append(runs: Path, request: str, event: Happened) -> None:
         ) from None
 
 
-def last_instant(runs: Path) -> datetime | None:
-    """Return the instant of the newest event of any request, None where there is none; torn lines do not count."""
-    newest: datetime | None = None
+def newest(runs: Path) -> dict[str, Happened]:
+    """Return the newest event of each request by its name; torn and damaged lines do not count."""
+    found: dict[str, Happened] = {}
     if not runs.is_dir():
-        return None
-    for path in runs.glob(f"*{_SUFFIX}"):
+        return found
+    for path in sorted(runs.glob(f"*{_SUFFIX}")):
         lines = _bytes(path, tail=_TAIL).split(b"\n")[:-1]
         if lines:
-            with contextlib.suppress(msgspec.MsgspecError):
-                at = _DECODER.decode(lines[-1]).at
-                newest = at if newest is None else max(newest, at)
-    return newest
+            with contextlib.suppress(*_NO_EVENT):
+                found[path.name.removesuffix(_SUFFIX)] = _DECODER.decode(lines[-1])
+    return found
 
 
 @contextlib.contextmanager
@@ -147,9 +151,7 @@ def holding(runs: Path, request: str) -> Iterator[bool]:
             hint="free space, and check who may write to the site's state",
         ) from None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(handle):
             yield False
             return
         try:
@@ -159,6 +161,16 @@ def holding(runs: Path, request: str) -> Iterator[bool]:
             fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    # Whoever only looks holds it for a moment: a run that gave up then would leave the series to nobody.
+    for pause in _PAUSES:
+        time.sleep(pause)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 def is_running(runs: Path, request: str) -> bool:

@@ -38,7 +38,7 @@ from deid.schedule.due import (
     left_of,
     require_forward,
 )
-from deid.schedule.record import Happened, What, append, holding, make_runs, now_utc, read_record, runs_folder
+from deid.schedule.record import Happened, What, append, holding, make_runs, newest, now_utc, read_record, runs_folder
 from deid.schedule.standing import Standing
 from deid.schedule.witnesses import lying
 from deid.site import Site
@@ -83,7 +83,7 @@ class Runner:
         found = check(self.site, places, as_of, now=now, again=self.again)
         require_forward(self.site, now)
         done: list[Due] = []
-        problems = list(found.problems)
+        problems = [*found.problems, *self._said()]
         for first in [each for each in found.due if each.state is not State.AFTER]:
             series = [each for each in found.due if each.standing is first.standing]
             made, faults = self._series(series, as_of)
@@ -92,6 +92,20 @@ class Runner:
         if done and self._opened is not None:
             problems += self._entered(done)
         return replace(found, due=tuple(done), problems=tuple(problems))
+
+    def _said(self) -> list[Problem]:
+        """Enter as published what a killed run renamed and did not come to say: its folder may be moved away later."""
+        runs, problems = runs_folder(self.site.state), []
+        for name, event in newest(runs).items():
+            if event.what is not What.STARTED:
+                continue
+            try:
+                with holding(runs, name) as is_ours:
+                    if is_ours and event.period in lying(self.site.releases, name):
+                        append(runs, name, Happened(self.clock(), event.period, What.PUBLISHED))
+            except DeidError as fault:
+                problems.append(Problem(name, event.period, fault))
+        return problems
 
     def _series(self, series: list[Due], as_of: datetime) -> tuple[list[Due], list[Problem]]:
         first = series[0]
@@ -241,5 +255,5 @@ def _defect(error: Exception) -> DeidError:
     where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
     return ScheduleError(
         f"internal fault: {type(error).__name__} at {where}",
-        hint="nothing was published; report this line, which holds no data, as a defect of deid",
+        hint="report this line, which holds no data, as a defect of deid",
     )

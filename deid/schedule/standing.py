@@ -21,7 +21,7 @@ from deid.errors import DeidError, DocumentError, StorageError
 from deid.keys.files import replace_file
 from deid.private import FILE
 from deid.request import load_request
-from deid.schedule.calendar import Calendar
+from deid.schedule.calendar import Calendar, require_zone
 
 _KNOWN = "known.json"
 _MOST = 10_000  # documents; what is no longer there goes when there are more
@@ -70,7 +70,7 @@ def standing_requests(places: Sequence[Path], runs: Path) -> tuple[list[Standing
     seen: dict[str, Facts] = {}
     found: list[Standing] = []
     unread: list[Unread] = []
-    for path, is_named in _files(places):
+    for path, is_named in _files(places, unread):
         try:
             facts = _facts(path, known, seen, is_named=is_named)
         except DeidError as fault:
@@ -83,13 +83,21 @@ def standing_requests(places: Sequence[Path], runs: Path) -> tuple[list[Standing
     return _alone(found, unread), unread
 
 
-def _files(places: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
-    """Yield each file with whether it was named by itself; what is named must be a standing request."""
+def _files(places: Sequence[Path], unread: list[Unread]) -> Iterator[tuple[Path, bool]]:
+    """Yield each file with whether it was named by itself; what is named must be a standing request.
+
+    A folder that cannot be read goes to `unread`: taken for an empty one, its months would be missed in silence.
+    """
     for place in places:
-        if place.is_dir():
-            yield from ((path, False) for path in sorted(place.glob("*.yaml")))
-        else:
-            yield place, True
+        try:
+            inside = sorted(path for path in place.iterdir() if path.suffix == ".yaml") if place.is_dir() else None
+        except OSError as error:
+            fault = DocumentError(
+                f"cannot read the folder {place.name}: {error.strerror}", hint="check who may read it"
+            )
+            unread.append(Unread(place.name, fault))
+            continue
+        yield from ((path, False) for path in inside) if inside is not None else [(place, True)]
 
 
 def _facts(path: Path, known: dict[str, Facts], seen: dict[str, Facts], *, is_named: bool) -> Facts | None:
@@ -106,6 +114,8 @@ def _facts(path: Path, known: dict[str, Facts], seen: dict[str, Facts], *, is_na
         raise DocumentError(
             f"{path.name} is no standing request", hint="give it a block `schedule`; docs/formats/schedule.md"
         )
+    if facts.calendar is not None:
+        require_zone(facts.calendar.zone)  # what was read earlier may name one that an update has removed since
     seen[digest] = facts
     return facts
 
@@ -137,7 +147,7 @@ def _alone(found: list[Standing], unread: list[Unread]) -> list[Standing]:
 
 
 def _load(path: Path) -> dict[str, Facts]:
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
+    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
         known = msgspec.json.decode(path.read_bytes(), type=_Known)
         if known.format == _FORMAT:
             return known.requests

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from deid.errors import ScheduleError
+from deid.errors import DeidError, ScheduleError
 from deid.keys.files import replace_file
 from deid.private import FILE
-from deid.schedule.due import Checked, State
+from deid.schedule.due import Checked, Problem, State
 
 FORMAT = "deid-due/1"
 
@@ -54,6 +54,11 @@ def as_lines(checked: Checked) -> list[str]:
         for each in checked.due
     ]
     return [*lines, f"{checked.standing} standing requests, {len(checked.due)} periods due"]
+
+
+def stopped(fault: DeidError, as_of: datetime) -> Checked:
+    """Return what is told of a run that nothing came of."""
+    return Checked(as_of, 0, (), (Problem("", "", fault),))
 
 
 def write_alerts(path: Path, checked: Checked) -> None:

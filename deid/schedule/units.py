@@ -38,7 +38,7 @@ class Start:
 
 
 def service(start: Start, *, user: str) -> str:
-    """Return the text of the service."""
+    """Return the text of the service; raise DocumentError where a folder is missing, without which it never starts."""
     writable = [start.site.state, start.site.releases]
     scheme, _, key_file = start.site.keys.partition(":")
     writable += [Path(key_file).parent] if scheme == "local" else []  # the key store lies beside the key
@@ -76,6 +76,11 @@ def service(start: Start, *, user: str) -> str:
         "TimeoutStopSec=60",
         "",
     ]
+    if missing := [path for path in writable if not path.is_dir()]:
+        raise DocumentError(
+            f"the service could not start: there is no folder {', '.join(map(str, missing))}",
+            hint="systemd asks for every folder that it may write to; make it, for the service's user alone",
+        )
     return "\n".join(lines)
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
-from deid.audit.segments import read, segments
+from deid.audit.segments import read, read_set_aside, segments
+from deid.audit.site import audit_folder, set_aside
+from deid.errors import StorageError
 from deid.manifest import MANIFEST
+from deid.site import Site
 
 # An entry is canonical JSON, so its fields come in one order; kinds and subjects hold nothing that is escaped.
 _ENTRY = re.compile(
@@ -20,20 +24,27 @@ _ENTRY = re.compile(
 
 
 def lying(releases: Path, request: str) -> frozenset[str]:
-    """Return the names of the releases of a request that lie there."""
+    """Return the names of the releases of a request that lie there; raise StorageError."""
     folder = releases / request
-    if not folder.is_dir():
-        return frozenset()
-    return frozenset(
-        path.name for path in folder.iterdir() if not path.name.startswith(".") and (path / MANIFEST).exists()
-    )
+    try:
+        if not folder.is_dir():
+            return frozenset()
+        return frozenset(
+            path.name for path in folder.iterdir() if not path.name.startswith(".") and (path / MANIFEST).exists()
+        )
+    except OSError as error:
+        raise StorageError(
+            f"the releases of request {request} cannot be read: {error.strerror}",
+            hint="check who may read their folder",
+        ) from None
 
 
-def logged(audit: Path, wanted: Iterable[str]) -> frozenset[str]:
-    """Return which of these releases, as `request/name`, the audit log has; raise AuditError or StorageError."""
+def logged(site: Site, wanted: Iterable[str]) -> frozenset[str]:
+    """Return which of these, as `request/name`, the log or one set aside has; raise AuditError or StorageError."""
     asked = {subject.encode() for subject in wanted}
     found: set[bytes] = set()
-    for folder in [audit, *sorted(audit.parent.glob("audit-set-aside-*"))]:
-        for segment in segments(folder):
-            found |= asked.intersection(_ENTRY.findall(read(segment)))
+    for segment in segments(audit_folder(site)):
+        found |= asked.intersection(_ENTRY.findall(read(segment)))
+    for segment in chain.from_iterable(map(segments, set_aside(site))):
+        found |= asked.intersection(_ENTRY.findall(read_set_aside(segment)))
     return frozenset(subject.decode() for subject in found)

@@ -9,7 +9,7 @@ from deid.policy import Basis, Policy
 from deid.schema import DatasetDescription, Table
 from deid.segments.ranges import segments
 from deid.segments.rules import MINORS, PART2, Part2Basis, SegmentRule
-from deid.segments.telling import is_reached, is_told, rules_of
+from deid.segments.telling import is_reached, is_told, rules_of, telling_columns
 from deid.transforms.redact_note import RedactNote
 
 
@@ -32,12 +32,26 @@ def untold_in(policy: Policy, dataset: DatasetDescription, tables: Sequence[Tabl
         if not is_told(rule, dataset):
             yield f"segments: {rule.name}: no column of dataset {dataset.name} tells it; {_remedy(rule)}"
             continue
+        yield from _stateless(rule, dataset)
         for table in tables:
             if not is_reached(rule, dataset, table):
                 yield (
                     f"{table.name}: neither a cell nor the number of a visit tells whether a row is of segment "
                     f"{rule.name}; leave the table out, or write `{rule.name}: {{exclude: patients}}`"
                 )
+
+
+def _stateless(rule: SegmentRule, dataset: DatasetDescription) -> Iterator[str]:
+    """Yield the tables whose rows tell a segment of some states, and not where they were, though others tell it."""
+    if not rule.states or not any(True for table in dataset.tables for _ in table.of_kind("facility_state")):
+        return
+    telling = [t for t in dataset.tables if t.name != dataset.population and telling_columns(rule, t)]
+    for table in telling:
+        if not any(table.of_kind("facility_state")):
+            yield (
+                f"{table.name}: tells of segment {rule.name}, and not in which state the facility is, as other tables "
+                f"do; add a column of kind facility_state to it, or write {rule.name} without `states`"
+            )
 
 
 def _notes(rule: SegmentRule, tables: Sequence[TablePlan]) -> Iterator[str]:

@@ -19,10 +19,10 @@ Made by `python -m deid.segments.page` from `deid/data/segments.csv`, version {V
 | `minors` | age on the day of the row |
 | `substance_use`, `hiv`, `mental_health`, `reproductive_health` | ranges of codes, below |
 
-Codes are a proxy. A range holds every code whose first characters lie between its ends, dots and case aside; days bound ranges whose codes meant another thing before or after, as numbers of DRGs did.
+Codes are a proxy. A range holds every code whose first characters lie between its ends, dots, case and lost zeros aside, also where a cell holds several; days bound ranges whose codes meant another thing before or after, as numbers of DRGs did: a visit belongs if the range is in force on any of its days.
 `icd10cm` ranges also serve `icd10`, and both revisions of ICD serve `icd10cm`, `icd9cm` and `icd_any`; `cpt` and `hcpcs` are one; procedures of ICD-9-CM are read in columns with `use: procedure`.
-Not read: NDC, RxNorm, LOINC, SNOMED CT, local codes, specialties and taxonomies. Where drugs or results stand apart from visits, leave out `patients`.
-Not among the ranges on purpose: nicotine (F17, 305.1), disorders of intellect and development (F70 to F89, 315, 317 to 319), newborns' own records (P00 to P96).
+Not read: NDC, RxNorm, LOINC, SNOMED CT, CVX, OMOP concepts, BETOS, APR-DRG, local codes, names of codes, specialties and taxonomies. Where drugs or results stand apart from visits, leave out `patients`.
+Not among the ranges on purpose: nicotine (F17, 305.1), disorders of intellect and development (F70 to F89, 315, 317 to 319), newborns' own records (P00 to P96), diseases and poisonings that substances cause (K70, T40), which CMS does not withhold either; modifiers HE, HG, HH and HI, which are ways of ambulances as often as programs.
 """  # noqa: E501 - lines of a page
 
 

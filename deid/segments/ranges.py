@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 
 from deid.days import NO_DAY
 from deid.schema import Column
+from deid.text_cells import without_fraction
 
-VERSION = "2026.1"
+VERSION = "2026.2"
 _TABLE = "segments.csv"
 _EPOCH = date(1970, 1, 1).toordinal()
 _ALWAYS = (np.iinfo(np.int32).min + 1, np.iinfo(np.int32).max)
@@ -41,10 +42,15 @@ _HELD_AGAINST = {
     "hcpcs": ("cpt",),
     "drg": ("drg",),
     "revenue_code": ("revenue_code",),
+    "modifier": ("modifier",),
+    "place_of_service": ("place_of_service",),
+    "discharge_status": ("discharge_status",),
 }
 _LONGEST = {"icd9cm": 5, "icd9cm_procedure": 4}
 _PCS = 7  # characters of every code of ICD-10-PCS
-_WIDTHS = {"drg": 3, "revenue_code": 4}  # numbers whose leading zeros get lost
+# Numbers whose leading zeros get lost: HIV was 042 in ICD-9-CM.
+_WIDTHS = {"drg": 3, "revenue_code": 4, "icd9cm": 3, "icd10cm": 3, "icd_any": 3, "place_of_service": 2}
+_BETWEEN = r"[|;,/^:~\s-]+"  # what stands between the codes of one cell, and behind the name of a system
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,33 +105,46 @@ def ranges_of(segment: str, column: Column) -> tuple[Range, ...]:
     return tuple(r for r in segments().get(segment, ()) if r.system in systems)
 
 
-def told(segment: str, column: Column, values: pa.Array, on: Days | None) -> Bools:
-    """Return which codes, string array (n,), belong to a segment on their days, int32 (n,), NO_DAY where unknown.
+def told(segment: str, column: Column, values: pa.Array, first: Days | None, last: Days | None = None) -> Bools:
+    """Return which codes, string array (n,), belong to a segment on a day of their visits, NO_DAY where unknown.
 
-    Without days a code belongs only by ranges that mean the segment on any day.
+    `first`, `last`: the days from which to which visits were, int32 (n,); one of them alone stands for both, for stays
+    are coded by the rules of their last day and other visits by those of their first. Without days a code belongs only
+    by ranges that mean the segment on any day.
     """
-    if isinstance(values, pa.DictionaryArray):
-        places = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        found = np.zeros(len(values), bool)
-        texts = _plain_codes(column, values.dictionary)
-        for held in ranges_of(segment, column):
-            among = np.append(_within(held, column, texts), np.False_)[places]
-            found |= among & _in_force(held, on, len(values))
-        return found
-    texts = _plain_codes(column, values)
+    days = None if first is None else _both(first, last if last is not None else first)
+    is_listed = isinstance(values, pa.DictionaryArray)
+    entries = (values.dictionary if is_listed else values).cast(pa.string())
+    texts, (several, parts) = _plain_codes(column, entries), _parts(column, entries)
     found = np.zeros(len(values), bool)
     for held in ranges_of(segment, column):
-        found |= _within(held, column, texts) & _in_force(held, on, len(values))
+        among = _within(held, column, texts)
+        among[several[_within(held, column, parts)]] = True
+        if is_listed:
+            among = np.append(among, np.False_)[values.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+        found |= among & _in_force(held, days, len(values))
     return found
 
 
+def _parts(column: Column, entries: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    """Return the codes of cells that hold several, or other words beside one, and the place of each one's cell."""
+    several = np.flatnonzero(pc.fill_null(pc.match_substring_regex(entries, _BETWEEN), False).to_numpy(False))
+    lists = pc.split_pattern_regex(entries.take(pa.array(several)), _BETWEEN)
+    parents = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
+    return several[parents], _plain_codes(column, pc.list_flatten(lists))
+
+
 def _plain_codes(column: Column, values: pa.Array) -> pa.Array:
-    texts = pc.replace_substring_regex(pc.utf8_upper(values.cast(pa.string())), "[^A-Z0-9]", "")
-    width = _WIDTHS.get(column.kind.name)
-    if width is None:
+    kind, texts = column.kind.name, pc.utf8_upper(values)
+    width = _WIDTHS.get(kind)
+    if kind == "drg":  # 897V38, 0897 and MS-DRG 897 are one
+        texts = pc.replace_substring_regex(texts, "^[^0-9]*0*([0-9]*).*$", r"\1")
+    elif width is not None and column.use != "procedure":
+        texts = without_fraction(texts)
+    texts = pc.replace_substring_regex(texts, "[^A-Z0-9]", "")
+    if width is None or column.use == "procedure":
         return texts
-    short = pc.utf8_lpad(texts, width, "0")
-    return pc.utf8_slice_codeunits(short, -width) if column.kind.name == "drg" else short
+    return pc.if_else(pc.match_substring_regex(texts, "^[0-9]+$"), pc.utf8_lpad(texts, width, "0"), texts)
 
 
 def _within(held: Range, column: Column, texts: pa.Array) -> Bools:
@@ -138,13 +157,20 @@ def _within(held: Range, column: Column, texts: pa.Array) -> Bools:
         whole = pc.and_(whole, pc.less_equal(length, _LONGEST[held.system]))
     if held.system == "icd10pcs" and column.kind.name != "icd10pcs":
         whole = pc.and_(whole, pc.equal(length, _PCS))
-    return np.asarray(pc.fill_null(pc.and_(whole, pc.and_(low, high)), False).to_numpy(zero_copy_only=False), bool)
+    return np.array(pc.fill_null(pc.and_(whole, pc.and_(low, high)), False).to_numpy(zero_copy_only=False), bool)
 
 
-def _in_force(held: Range, on: Days | None, rows: int) -> Bools:
-    if on is None:
+def _both(first: Days, last: Days) -> tuple[Days, Days]:
+    """Return the first and last days, the one in the place of the other where it is unknown or they are exchanged."""
+    first, last = np.where(first == NO_DAY, last, first), np.where(last == NO_DAY, first, last)
+    return np.minimum(first, last), np.maximum(first, last)
+
+
+def _in_force(held: Range, days: tuple[Days, Days] | None, rows: int) -> Bools:
+    if days is None:
         return np.full(rows, not held.is_dated, bool)
-    return np.asarray((on == NO_DAY) | ((held.since <= on) & (on <= held.until)), bool)
+    first, last = days
+    return np.asarray((first == NO_DAY) | ((held.since <= last) & (first <= held.until)), bool)
 
 
 def _day(text: str, without: int) -> int:

@@ -38,8 +38,8 @@ class SegmentRule:
     """What becomes of one segment: left out by `exclude`, or in, for Part 2 on a `basis`.
 
     `states`: only there, everywhere where empty. `under`: of minors, younger than so many years. `programs`: numbers of
-    providers and facilities that are Part 2 programs, and `empty_is_no` whether a mark that is empty says no, as the
-    description of the dataset says.
+    providers and facilities that are Part 2 programs, `empty_is_no` whether a mark that is empty says no, and
+    `knows_birth` whether the population has birth dates, as the description of the dataset says.
     """
 
     name: str
@@ -49,6 +49,7 @@ class SegmentRule:
     basis: Part2Basis | None = None
     programs: tuple[str, ...] = ()
     empty_is_no: bool = False
+    knows_birth: bool = True
 
     @property
     def is_by_consent(self) -> bool:

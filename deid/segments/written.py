@@ -64,9 +64,11 @@ def _rule(document: Document, name: str, raw: Any) -> SegmentRule:
     if isinstance(raw, dict) and name == PART2 and set(raw) == {_INCLUDE}:
         return SegmentRule(name, exclude=None, basis=_basis(document, raw[_INCLUDE], at))
     if not isinstance(raw, dict) or _EXCLUDE not in raw:
-        known = "`exclude`, or `{include: BASIS}`" if name == PART2 else "`exclude` or `include`"
-        raise document.fault(f"{name} is neither excluded nor included", at=at, hint=f"write {known}; {_HOW}")
-    unknown = set(raw) - {_EXCLUDE, "states", *(["under"] if name == MINORS else [])}
+        words = "`exclude`, or `{include: BASIS}`" if name == PART2 else "`exclude` or `include`"
+        raise document.fault(f"{name} is neither excluded nor included", at=at, hint=f"write {words}; {_HOW}")
+    # 42 CFR Part 2 is federal law: rows outside some states would leave without a basis.
+    known = {_EXCLUDE, *([] if name == PART2 else ["states"]), *(["under"] if name == MINORS else [])}
+    unknown = set(raw) - known
     if unknown:
         raise document.fault(f"an option that {name} does not have", at=at, hint=_HOW)
     return SegmentRule(

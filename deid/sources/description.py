@@ -139,6 +139,12 @@ def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
     if not path or not columns:
         raise document.fault(f"{name}: no {'columns' if path else 'path'}", at=at, hint="every table has both")
     built = tuple(column_of(document, name, column, spec, raw, tree) for column, spec in columns.items())
+    if raw.reference and any(column.kind.name == "part2" for column in built):
+        raise document.fault(
+            f"{name}: says who is a program under 42 CFR Part 2, and a table about no patient is never read",
+            at=f"{at}.columns",
+            hint="list the numbers of the programs under `part2_programs`, and describe the column as unneeded",
+        )
     kinds = {column.name: column.kind.name for column in built}
     if raw.patient is not None and kinds.get(raw.patient) != "patient_id":
         raise document.fault(

@@ -18,7 +18,7 @@ from deid.sources.base import Together, Wanted
 from deid.sources.files import DataFile
 from deid.sources.flatten import Row, Want, add_to, finisher, visit_of
 from deid.sources.json_names import has_doubled_names
-from deid.sources.modifiers import may_modify, not_understood, understood
+from deid.sources.modifiers import is_labelled, may_modify, not_understood, understood
 from deid.sources.paths import NotScalarError, compile_path
 from deid.sources.records import BAD_JSON, Record, RecordReader, WrongTypeError
 from deid.sources.shapes import Shape
@@ -77,6 +77,10 @@ class Flattener:
         self._fill_whole, self._fill_within = visit_of(top, self._whole), visit_of(elements, self._within)
         self._finish_whole = finisher(self._whole, self._no_text)
         self._finish_within = finisher(self._within, self._no_text)
+
+    def misses_label(self, whole: dict[str, Any]) -> bool:
+        """Whether a whole record is labelled as of a Part 2 program, and no column tells it."""
+        return not any(self.table.of_kind("part2")) and is_labelled(whole)
 
     def is_withheld(self, whole: dict[str, Any]) -> bool:
         """Count a whole record, and return True, where something in it must be understood that is not described."""
@@ -176,6 +180,13 @@ class TypeReader:
         record, size = self.decoded(file, place, text), len(text)
         whole = self._whole(file, place, text) if may_be_modified and may_modify(text) else None
         for one in self.tables:
+            if whole is not None and one.misses_label(whole):
+                raise SourceError(
+                    f"{one.table.name}: {file.name} holds records that are labelled as of a program under 42 CFR Part "
+                    "2, and no column reads the label",
+                    hint='describe `part2: {kind: part2, path: "meta.security[code=42CFRPart2].code"}` in the table, '
+                    "and `part2_marks: positive`",
+                )
             if whole is not None and one.is_withheld(whole):
                 continue
             try:

@@ -2,7 +2,8 @@
 
 A modifier extension may turn the meaning of what it stands on into its opposite ("was not given"), so a reader that
 does not know one must not use the element (HL7 FHIR R4, Extensibility, "Modifier Extensions"). `implicitRules` is a
-modifier element in the same sense.
+modifier element in the same sense. A security label says that a record is of a program under 42 CFR Part 2 (HL7 v3
+ActCode 42CFRPart2); a description that does not read labels would release it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from deid.sources.paths import Path
 
 MODIFIER = "modifierExtension"
 RULES = "implicitRules"
-_SPELLED = (MODIFIER.encode(), RULES.encode())
+_LABEL = "42CFRPart2"
+_SPELLED = (MODIFIER.encode(), RULES.encode(), b"CFRPart")
 # JSON may write any letter of a name as an escape; a search of the bytes must take every escaped ASCII letter for one.
 _ESCAPED = re.compile(rb"\\u00[4-7]")
 
@@ -56,6 +58,13 @@ def not_understood(record: dict[str, Any], known: Understood) -> str | None:
     if any(found not in known.modifiers for found in _modifiers(record, ())):
         return MODIFIER
     return None
+
+
+def is_labelled(record: dict[str, Any]) -> bool:
+    """Whether a label of a whole, decoded record says that it is of a program under 42 CFR Part 2."""
+    meta = record.get("meta")
+    labels = meta.get("security") if isinstance(meta, dict) else None
+    return isinstance(labels, list) and any(isinstance(one, dict) and one.get("code") == _LABEL for one in labels)
 
 
 def _modifiers(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:

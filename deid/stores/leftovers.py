@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from deid.errors import ReleaseError
-from deid.manifest import DOCUMENT_NAME, FILE_NAME, MANIFEST, UNLISTED
+from deid.manifest import DOCUMENT_NAME, FILE_NAME, MANIFEST, RELEASE_ID, UNLISTED
+from deid.request import NAME
 from deid.stores.place import Place
 from deid.stores.reading import Reader, Stored
 from deid.stores.settings import Settings
 from deid.stores.writing import Writer
 
 YOUNG = timedelta(days=1)  # a delivery may still be running
-_RELEASE = re.compile(r"(?P<release>[^/]+/[^/]+)/(?P<name>.+)")
+_RELEASE = re.compile(rf"(?P<release>{NAME.pattern}/{RELEASE_ID.pattern})/(?P<name>.+)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def deliver(
     if _bring_notice(delivery, folder, log, subject, told):
         return None
     refuse_recalled_release(folder, site, log)  # marked, and its notice not there yet
-    _authorize(request_path, name, manifest, site, now)
+    _authorize(request_path, name, manifest, site, log, now)
     for fault in faults_in(folder, manifest):
         raise fault
     record(log, EventKind.DELIVERY_STARTED, subject, **told)
@@ -94,7 +94,7 @@ def _require_known(log: AuditLog, subject: str, digest: str) -> None:
         )
 
 
-def _authorize(request_path: Path, name: str, manifest: Manifest, site: Site, now: datetime) -> None:
+def _authorize(request_path: Path, name: str, manifest: Manifest, site: Site, log: AuditLog, now: datetime) -> None:
     """Raise unless the request may run today: what was withdrawn or ran out since the release is not handed on."""
     request = load_request(request_path)
     # The source may lie in another store, which these credentials do not reach, and nothing of it is read.
@@ -107,4 +107,4 @@ def _authorize(request_path: Path, name: str, manifest: Manifest, site: Site, no
         )
     period = parse_period(manifest.period) if manifest.period else None
     plan = compile_plan(request, policy, dataset, period=period, release=name, today=now.date())
-    authorize(plan, site, load_trust(site.trust), load_recipients(plan), at=now)
+    authorize(plan, site, load_trust(site.trust), load_recipients(plan), at=now, log=log)

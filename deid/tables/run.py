@@ -10,13 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from deid import signing
+from deid.audit.log import AuditLog
+from deid.audit.site import site_log
+from deid.authorization import policy_paper
 from deid.choices.screen import Screen
 from deid.choices.screening import screened_alone
 from deid.choices.subject import Subject
 from deid.errors import DocumentError, PlanError, SourceError
 from deid.keys.base import KeyProvider
 from deid.manifest import RELEASE_ID
+from deid.papers.paper import Paper, Standards, held_of, let_through, require_not_withdrawn
+from deid.papers.register import register
 from deid.period import Period
 from deid.policy import Policy, load_policy
 from deid.private import make_folder, sync_folder, write_new
@@ -92,7 +96,8 @@ def tabulate(
         raise DocumentError("the release's name is no folder name", hint="use letters, digits, dots and hyphens")
     asked = _within(asked, period, now.date())
     policy, dataset = load_policy(asked.policy), load_dataset(asked.dataset)
-    _authorize(asked, policy, dataset, site, now)
+    log, trust = site_log(site, provider), load_trust(site.trust)
+    papers = _authorize(asked, policy, dataset, Standards(asked.name, trust, register(log, site), now), log)
     own = load_denominators(asked.denominators, asked) if isinstance(asked.denominators, Path) else None
     home = site.releases / asked.name
     limits = policy.limits.tables
@@ -136,6 +141,7 @@ def tabulate(
         for file, data in written.items():
             write_new(folder / file, data)
         sync_folder(folder)
+        require_not_withdrawn(held_of(papers), site, trust, at=datetime.now(UTC), log=log)
         # Remembered first: tables that are remembered and not published cost cells, the reverse costs patients.
         told = hashlib.sha256(written[release.TABLES]).hexdigest()
         memory.save(opened, remembered(before, cube, linked, protected, people), name, told)
@@ -183,9 +189,11 @@ def store_of(dataset: str, site: Site, provider: KeyProvider) -> Store:
     return Store(dataset, site.state, site.releases, provider.subkey("published-tables", dataset))
 
 
-def _authorize(asked: Tabulation, policy: Policy, dataset: DatasetDescription, site: Site, now: datetime) -> None:
-    """Raise PlanError or TrustError for tables that may not be made; see docs/adr/0019 on who may ask."""
-    if asked.expires < now.date():
+def _authorize(
+    asked: Tabulation, policy: Policy, dataset: DatasetDescription, against: Standards, log: AuditLog
+) -> list[Paper]:
+    """Return what tables that may be made stand on; raise PlanError or TrustError. docs/adr/0019 says who may ask."""
+    if asked.expires < against.at.date():
         raise PlanError("the request has expired", hint="renew it, and have it read again")
     if not dataset.confirmed:
         raise PlanError(
@@ -193,15 +201,9 @@ def _authorize(asked: Tabulation, policy: Policy, dataset: DatasetDescription, s
             hint="read it, correct the kinds, and remove the line `confirmed: false`",
         )
     basis.require(asked, policy)
-    signing.verify_document(
-        policy.path,
-        policy.digest,
-        load_trust(site.trust),
-        "policy",
-        name=policy.name,
-        version=str(policy.version),
-        at=now,
-    )
+    papers = [policy_paper(policy, against)]
+    let_through(papers, against, log)
+    return papers
 
 
 def _within(asked: Tabulation, period: Period | None, today: date) -> Tabulation:

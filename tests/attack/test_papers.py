@@ -8,81 +8,35 @@ from pathlib import Path
 
 import pytest
 import yaml
+from desks import TODAY, Desk
 from sites import PASSPHRASE, TEST_SCRYPT_N
-from tiny_sources import EXPERT, REQUESTED, SAFE, World
+from tiny_sources import EXPERT, REQUESTED, SAFE
 
 from deid.actual_knowledge import knowledge_path
-from deid.authorization import load_recipients
-from deid.compiler import compile_plan
 from deid.errors import DocumentError, TrustError
 from deid.export import export
-from deid.keys.officers import SigningKey, generate_signing_key
+from deid.keys.officers import generate_signing_key
 from deid.keys.recipients import generate_identity
 from deid.papers.agreement import UNDERTAKINGS, load_agreement
-from deid.papers.approval import approval_path, approve, sign_request
+from deid.papers.approval import approval_path, sign_request
 from deid.papers.determination import determination_path, sign_determination
-from deid.plan import Plan
 from deid.policy import load_policy
 from deid.request import load_request
 from deid.signing import statement_path
-from deid.sources.description import load_dataset
-from deid.trust import TrustRoot, add_person, load_trust
-
-TODAY = date(2026, 11, 22)
 
 
-class Desk:
-    """A site, a request that was asked for and approved, and ways to change either."""
-
-    def __init__(self, folder: Path) -> None:
-        self.world = World(folder)
-        self.site = self.world.site
-        self.dataset = self.world.source()
-        self.request = self.world.request(self.dataset, REQUESTED, request="asked")
-
-    @property
-    def trust(self) -> TrustRoot:
-        """The trust root as it stands."""
-        return load_trust(self.site.site.trust)
-
-    def plan(self) -> Plan:
-        """Compile the request as it stands, and sign nothing."""
-        loaded = load_request(self.request)
-        return compile_plan(
-            loaded, load_policy(loaded.policy), load_dataset(loaded.dataset), release="one", today=TODAY
-        )
-
-    def person(self, name: str, role: str) -> SigningKey:
-        """Add somebody to the trust root."""
-        key = generate_signing_key(self.site.folder / "keys" / f"{name}.key", PASSPHRASE, scrypt_n=TEST_SCRYPT_N)
-        add_person(self.site.site.trust, name=name, role=role, key=self.site.folder / "keys" / f"{name}.pub")
-        return key
-
-    def trusting(self, text: str) -> None:
-        """Add fields to the trust root."""
-        path = self.site.site.trust
-        path.write_text(path.read_text() + text)
-
-    def approve(
-        self, key: SigningKey | None = None, *, at: datetime | None = None, expires: date | None = None
-    ) -> None:
-        """Approve the request as it stands, by default as the officer."""
-        plan = self.plan()
-        now = at or datetime.now(UTC)
-        approve(plan, load_recipients(plan), key or self.site.officer, self.trust, at=now, expires=expires)
-
-    def refused(self, match: str, *, now: datetime | None = None) -> None:
-        """Run the request, which must be refused and leave nothing."""
-        with pytest.raises(TrustError, match=match) as refusal:
-            export(self.plan(), self.site.site, self.site.provider, progress=lambda _what, _rows: None, now=now)
-        assert "deid " in refusal.value.hint
-        assert self.site.leftovers() == []
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """Make a desk with an approved request."""
+    desk = Desk(tmp_path_factory.mktemp("desk") / "site")
+    desk.keep()
+    return desk
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """Return a desk with an approved request."""
-    return Desk(tmp_path / "site")
+def desk(made: Desk) -> Desk:
+    """Return the desk as it was made."""
+    return made.begin()
 
 
 def test_what_was_asked_for_and_approved_runs(desk: Desk) -> None:

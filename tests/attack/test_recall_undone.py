@@ -14,7 +14,8 @@ from recalling import HOW, Recalling
 from sites import PASSPHRASE
 from tiny_sources import LIMITED
 
-from deid.audit.site import audit_folder
+from deid.audit.events import EventKind
+from deid.audit.site import audit_folder, record, renew
 from deid.errors import DeidError, DocumentError, KeyFaultError, ReleaseError, StorageError, TrustError
 from deid.keys.officers import SigningKey
 from deid.manifest import RECALL, RECALL_STATEMENT
@@ -127,7 +128,7 @@ def test_a_draft_that_was_changed_before_it_was_signed_is_refused(site: Recallin
 
 
 def test_a_mark_put_there_by_hand_destroys_no_key(tmp_path: Path) -> None:
-    """A notice that somebody wrote into the state stops the series, and finishing it is refused without a signature."""
+    """A notice written into the state stops its series; without a signature nothing more comes of it, others go on."""
     site = Recalling(tmp_path / "site")
     request = site.request(profile="columns")
     (folder,) = site.export(request, "r1")
@@ -135,12 +136,18 @@ def test_a_mark_put_there_by_hand_destroys_no_key(tmp_path: Path) -> None:
     forged = site.site.site.state / "recalls" / notice.recall
     forged.mkdir(parents=True)
     (forged / "notice.json").write_bytes(encode(notice))
-    with pytest.raises(TrustError, match="not signed"):
-        finish(site.site.site, site.site.provider, site.log, site.trust)
+    (other,) = site.series("zz", request="zz")
+    site.recall(other)
+    (other / "RECALLED.json").unlink()
+    mine, right = finish(site.site.site, site.site.provider, site.log, site.trust)
+    assert right.notified == (other,)
+    assert (mine.is_accepted, mine.shredded, mine.notified) == (False, (), ())
+    assert "not signed" in mine.failed[0].message
     path = site.sign(notice, site.recipient)
     shutil.copyfile(statement_path(path), forged / "notice.json.dsse.json")
-    with pytest.raises(TrustError, match="may not sign"):
-        finish(site.site.site, site.site.provider, site.log, site.trust)
+    (fault,) = finish(site.site.site, site.site.provider, site.log, site.trust)[0].failed
+    assert isinstance(fault, TrustError)
+    assert "may not sign" in fault.message
     assert open_with(folder, [], provider=site.site.provider).read("patients").num_rows == 2
     with pytest.raises(ReleaseError, match="stands still"):
         site.export(request, "r2")
@@ -176,6 +183,45 @@ def test_a_recall_outlives_the_state_it_was_marked_in(tmp_path: Path) -> None:
     for release in (folder, copy):
         with pytest.raises(KeyFaultError, match="no guard key"):
             open_with(release, [], provider=site.site.provider)
+
+
+def test_a_renewed_log_forgets_no_release_and_no_recall(tmp_path: Path) -> None:
+    """After another log was begun: who had what is listed, what was moved away is recalled, and what was stays so."""
+    site = Recalling(tmp_path / "site")
+    (moved,) = site.series("a")
+    first, second = site.series("a", "b", profile="portable")
+    known = next(one for one in site.known.releases if one.request == moved.parent.name)
+    place = {"manifest_sha256": known.sha256, "place": "s3://bucket/prefix"}
+    record(site.log, EventKind.DELIVERY_STARTED, known.subject, **place)
+    moved.rename(tmp_path / "moved")
+    copy = shutil.copytree(first, tmp_path / "copy")
+    recalled = site.recall(second)
+    renew(site.site.site, site.site.provider)
+    listed = next(
+        one for one in holdings(site.site.site, site.site.provider, site.known) if one.request == moved.parent.name
+    )
+    assert (listed.party, listed.keys, listed.places) == (known.party, "stand", (("s3://bucket/prefix", False),))
+    assert site.recall(moved).shredded == (("a", 1),)
+    # The mark is lost too, and the copy is of what was not taken back; its series is.
+    shutil.rmtree(recalled.mark.folder)
+    refuse_recalled_release(copy, site.site.site, site.log)
+    (second / "RECALLED.json").unlink()
+    with pytest.raises(ReleaseError, match="was recalled: the audit log says so"):
+        refuse_recalled_release(second, site.site.site, site.log)
+
+
+def test_a_mark_restored_without_its_statement_is_told_and_stops_no_other(tmp_path: Path) -> None:
+    """What is in the log stays taken back; the notice of another recall is brought all the same."""
+    site = Recalling(tmp_path / "site")
+    (one,) = site.series("a", request="aa")
+    (two,) = site.series("b", request="bb")
+    bare = site.recall(one).mark
+    site.recall(two)
+    (bare.folder / "notice.json.dsse.json").unlink()
+    (two / "RECALLED.json").unlink()
+    told, done = finish(site.site.site, site.site.provider, site.log, site.trust)
+    assert "not signed" in told.failed[0].message
+    assert done.notified == (two,)
 
 
 def test_a_mark_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:

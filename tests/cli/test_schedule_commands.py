@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sites import PASSPHRASE
 
 from deid.cli import cli
 from deid.errors import DocumentError, ScheduleError
+from deid.schedule.record import Happened, What, append
 from deid.schedule.units import Start, crontab, service
 
 
@@ -74,6 +76,8 @@ def test_units_are_what_systemd_takes(clinic: Clinic, tmp_path: Path) -> None:
     odd = tmp_path / "a %b $c 'd\" e"
     odd.mkdir()
     (odd / "pass").write_text("x")
+    clinic.releases.mkdir()
+    clinic.runs.parent.mkdir()
     ended = run(
         "schedule", "systemd", str(odd), "--out", str(tmp_path / "units"), "--passphrase-file", str(odd / "pass"),
         "--alerts", str(odd / "alerts.json"), "--user", "root",
@@ -90,6 +94,15 @@ def test_units_are_what_systemd_takes(clinic: Clinic, tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--man=no", *map(str, units)], capture_output=True, text=True, check=False
     )
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
+
+
+def test_a_unit_that_could_never_start_is_not_written(clinic: Clinic, tmp_path: Path) -> None:
+    """A folder that it may write to has to be there, as that of the alerts: systemd would end with a namespace error."""
+    out, alerts = tmp_path / "units", tmp_path / "none" / "alerts.json"
+    ended = run("schedule", "systemd", "--out", str(out), "--alerts", str(alerts))
+    assert isinstance(ended.exception, DocumentError)
+    assert str(alerts.parent) in ended.exception.message
+    assert not out.exists()
 
 
 def test_a_crontab_line_says_the_same_to_a_shell(clinic: Clinic, tmp_path: Path) -> None:
@@ -109,3 +122,14 @@ def test_a_line_break_in_a_path_begins_no_other_setting(clinic: Clinic) -> None:
         service(start, user="root")
     with pytest.raises(DocumentError, match="line break"):
         crontab(start)
+
+
+def test_a_run_that_could_not_begin_replaces_the_alert_of_the_one_before(clinic: Clinic) -> None:
+    """Where the clock was moved back nothing is run, and the file says so instead of what held earlier."""
+    alerts = clinic.world.folder / "alerts.json"
+    assert run("run-due", "--alerts", str(alerts)).exception is None
+    assert json.loads(alerts.read_text())["problems"] == []
+    append(clinic.runs, "heart", Happened(datetime(2099, 1, 1, tzinfo=UTC), month(1), What.PUBLISHED))
+    assert run("run-due", "--alerts", str(alerts)).exception is not None
+    (problem,) = json.loads(alerts.read_text())["problems"]
+    assert (problem["error"], problem["exit_code"]) == ("ScheduleError", 24)

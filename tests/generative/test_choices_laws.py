@@ -77,7 +77,7 @@ def cases(draw: st.DrawFn) -> Case:
                        "STOP": f"2025-01-{day + draw(st.integers(0, 8)):02d}", "CLASS": "inpatient",
                        "PROGRAM": program})  # fmt: skip
     owner = {visit["ENC"]: visit["PATIENT"] for visit in visits}
-    named = st.sampled_from([*owner, *owner, ""])
+    named = st.sampled_from([*owner, *owner, *[""] * 4])
     diagnoses: list[Row] = []
     claims: list[Row] = []
     for _ in range(draw(st.integers(6, 24))):
@@ -116,6 +116,10 @@ def without(case: Case) -> Tables:
             if tells(segment, table, row, births):
                 gone.add(at)
                 people |= {row["PATIENT"]} if unit == "patients" else set()
+        if segment in ("part2", "minors"):  # encounters alone tell them: a diagnosis of no known visit may be of one
+            told = {row["PATIENT"] for table, row in rows if tells(segment, table, row, births)}
+            gone |= {at for at, (_, row) in enumerate(rows)
+                     if row["PATIENT"] in told and not row["ENC"] and not row.get("CLAIM")}  # fmt: skip
     while True:
         marked = {(rows[at][1]["PATIENT"], key, rows[at][1].get(key)) for at in gone for key in ("ENC", "CLAIM")}
         more = {at for at, (_, row) in enumerate(rows)

@@ -20,7 +20,7 @@ from deid.audit.events import EventKind
 from deid.audit.log import AuditLog
 from deid.audit.site import audit_folder
 from deid.cli import main
-from deid.manifest import MANIFEST
+from deid.manifest import MANIFEST, RECALL
 
 pytestmark = pytest.mark.live
 
@@ -95,6 +95,12 @@ def test_a_release_is_delivered_and_read_where_it_lies(store: Store, site: World
 
     AuditLog.open(audit_folder(site.site.site), key=key).verify(seen=seen)
     assert told == [(EventKind.DELIVERY_STARTED, release), (EventKind.RELEASE_DELIVERED, release)] * 2
+    notice = site.site.site.releases / "study" / "r1" / RECALL
+    notice.write_text("{}")
+    recalled = deid(site.folder, "deliver", "study.yaml", "r1", there, "--json")
+    notice.unlink()
+    store.client.delete_object(Bucket=bucket, Key=f"out/study/r1/{RECALL}")
+    assert json.loads(recalled.stdout) == {"recalled": True}
     store.put(bucket, "out/study/r1/report.html", b"")
     damaged = deid(site.folder, "verify", release)
     assert damaged.returncode == 16

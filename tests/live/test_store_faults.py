@@ -637,7 +637,9 @@ def test_leftovers_are_listed_and_cleaned(store: Store, made: Made, place: Place
     made.deliver(place)
     made.deliver(place, "columns")
     store.client.delete_object(Bucket=place.bucket, Key=at(place).key(MANIFEST))
+    store.put(place.bucket, f"{place.prefix}/study-columns/r1\x1b[2J/{MANIFEST}", b"")  # what a terminal would obey
     found = {one.release: one for one in lying(settings(), place)}
+    assert sorted(found) == ["study-columns/r1", "study-portable/r1"]
     assert [found[f"study-{profile}/r1"].is_whole for profile in ("portable", "columns")] == [False, True]
     now = datetime.now(UTC)
     with pytest.raises(ReleaseError, match="a whole release"):

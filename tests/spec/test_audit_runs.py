@@ -71,11 +71,17 @@ def place(tmp_path: Path) -> Place:
 def test_a_run_enters_what_it_was_given_what_it_wrote_and_that_it_lies_there(place: Place) -> None:
     """Started with the digests of its documents, prepared with its manifest's before the rename, published, signed."""
     done = place.run()
-    begun, started, prepared, published, signed = place.entries()
+    begun, started, *papers, prepared, published, signed = place.entries()
     plan = place.world.site.plan(place.request)
     assert begun[0] == EventKind.LOG_BEGUN
     assert started[:2] == (EventKind.RUN_STARTED, "study/a")
     assert started[2]["policy_sha256"] == plan.policy.digest
+    assert [(kind, details["type"]) for kind, _, details in papers] == [
+        (EventKind.DOCUMENT_SIGNED, "policy"),
+        (EventKind.DOCUMENT_SIGNED, "request"),
+        (EventKind.DOCUMENT_APPROVED, "approval"),
+        (EventKind.DOCUMENT_SIGNED, "agreement"),
+    ]
     assert prepared[:2] == (EventKind.RELEASE_PREPARED, "study/a")
     stood_on = prepared[2].pop("statements").split(",")
     assert [each.partition(":")[0] for each in stood_on] == ["policy", "request", "approval", "agreement"]
@@ -83,7 +89,7 @@ def test_a_run_enters_what_it_was_given_what_it_wrote_and_that_it_lies_there(pla
     assert published[:2] == (EventKind.RELEASE_PUBLISHED, "study/a")
     assert signed[0] == EventKind.HEAD_SIGNED
     (receipt,) = place.receipts()
-    assert (receipt.head.entries, receipt.signers, receipt.site) == (4, ("Site",), "test")
+    assert (receipt.head.entries, receipt.signers, receipt.site) == (4 + len(papers), ("Site",), "test")
     assert verify_site(place.site, place.key, [receipt]).unpublished == ()
 
 
@@ -193,18 +199,20 @@ def test_a_renewed_log_names_the_old_one_and_the_releases_that_lie_there(place: 
     place.run()
     (segment,) = audit_folder(place.site).glob("segment-*")
     lines = segment.read_bytes().splitlines(keepends=True)
-    segment.write_bytes(b"".join([*lines[:3], lines[3].replace(b"quarantined", b"quarantine_"), *lines[4:]]))
+    held = next(number for number, line in enumerate(lines) if b"quarantined" in line)
+    lines[held] = lines[held].replace(b"quarantined", b"quarantine_")
+    segment.write_bytes(b"".join(lines))
     log, aside = renew(place.site, place.world.site.provider)
     assert len(list(aside.glob("segment-*"))) == 1
     begun, found = place.entries()
-    assert begun[2]["after_entries"] == 3
+    assert begun[2]["after_entries"] == held
     assert found[:2] == (EventKind.RELEASE_FOUND, "study/a")
     assert log.head.entries == 2
     (old,) = place.receipts()
     told = verify_site(place.site, place.key, [old])
     assert (told.receipts, told.older_receipts) == (0, 1)
     assert told.follows is not None
-    assert (told.follows.log, told.follows.entries) == (old.head.log, 3)
+    assert (told.follows.log, told.follows.entries) == (old.head.log, held)
     with pytest.raises(AuditError) as other:
         verify_site(place.site, place.key, [replace(old, is_beside=False)])
     assert other.value.fault == Fault.OTHER_LOG
@@ -239,6 +247,21 @@ def test_a_kill_while_a_log_is_set_aside_loses_no_link(place: Place) -> None:
     _, aside = renew(place.site, place.world.site.provider)
     assert aside.name == "audit-set-aside-0002"
     assert place.entries()[0][2]["after_log"] == begun["log"]
+
+
+def test_a_log_that_was_moved_away_to_be_examined_leaves_its_number(place: Place) -> None:
+    """The next log that is set aside takes a number of its own, and overwrites no other one's head."""
+    place.run()
+    state, provider = place.site.state, place.world.site.provider
+    renew(place.site, provider)
+    renew(place.site, provider)
+    for name in ("audit-set-aside-0001", "audit-set-aside-0001.head"):
+        (state / name).rename(state.parent / name)
+    kept = (state / "audit-set-aside-0002.head").read_bytes()
+    _, aside = renew(place.site, provider)
+    assert aside.name == "audit-set-aside-0003"
+    assert (state / "audit-set-aside-0002.head").read_bytes() == kept
+    assert len(place.entries()) == 2
 
 
 def test_a_log_of_a_lost_key_can_be_set_aside(place: Place) -> None:

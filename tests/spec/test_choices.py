@@ -185,6 +185,15 @@ def test_a_change_that_was_killed_leaves_the_list_before_or_after_it(
     assert "p2" in store.lists()[0].rows["id"].to_pylist()
 
 
+def test_a_change_removes_what_a_killed_one_left(world: World) -> None:
+    """A list that was staged and never put in its place may hold numbers that were removed since."""
+    choose(world.site, "opted-out", ["p1"])
+    home = ChoiceStore.of(world.site.site, world.site.provider).home
+    (home / f".opted-out.choices.{'0' * 16}").write_bytes(b"sealed")
+    choose(world.site, "opted-out", ["p2"])
+    assert [path.name for path in home.iterdir()] == ["opted-out.choices"]
+
+
 def test_many_who_add_at_once_lose_no_number(world: World) -> None:
     """Each either adds its number to what the others added, or is told to try again."""
     store = ChoiceStore.of(world.site.site, world.site.provider)

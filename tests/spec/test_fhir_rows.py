@@ -124,6 +124,23 @@ def _rows(dataset: DatasetDescription, table: str) -> list[dict[str, str]]:
     return [{name: cell for name, cell in row.items() if cell is not None} for row in rows]
 
 
+LABELLED = CLAIM | {"meta": {"security": [{"code": "R"}, {"code": "42CFRPart2"}]}}
+LABEL = {"part2": {"kind": "part2", "path": "meta.security[code=42CFRPart2].code"}}
+
+
+@pytest.mark.parametrize("text", [json.dumps(LABELLED), json.dumps(LABELLED).replace("42CFR", "\\u00342C\\u0046R")])
+def test_a_record_labelled_as_of_a_part_2_program_is_read_where_its_label_is_alone(tmp_path: Path, text: str) -> None:
+    """Who describes no label would release it; described, the label is a mark, and its absence an empty one."""
+    dataset = _described(tmp_path, text, CLAIM)
+    with pytest.raises(SourceError, match="labelled as of a program under 42 CFR Part 2"):
+        _rows(dataset, "claims")
+    document = {"dataset": "d", "format": "us_core_bulk", "part2_marks": "positive",
+                "tables": {"claims": {"columns": LABEL}}}  # fmt: skip
+    (tmp_path / "d.yaml").write_text(json.dumps(document))
+    marks = [row.get("part2") for row in _rows(load_dataset(tmp_path / "d.yaml"), "claims")]
+    assert marks == ["42CFRPart2", None]
+
+
 EXPECTED: dict[str, list[dict[str, str]]] = {
     "claims": [
         {

@@ -17,6 +17,7 @@ from deid.audit.site import audit_folder, site_log
 from deid.errors import AuditError, DeidError, DocumentError, KeyFaultError, PlanError, ReleaseError, TrustError
 from deid.keys.officers import SigningKey
 from deid.keys.recipients import generate_identity, load_identity, open_envelope, seal_envelope
+from deid.papers.register import register_without_keys
 from deid.reidentify.answers import Answer, Found, read_answers, write_answers
 from deid.reidentify.consent import require_consent
 from deid.reidentify.order import load_order
@@ -170,7 +171,7 @@ def test_what_was_signed_is_what_is_answered(officers: Officers, random_release:
         )  # fmt: skip
         countersign(statement_path(long.path), officers.steward, data_digest=long.digest)
         with pytest.raises(TrustError, match="more than 31 days"):
-            require_consent(long, officers.trust, at=datetime.now(UTC))
+            require_consent(long, officers.trust, register_without_keys(officers.world.site.site), at=datetime.now(UTC))
 
 
 def test_release_and_policy_are_those_of_the_order(officers: Officers, random_release: tuple[Path, Any]) -> None:
@@ -277,6 +278,7 @@ def test_only_the_named_reader_opens_the_answer(
 CHANGES: dict[str, Callable[[str], str]] = {
     "no reason": lambda text: text.replace('reason: "patient-safety"', 'reason: "curiosity"'),
     "no sentence": lambda text: text.replace(WHY, "because"),
+    "what a terminal obeys": lambda text: text.replace(WHY, f"{WHY} \\u001b[2J"),
     "a pseudonym twice": lambda text: text.replace(f'["{UNKNOWN}"]', f'["{UNKNOWN}", "{UNKNOWN}"]'),
     "no pseudonym": lambda text: text.replace(f'["{UNKNOWN}"]', "[]"),
     "not a pseudonym": lambda text: text.replace(UNKNOWN, "SENTINEL-PAT-1"),

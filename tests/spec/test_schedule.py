@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import yaml
 from schedules import NOW, Clinic, faults, make_clinic, month, told
 from sites import expert_without_ceiling
 
+from deid.audit.site import audit_folder, renew
 from deid.errors import DocumentError, KeyServiceError, ScheduleError
 from deid.keys.base import KeyProvider
 from deid.ledger.site import series_of
@@ -115,6 +120,74 @@ def test_any_one_witness_is_enough_that_nothing_is_made_twice(clinic: Clinic) ->
     assert clinic.published() == [f"heart/{month(1)}"]
 
 
+def test_a_log_that_was_set_aside_is_a_witness_too(clinic: Clinic) -> None:
+    """Once another log was begun, whatever the old one suffered, what it has is not made again, and others are."""
+    clinic.standing("heart")
+    clinic.run()
+    shutil.move(clinic.releases / "heart", clinic.world.folder / "delivered")
+    (segment,) = audit_folder(clinic.world.site.site).glob("segment-*")
+    with segment.open("ab") as file:
+        file.write(bytes(5 * 2**20))  # more than any segment has
+    renew(clinic.world.site.site, clinic.world.site.provider)
+    lose_the_record(clinic)
+    clinic.standing("lungs")
+    assert told(clinic.run()) == [("lungs", month(1), "published")]
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_never_taken_for_an_empty_one(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Releases of one request, or the requests themselves: what can be read is made, and the alert says what cannot."""
+    clinic.standing("bad")
+    clinic.standing("good")
+    refused = {str(clinic.releases / "bad")}
+    listed = os.listdir
+
+    def deny(path: Any) -> list[str]:  # what the kernel says to anybody but root, as whom tests may run
+        if str(path) in refused:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", deny)
+    (clinic.releases / "bad").mkdir(parents=True)
+    done = clinic.run()
+    assert told(done) == [("good", month(1), "published")]
+    assert faults(done) == [("bad", "", "StorageError")]
+    refused.add(str(clinic.exports))
+    assert faults(clinic.run()) == [("exports", "", "DocumentError")]
+
+
+def test_a_time_zone_that_was_removed_stops_its_own_request(clinic: Clinic) -> None:
+    """Updates of the system drop old names; what was read before that is told as a fault of its request alone."""
+    clinic.standing("bad", schedule={"time_zone": "Asia/Tokyo"})
+    clinic.standing("good")
+    make_runs(clinic.world.site.site.state)
+    clinic.due()
+    known = clinic.runs / "known.json"
+    known.write_bytes(known.read_bytes().replace(b"Asia/Tokyo", b"Asia/Nokyo"))
+    done = clinic.run()
+    assert told(done) == [("good", month(1), "published")]
+    assert faults(done) == [("bad", "", "DocumentError")]
+
+
+def test_whoever_only_looks_takes_no_series_from_a_run(clinic: Clinic) -> None:
+    """A due check holds the lock for a moment; a run that comes right then waits for it."""
+    make_runs(clinic.world.site.site.state)
+    looking = threading.Event()
+
+    def look() -> None:
+        with holding(clinic.runs, "heart"):
+            looking.set()
+            time.sleep(0.008)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    looking.wait()
+    with holding(clinic.runs, "heart") as is_ours:
+        assert is_ours
+    thread.join()
+
+
 def test_a_record_that_nobody_bears_out_counts_and_is_told(clinic: Clinic) -> None:
     """A forged line stops the month, and says so at every check."""
     clinic.standing("heart")
@@ -136,12 +209,22 @@ def test_what_a_killed_run_left_does_not_count(clinic: Clinic) -> None:
     assert [event.what for event in read_record(clinic.runs, "heart").events] == ["started", "started", "published"]
 
 
-def test_a_damaged_record_stops_its_own_request(clinic: Clinic) -> None:
-    """A line in the middle that is no event is told, and another request is made."""
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        '{"at":"2026-11-01T00:00:00","period":"PERIOD","what":"started"}',
+        '{"at":"2026-11-01T00:00:00Z","period":"PERIOD","what":"failed","attempt":-1}',
+        '{"at":"2026-11-01T00:00:00Z","period":"\xff","what":"started"}',
+    ],
+    ids=["nonsense", "no time zone", "negative attempt", "no UTF-8"],
+)
+def test_a_damaged_record_stops_its_own_request(clinic: Clinic, line: str) -> None:
+    """A whole line that is no event is told, and another request is made."""
     clinic.standing("bad")
     clinic.standing("good")
     clinic.runs.mkdir(parents=True)
-    (clinic.runs / "bad.jsonl").write_bytes(b"nonsense\n")
+    (clinic.runs / "bad.jsonl").write_bytes(line.replace("PERIOD", month(1)).encode("latin-1") + b"\n")
     done = clinic.run()
     assert told(done) == [("good", month(1), "published")]
     assert faults(done) == [("bad", "", "StorageError")]
@@ -166,7 +249,7 @@ def test_a_clock_that_was_moved_back_is_refused_and_a_future_one_too(clinic: Cli
     with pytest.raises(ScheduleError, match="moved back"):
         clinic.run(clock=lambda: earlier)
     with pytest.raises(ScheduleError, match="not come"):
-        require_come(datetime.now(UTC) + timedelta(days=40), datetime.now(UTC))
+        require_come(earlier + timedelta(seconds=1), earlier)
     lose_the_record(clinic)  # the way out where the earlier clock was wrong
     assert told(clinic.run(clock=lambda: earlier)) == []
 

@@ -125,6 +125,29 @@ def test_ends_and_spellings_of_a_range() -> None:
     assert belongs("hiv", "ndc", "00000-0000-00") == [False]
 
 
+@pytest.mark.parametrize(("segment", "kind", "spelled"), [
+    ("substance_use", "drg", ("897", "0897", "897.0", "897V38", "MS-DRG 897")),
+    ("substance_use", "revenue_code", ("906", "0906", "906.0")),
+    ("substance_use", "icd10cm", ("ICD10:F11.20", "I10|F11.20", "F11.20/I10", "I10; f11.20", "^F11.20^")),
+    ("hiv", "icd9cm", ("042", "42", "42.0")),
+    ("hiv", "icd10cm", ("042", "42")),
+    ("substance_use", "place_of_service", ("58", "58.0")),
+    ("substance_use", "modifier", ("HF", "hf")),
+    ("mental_health", "discharge_status", ("65",)),
+])  # fmt: skip
+def test_a_code_belongs_however_it_is_spelled(segment: str, kind: str, spelled: tuple[str, ...]) -> None:
+    """With a version, another's name or other codes beside it, as a fraction, and without its leading zeros."""
+    assert belongs(segment, kind, *spelled) == [True] * len(spelled)
+    values = pa.array([*spelled, "Z", None]).dictionary_encode()
+    assert told(segment, column(kind), values, np.full(len(values), NO_DAY, np.int32)).tolist() == [
+        *[True] * len(spelled), False, False]  # fmt: skip
+
+
+def test_a_category_of_procedures_is_not_hiv() -> None:
+    """Two digits are one where the column says that it holds procedures."""
+    assert belongs("hiv", "icd9cm procedure", "42", "42.1") == [False, False]
+
+
 def test_a_number_belongs_on_the_days_on_which_it_means_the_segment() -> None:
     """DRG 488 was HIV until MS-DRG made it a knee; without a day it may be either, and belongs."""
     old, new = date(2006, 1, 1), date(2020, 1, 1)

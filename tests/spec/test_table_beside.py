@@ -50,10 +50,10 @@ def _publish(site: TestSite, dataset: str, name: str, *, policy: str = "hides", 
     return tabulate(request, site.site, site.provider, progress=lambda _w, _n: None).folder
 
 
-def _weigh(site: TestSite, weighed: dict[str, list[str]]) -> None:
+def _weigh(site: TestSite, weighed: dict[str, list[str]], version: int = 1) -> None:
     """Sign a policy in which the officer has weighed requests."""
     content = yaml.safe_load((site.folder / "policies" / "hides.yaml").read_text())
-    content |= {"policy": "weighs", "limits": {"tables": {"weighed_beside": weighed}}}
+    content |= {"policy": "weighs", "version": version, "limits": {"tables": {"weighed_beside": weighed}}}
     site.sign(site.write("policies/weighs.yaml", content))
 
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_audited_together_is_refused_until_it_is_weighed(site: Te
     _weigh(site, {"other": ["everybody"]})
     with pytest.raises(DisclosureError, match="everybody"):
         _publish(site, "both", "some", policy="weighs", cohort=some)
-    _weigh(site, {"some": ["everybody"]})
+    _weigh(site, {"some": ["everybody"]}, version=2)
     folder = _publish(site, "both", "some", policy="weighs", cohort=some)
     assert json.loads((folder / "audit.json").read_text())["not_audited_with"] == ["everybody"]
     assert "Not audited together with the tables of everybody" in (folder / "README.md").read_text()
