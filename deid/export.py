@@ -89,8 +89,8 @@ def export(
 ) -> Exported:
     """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise.
 
-    `processes`: how many search notes at once. `signing`: the site's key, which signs the head of the audit log beside
-    the release; without it, no receipt is left.
+    `processes`: how many search notes at once. `signing`: the site's key, which signs the manifest, and the head of the
+    audit log beside the release; without it, neither is signed.
     """
     name = plan.release
     if not RELEASE_ID.fullmatch(name) or not RELEASE_ID.fullmatch(quarantine_id(plan.request.name, name)):
@@ -106,7 +106,10 @@ def export(
     }
     log = site_log(site, provider)
     with RunEntries(log, site, plan.request.name, name, documents=documents, signing=signing) as entries:
-        done = _run(plan, site, provider, entries, progress=progress, now=now or datetime.now(UTC), processes=processes)
+        done = _run(
+            plan, site, provider, entries, progress=progress, now=now or datetime.now(UTC), processes=processes,
+            signing=signing,
+        )  # fmt: skip
         entries.published(
             quarantined=shown(sum(done.quarantined.values())), withheld_records=shown(done.withheld_records)
         )
@@ -122,6 +125,7 @@ def _run(
     progress: Progress,
     now: datetime,
     processes: int,
+    signing: SigningKey | None,
 ) -> Exported:
     name = plan.release
     # Read once: the keys that the statement was verified over are the keys that the release is sealed to.
@@ -173,7 +177,7 @@ def _run(
         )  # fmt: skip
         manifest = write_documents(
             plan, judgment, decision, facts, told, quality, quarantine.rows, source, keys, recipients, folder, now,
-            provider, entry, authorized.statements,
+            provider, entry, authorized.statements, signing,
         )  # fmt: skip
         require_not_withdrawn(authorized.held, site, trust, at=datetime.now(UTC), log=entries.log)
         quarantine.keep()

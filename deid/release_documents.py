@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deid import release, reports
 from deid.codebook import CODEBOOK, codebook
 from deid.decision import Decision
 from deid.keys.base import KeyProvider
+from deid.keys.officers import SigningKey
 from deid.keys.recipients import Recipient, count_stanzas, seal_envelope
 from deid.legal import Judgment
-from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, LedgerEntry, to_bytes
+from deid.manifest import ENVELOPE, KEYS, MAC, MANIFEST, SIGNATURE, LedgerEntry, to_bytes
 from deid.plan import Plan
 from deid.private import sync_folder, write_new
 from deid.quality.report import JSON, MARKDOWN, Report, to_json, to_markdown
@@ -22,9 +23,11 @@ from deid.release import TableFacts
 from deid.reports.model import RiskReport
 from deid.request import Profile
 from deid.segments.words import notices
-from deid.signing import Statement
+from deid.signing import Statement, payload_of
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sources import Source
+from deid.statements import seal
+from deid.trust import MANIFEST as MANIFEST_STATEMENT
 from deid.verification import check_envelope
 
 
@@ -44,8 +47,12 @@ def write_documents(
     provider: KeyProvider,
     ledger: LedgerEntry | None,
     statements: Sequence[Statement] = (),
+    signing: SigningKey | None = None,
 ) -> bytes:
-    """Write codebook, data package, manifest, its authentication and the envelope; return the manifest."""
+    """Write codebook, data package, manifest, its authentication and the envelope; return the manifest.
+
+    With the key by which the site signs, its signature over the manifest is written last.
+    """
     # A plain digest of identified bytes would let anyone who knows most of a file test guesses at the rest.
     digest_key = provider.subkey("source-digest", keys.release)
     texts = {
@@ -82,5 +89,9 @@ def write_documents(
     check_envelope(count_stanzas(texts[ENVELOPE]), len(recipients))
     for file, data in texts.items():
         write_new(folder / file, data)
+    if signing is not None:
+        digest = hashlib.sha256(manifest).hexdigest()
+        stated = payload_of(MANIFEST_STATEMENT, plan.request.name, keys.release, digest, datetime.now(UTC), None, None)
+        seal(folder / SIGNATURE, signing, stated)
     sync_folder(folder)
     return manifest

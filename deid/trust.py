@@ -23,9 +23,10 @@ REIDENTIFICATION = "reidentification"
 RECALL, DESTRUCTION, RESUMPTION = "recall", "destruction", "resumption"
 REQUEST, APPROVAL, WITHDRAWAL = "request", "approval", "withdrawal"
 AGREEMENT, DETERMINATION = "agreement", "expert-determination"
+MANIFEST = "manifest"
 STATEMENT_TYPES = (
     POLICY, NO_ACTUAL_KNOWLEDGE, AUDIT_HEAD, REIDENTIFICATION, RECALL, DESTRUCTION, RESUMPTION,
-    REQUEST, APPROVAL, WITHDRAWAL, AGREEMENT, DETERMINATION,
+    REQUEST, APPROVAL, WITHDRAWAL, AGREEMENT, DETERMINATION, MANIFEST,
 )  # fmt: skip
 PRIVACY_OFFICER = "privacy_officer"
 SITE = "site"
@@ -39,7 +40,7 @@ _KEYID = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who is trusted in a role, by one Ed25519 key."""
+    """Somebody who is trusted in a role, by one key."""
 
     name: str
     role: str
@@ -90,6 +91,14 @@ class _Trust(msgspec.Struct, forbid_unknown_fields=True):
 def load_trust(path: Path) -> TrustRoot:
     """Read the trust root at `path` and the keys it names; raise DocumentError if anything in it does not hold."""
     return _build(load(path))
+
+
+def trust_in_site(path: Path) -> TrustRoot:
+    """Return the trust root of a recipient who has nothing but a site's public key, at `path`; it may sign manifests.
+
+    Raises KeyFaultError for a file that is none.
+    """
+    return TrustRoot((Person(path.name, SITE, load_public_key(path)),), {MANIFEST: (SITE,)}, {}, path, "")
 
 
 def add_person(path: Path, *, name: str, role: str, key: Path) -> TrustRoot:
@@ -144,7 +153,7 @@ def _build(document: Document) -> TrustRoot:
     people = tuple(_person(document, raw.people, position) for position in range(len(raw.people)))
     if raw.may_sign is None:
         may_sign: dict[str, tuple[str, ...]] = dict.fromkeys(STATEMENT_TYPES, (PRIVACY_OFFICER,))
-        may_sign[AUDIT_HEAD] = (SITE,)  # a machine says what it wrote; nobody else can
+        may_sign[AUDIT_HEAD] = may_sign[MANIFEST] = (SITE,)  # a machine says what it wrote; nobody else can
         may_sign[REIDENTIFICATION] = (PRIVACY_OFFICER, DATA_STEWARD)
         may_sign[REQUEST] = (REQUESTER,)
         may_sign[APPROVAL] = (PRIVACY_OFFICER, DATA_STEWARD)

@@ -1,4 +1,4 @@
-"""Ed25519 keys of the people who sign documents: a sealed private file and a public PEM file (docs/formats/keys.md)."""
+"""Keys of the people who sign documents: in a sealed file, a token or a key service (docs/formats/keys.md)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # public, but no __all__
+from securesystemslib.signer import CryptoSigner, Signer, SSlibKey  # type: ignore[attr-defined]  # no __all__
 
 from deid.errors import KeyFaultError
 from deid.keys.base import KEY_BYTES
@@ -19,15 +21,20 @@ from deid.keys.key_file import PRODUCTION_N, read_sealed, write_sealed
 
 KIND = "signing-key"
 MAX_BYTES = 16 * 1024
+MIN_RSA = 2048  # bits; NIST SP 800-131A disallows less
+_CURVES = {SECP256R1: "ecdsa-sha2-nistp256", SECP384R1: "ecdsa-sha2-nistp384"}
 
 
 class SigningKey:
-    """A private signing key, in memory; shows nothing but its key id and cannot be pickled."""
+    """What signs: an Ed25519 key in memory, or a signer whose key lies elsewhere.
+
+    Shows nothing but its key id and cannot be pickled.
+    """
 
     __slots__ = ("_signer",)
 
-    def __init__(self, seed: bytes) -> None:
-        self._signer = CryptoSigner(Ed25519PrivateKey.from_private_bytes(seed))
+    def __init__(self, held: bytes | Signer) -> None:
+        self._signer = CryptoSigner(Ed25519PrivateKey.from_private_bytes(held)) if isinstance(held, bytes) else held
 
     @property
     def public(self) -> SSlibKey:
@@ -42,7 +49,7 @@ class SigningKey:
         return str(self.public.keyid)
 
     @property
-    def signer(self) -> CryptoSigner:
+    def signer(self) -> Signer:
         """What securesystemslib signs with."""
         return self._signer
 
@@ -72,15 +79,31 @@ def load_signing_key(path: Path, passphrase: Callable[[], bytes]) -> SigningKey:
 
 
 def load_public_key(path: Path) -> SSlibKey:
-    """Read the PEM public key at `path`; raise KeyFaultError for anything but one Ed25519 key."""
+    """Read the PEM public key at `path`; raise KeyFaultError for a kind of key that may not sign."""
     data = read_public(path, limit=MAX_BYTES)
     try:
         key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm):
         key = None
-    if not isinstance(key, Ed25519PublicKey):
+    public = public_key_of(key)
+    if public is None:
         raise KeyFaultError(
-            f"{path.name} does not hold an Ed25519 public key in PEM form",
+            f"{path.name} does not hold an Ed25519 public key in PEM form, nor one of ECDSA P-256, P-384 or RSA of "
+            f"{MIN_RSA} bits",
             hint="give the .pub file that `deid keys generate officer` made",
         )
-    return SSlibKey.from_crypto(key)
+    return public
+
+
+def public_key_of(key: object) -> SSlibKey | None:
+    """Return a public key with the one scheme that keys of its type sign by, None for a type that may not sign.
+
+    The scheme follows from the key, and both are in its id: no envelope and no trust root can name another.
+    """
+    if isinstance(key, Ed25519PublicKey):
+        return SSlibKey.from_crypto(key, scheme="ed25519")
+    if isinstance(key, EllipticCurvePublicKey) and (scheme := _CURVES.get(type(key.curve))) is not None:
+        return SSlibKey.from_crypto(key, scheme=scheme)
+    if isinstance(key, RSAPublicKey) and key.key_size >= MIN_RSA:
+        return SSlibKey.from_crypto(key, scheme="rsassa-pss-sha256")
+    return None

@@ -4,6 +4,7 @@ In this order: no notice of recall lies there; the envelope opens and gives the 
 a holder of them; only then is the manifest read; every file it lists is there, whole, encrypted and its own, and
 nothing else is. A file is decrypted only as the one that was written for this release, table and part.
 All this proves that a release is whole, not who made it: anybody who has a recipient's public key can seal one to it.
+Who made it is proven by the site's signature, where a trust root is given.
 docs/formats/release.md is the specification.
 """
 
@@ -23,17 +24,23 @@ from deid.keys.base import KeyProvider
 from deid.keys.recipients import Identity, load_identity, open_envelope
 from deid.manifest import ENVELOPE, FILE_NAME, KEYS, MAC, MANIFEST, FileEntry, Manifest, TableEntry, from_bytes
 from deid.opening.folder import faults_in, read_small, refuse_recalled
+from deid.opening.sender import require_sender
 from deid.sinks.read_back import ASK_AGAIN, BATCH_ROWS, batches_of, undecryptable
 from deid.sinks.release_keys import ReleaseKeys
+from deid.trust import TrustRoot
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedRelease:
-    """A release that was found sound, with the keys to read it; `repr` holds no secret."""
+    """A release that was found sound, with the keys to read it; `repr` holds no secret.
+
+    `signers`: who signed for it, by the trust root that was given; empty where none was.
+    """
 
     folder: Path
     manifest: Manifest
     keys: ReleaseKeys
+    signers: tuple[str, ...] = ()
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -103,25 +110,38 @@ def open_release(
     passphrase: Callable[[], bytes] | None = None,
     *,
     provider: KeyProvider | None = None,
+    trust: TrustRoot | None = None,
 ) -> OpenedRelease:
     """Open the release in `folder` with private key files; `passphrase` is asked where one of them is locked.
 
     The data of a `columns` release also needs its key `provider`, which opens it without a private key too.
-    Raises KeyFaultError if no key fits, ReleaseError if the release was recalled, or at the first thing that is not as
+    With a `trust` root, the site must have signed for the release. Raises TrustError if it did not, KeyFaultError if no key fits, ReleaseError if the release was recalled, or at the first thing that is not as
     its maker left it.
     """
-    return open_with(folder, [load_identity(path, passphrase) for path in identities], provider=provider)
+    return open_with(folder, [load_identity(path, passphrase) for path in identities], provider=provider, trust=trust)
 
 
-def open_with(folder: Path, identities: Sequence[Identity], *, provider: KeyProvider | None = None) -> OpenedRelease:
+def open_with(
+    folder: Path,
+    identities: Sequence[Identity],
+    *,
+    provider: KeyProvider | None = None,
+    trust: TrustRoot | None = None,
+) -> OpenedRelease:
     """Open the release in `folder` with private keys in memory; see `open_release`."""
-    opened = unlock(folder, identities, provider=provider)
+    opened = unlock(folder, identities, provider=provider, trust=trust)
     for fault in faults_in(folder, opened.manifest):
         raise fault
     return opened
 
 
-def unlock(folder: Path, identities: Sequence[Identity], *, provider: KeyProvider | None = None) -> OpenedRelease:
+def unlock(
+    folder: Path,
+    identities: Sequence[Identity],
+    *,
+    provider: KeyProvider | None = None,
+    trust: TrustRoot | None = None,
+) -> OpenedRelease:
     """Open the envelope and prove the manifest, without looking at the files yet; see `open_release`."""
     refuse_recalled(folder)
     data = read_small(folder, MANIFEST)
@@ -138,4 +158,5 @@ def unlock(folder: Path, identities: Sequence[Identity], *, provider: KeyProvide
     manifest = from_bytes(data)
     if (manifest.release, manifest.profile) != (keys.release, keys.profile):
         raise ReleaseError(f"{MANIFEST} and {ENVELOPE} belong to different releases", hint=ASK_AGAIN)
-    return OpenedRelease(folder, manifest, keys)
+    signers = require_sender(folder, data, manifest, trust) if trust is not None else ()
+    return OpenedRelease(folder, manifest, keys, signers)

@@ -15,8 +15,10 @@ from deid.keys.recipients import Identity
 from deid.manifest import MANIFEST, FileEntry, Manifest, TableEntry, from_bytes
 from deid.opening.folder import faults_in, read_small, refuse_recalled
 from deid.opening.opened import OpenedRelease, unlock
+from deid.opening.sender import require_sender
 from deid.sinks.read_back import ASK_AGAIN, batches_of
 from deid.small_counts import shown
+from deid.trust import TrustRoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class Verification:
     """What was looked at and what was found.
 
     `integrity_proven`: whether a key proved that manifest and files are as they were made; without one, digests only
-    show that files and manifest agree. Who made the release is proven by neither.
+    show that files and manifest agree. Who made the release is proven by neither, but by
+    a signature of one of `signers`, who are empty where no trust root was given.
     `decrypted` counts (file, column) pairs that were decrypted to the last row.
     """
 
@@ -37,6 +40,7 @@ class Verification:
     bytes: int
     decrypted: int
     faults: tuple[ReleaseError, ...]
+    signers: tuple[str, ...] = ()
 
     @property
     def is_sound(self) -> bool:
@@ -45,17 +49,27 @@ class Verification:
 
 
 def verify_release(
-    folder: Path, identities: Sequence[Identity] | None = None, *, provider: KeyProvider | None = None
+    folder: Path,
+    identities: Sequence[Identity] | None = None,
+    *,
+    provider: KeyProvider | None = None,
+    trust: TrustRoot | None = None,
 ) -> Verification:
     """Compare the release in `folder` with its manifest and, with keys, decrypt every column of every file.
 
     Faults of files are collected; what stands in the way of looking at them is raised: KeyFaultError if no key
-    fits, ReleaseError if the release was recalled, or its manifest is missing, unproven or not a manifest.
+    fits, ReleaseError if the release was recalled, or its manifest is missing, unproven or not a manifest;
+    TrustError if, by the `trust` root, nobody who may has signed for it.
     """
     refuse_recalled(folder)
     keyed = bool(identities) or provider is not None
     opened = unlock(folder, identities or (), provider=provider) if keyed else None
-    manifest = opened.manifest if opened else from_bytes(read_small(folder, MANIFEST))
+    # Read once: what was signed is what is compared, whatever happens to the file meanwhile.
+    data = read_small(folder, MANIFEST)
+    manifest = from_bytes(data)
+    if opened is not None and opened.manifest != manifest:
+        raise ReleaseError(f"{MANIFEST} was changed while it was read", hint=ASK_AGAIN)
+    signers = require_sender(folder, data, manifest, trust) if trust is not None else ()
     faults = list(faults_in(folder, manifest))
     decrypted, rows = 0, _told_rows(manifest)
     if opened is not None and not faults:  # a file that is not the sender's is not parsed
@@ -74,6 +88,7 @@ def verify_release(
         bytes=sum(file.bytes for file in manifest.files()),
         decrypted=decrypted if not faults else 0,
         faults=tuple(faults),
+        signers=signers,
     )
 
 
