@@ -12,6 +12,7 @@ from story import Typed, matches, run, steps
 STORY = REPOSITORY / "docs" / "how-to" / "three-months.md"
 
 
+@pytest.mark.long
 def test_every_command_of_the_story_does_what_the_page_says(tmp_path: Path) -> None:
     """Two requests are written, approved, run for three months, read, rotated, recalled; shortcuts are refused."""
     for part in ("policies", "samples"):
