@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from deid.cli.common import PathArgument, passphrase, site_option
+from deid.cli.common import PathArgument, open_signing_key, site_option
 from deid.cli.withdrawing import take_back, withdraw_options
 from deid.papers.agreement import load_agreement, sign_agreement
 
@@ -30,11 +30,10 @@ def check(agreement_path: Path) -> None:
 
 @agreement.command()
 @click.argument("agreement_path", metavar="AGREEMENT", type=PathArgument)
-@click.option("--key", "key_path", type=PathArgument, required=True, help="The private signing key.")
+@click.option("--key", "key_path", required=True, help="The private signing key: a file, or a URI.")
 @site_option
-def sign(agreement_path: Path, key_path: Path, site_path: Path) -> None:
+def sign(agreement_path: Path, key_path: str, site_path: Path) -> None:
     """Sign that AGREEMENT was made with its recipient; the signature expires with it."""
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.papers.withdrawal import agreement_held, refuse_withdrawn_text  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
     from deid.trust import load_trust  # noqa: PLC0415
@@ -42,14 +41,14 @@ def sign(agreement_path: Path, key_path: Path, site_path: Path) -> None:
     found = load_agreement(agreement_path)
     refuse_withdrawn_text(agreement_held(found.id, found.digest, agreement_path.parent))
     trust = load_trust(load_site(site_path).trust)
-    key = load_signing_key(key_path, passphrase("the signing key"))
+    key = open_signing_key(key_path)
     click.echo(f"signed {sign_agreement(found, key, trust, at=datetime.now(UTC))}")
 
 
 @agreement.command()
 @click.argument("agreement_path", metavar="AGREEMENT", type=PathArgument)
 @withdraw_options
-def withdraw(agreement_path: Path, key_path: Path, reason: str, later: bool, site_path: Path) -> None:
+def withdraw(agreement_path: Path, key_path: str, reason: str, later: bool, site_path: Path) -> None:
     """Take AGREEMENT back: no Limited Data Set leaves under this text again."""
     from deid.papers.withdrawal import agreement_held  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415

@@ -78,6 +78,13 @@ def passphrase(what: str, *, confirm: bool = False) -> Callable[[], bytes]:
     return get
 
 
+def open_signing_key(where: str) -> SigningKey:
+    """Open the signing key that `--key` names: a file's path, or the URI of a file, a token or a key service."""
+    from deid.keys.signers import open_signer  # noqa: PLC0415 - loads cryptography
+
+    return open_signer(where, passphrase("the signing key"))
+
+
 def site_signer(site: Site) -> SigningKey | None:
     """Open the key by which the site signs, None where its file names none."""
     from deid.keys.site_signing import open_site_signer  # noqa: PLC0415 - loads cryptography

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deid.cli.common import PathArgument, json_option, passphrase, print_json, site_option
+from deid.cli.common import PathArgument, json_option, open_signing_key, passphrase, print_json, site_option
 from deid.errors import KeyFaultError
 
 if TYPE_CHECKING:
@@ -44,20 +44,44 @@ def site(place: str) -> None:
 
 
 @generate.command()
-@click.argument("path", type=PathArgument)
+@click.argument("place")
 @click.option("--name", required=True, help="Whose key it is.")
 @click.option("--role", default="privacy_officer", show_default=True, help="What the person may sign as.")
 @click.option("--trust", "trust_path", type=PathArgument, help="A trust root to add the person to.")
-def officer(path: Path, name: str, role: str, trust_path: Path | None) -> None:
-    """Make a signing key in PATH and PATH with the suffix .pub."""
-    from deid.keys.officers import generate_signing_key  # noqa: PLC0415
+@click.option("--out", type=PathArgument, help="Where the public key of a token goes: a new file.")
+def officer(place: str, name: str, role: str, trust_path: Path | None, out: Path | None) -> None:
+    """Make a signing key in PLACE: a new file, with its public half in the suffix .pub, or the URI of a token."""
+    from deid.keys.officers import generate_signing_key, write_public_key  # noqa: PLC0415
+    from deid.keys.signers import make_token_key  # noqa: PLC0415
     from deid.trust import add_person  # noqa: PLC0415
 
-    key = generate_signing_key(path, passphrase("the signing key", confirm=True)())
-    click.echo(f"private key  {path}\npublic key   {path.with_suffix('.pub')}\nkey id       {key.keyid}")
+    if place.startswith("pkcs11:"):
+        if out is None:
+            raise click.UsageError("a key in a token needs --out, a file for its public half")
+        public, private = out, "in the token"
+        key = make_token_key(place, passphrase("the token"))
+        write_public_key(out, key)
+    else:
+        if out is not None:
+            raise click.UsageError("--out goes with a token; the public half of a file lies beside it")
+        public, private = Path(place).with_suffix(".pub"), place
+        key = generate_signing_key(Path(place), passphrase("the signing key", confirm=True)())
+    click.echo(f"private key  {private}\npublic key   {public}\nkey id       {key.keyid}")
     if trust_path is not None:
-        add_person(trust_path, name=name, role=role, key=path.with_suffix(".pub"))
+        add_person(trust_path, name=name, role=role, key=public)
         click.echo(f"{name} is now trusted as {role} in {trust_path}")
+
+
+@keys.command("public")
+@click.option("--key", "key_path", required=True, help="A signing key: a file, or a URI.")
+@click.option("--out", type=PathArgument, required=True, help="The new file.")
+def public_(key_path: str, out: Path) -> None:
+    """Write the public half of a signing key, for a trust root."""
+    from deid.keys.officers import write_public_key  # noqa: PLC0415
+
+    key = open_signing_key(key_path)
+    write_public_key(out, key)
+    click.echo(f"public key   {out}\nkey id       {key.keyid}")
 
 
 @generate.command()

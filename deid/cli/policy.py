@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from deid.cli.common import PathArgument, day_of, json_option, passphrase, print_json, site_option
+from deid.cli.common import PathArgument, day_of, json_option, open_signing_key, print_json, site_option
 from deid.cli.withdrawing import take_back, withdraw_options
 from deid.kinds import KINDS
 from deid.legal.policies import check_policy
@@ -62,11 +62,10 @@ def _lines(policy: Policy) -> list[str]:
 
 @policy.command()
 @click.argument("policy_path", metavar="POLICY", type=PathArgument)
-@click.option("--key", "key_path", type=PathArgument, required=True, help="The officer's private signing key.")
+@click.option("--key", "key_path", required=True, help="The officer's private signing key: a file, or a URI.")
 @click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which the signature holds.")
-def sign(policy_path: Path, key_path: Path, expires: datetime | None) -> None:
+def sign(policy_path: Path, key_path: str, expires: datetime | None) -> None:
     """Sign POLICY as it stands; any later change to the file undoes the signature."""
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.papers.withdrawal import policy_held, refuse_withdrawn_text  # noqa: PLC0415
     from deid.signing import sign_document  # noqa: PLC0415
 
@@ -75,7 +74,7 @@ def sign(policy_path: Path, key_path: Path, expires: datetime | None) -> None:
     refuse_withdrawn_text(policy_held(loaded))
     written = sign_document(
         policy_path,
-        load_signing_key(key_path, passphrase("the signing key")),
+        open_signing_key(key_path),
         "policy",
         data_digest=loaded.digest,
         name=loaded.name,
@@ -90,7 +89,7 @@ def sign(policy_path: Path, key_path: Path, expires: datetime | None) -> None:
 @click.argument("policy_path", metavar="POLICY", type=PathArgument)
 @click.option("--determination", is_flag=True, help="Take back the expert's determination, and not the policy.")
 @withdraw_options
-def withdraw(policy_path: Path, determination: bool, key_path: Path, reason: str, later: bool, site_path: Path) -> None:
+def withdraw(policy_path: Path, determination: bool, key_path: str, reason: str, later: bool, site_path: Path) -> None:
     """Take POLICY back: nothing runs under this text again, whatever request names it."""
     from deid.papers.determination import verify_determination  # noqa: PLC0415
     from deid.papers.withdrawal import determination_held, policy_held  # noqa: PLC0415
@@ -107,16 +106,15 @@ def withdraw(policy_path: Path, determination: bool, key_path: Path, reason: str
 
 @policy.command()
 @click.argument("policy_path", metavar="POLICY", type=PathArgument)
-@click.option("--key", "key_path", type=PathArgument, required=True, help="The expert's private signing key.")
+@click.option("--key", "key_path", required=True, help="The expert's private signing key: a file, or a URI.")
 @click.option("--document", type=PathArgument, required=True, help="The report with methods and results, kept by you.")
 @click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The last day on which it holds.")
 @site_option
-def determine(policy_path: Path, key_path: Path, document: Path, expires: datetime, site_path: Path) -> None:
+def determine(policy_path: Path, key_path: str, document: Path, expires: datetime, site_path: Path) -> None:
     """Sign, as an expert, that releases under POLICY carry a very small risk, 45 CFR 164.514(b)(1)."""
     import hashlib  # noqa: PLC0415
 
     from deid.errors import DocumentError  # noqa: PLC0415
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.papers.determination import sign_determination  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
     from deid.trust import load_trust  # noqa: PLC0415
@@ -130,7 +128,7 @@ def determine(policy_path: Path, key_path: Path, document: Path, expires: dateti
         raise DocumentError(f"cannot read {document.name}: {error.strerror}", hint="name the expert's report") from None
     written = sign_determination(
         loaded,
-        load_signing_key(key_path, passphrase("the signing key")),
+        open_signing_key(key_path),
         load_trust(load_site(site_path).trust),
         document_sha256=digest,
         expires=expires.date(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deid.cli.common import PathArgument, json_option, passphrase, print_json, site_option, today
+from deid.cli.common import PathArgument, json_option, open_signing_key, passphrase, print_json, site_option, today
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deid.trust import TrustRoot
 
 _notice = click.argument("notice_path", metavar="NOTICE", type=PathArgument)
-_key = click.option("--key", "key_path", type=PathArgument, required=True, help="The signer's private signing key.")
+_key = click.option("--key", "key_path", required=True, help="The signer's private signing key: a file, or a URI.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 _DAY = click.DateTime(["%Y-%m-%d"])
 _REASONS = "disclosure, wrong-recipient, wrong-data, withdrawn-consent, withdrawn-approval or other."
@@ -78,9 +78,8 @@ def draft(
 @_notice
 @_key
 @_yes
-def sign(notice_path: Path, key_path: Path, yes: bool) -> None:
+def sign(notice_path: Path, key_path: str, yes: bool) -> None:
     """Show NOTICE and sign it, as somebody who may take releases back."""
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415
     from deid.recall.papers import VERSION, Notice, digest_of, load  # noqa: PLC0415
     from deid.signing import countersign, sign_document, statement_path  # noqa: PLC0415
     from deid.trust import RECALL  # noqa: PLC0415
@@ -89,7 +88,7 @@ def sign(notice_path: Path, key_path: Path, yes: bool) -> None:
     _show(notice)
     if not yes:
         click.confirm("Keys are destroyed on this word, for good. Sign", abort=True, err=True)
-    key = load_signing_key(key_path, passphrase("the signing key"))
+    key = open_signing_key(key_path)
     written = statement_path(notice_path)
     if written.exists():  # where the trust root asks for several
         countersign(written, key, data_digest=digest_of(data))
@@ -150,18 +149,17 @@ def check(notice_path: Path, trust_path: Path) -> None:
 @click.option("--how", required=True, help="In words, with backups and what was opened or derived.")
 @click.option("--out", type=PathArgument, required=True, help="Where the certificate is written.")
 def destroyed(
-    notice_path: Path, key_path: Path, recipients: tuple[Path, ...], day: datetime, how: str, out: Path
+    notice_path: Path, key_path: str, recipients: tuple[Path, ...], day: datetime, how: str, out: Path
 ) -> None:
     """Write and sign the certificate that the copies NOTICE is about are destroyed; a recipient's command."""
     import hashlib  # noqa: PLC0415
 
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415
     from deid.keys.recipients import load_recipient  # noqa: PLC0415
     from deid.recall.certificates import write_certificate  # noqa: PLC0415
     from deid.recall.papers import Notice, digest_of, load  # noqa: PLC0415
 
     notice, data = load(notice_path, Notice)
-    key = load_signing_key(key_path, passphrase("the signing key"))
+    key = open_signing_key(key_path)
     prints = [hashlib.sha256(load_recipient(path).key.encode()).hexdigest() for path in recipients]
     paper = write_certificate(
         out, notice, digest_of(data), key, recipients=prints, destroyed_on=day.date(), how=how, at=datetime.now(UTC)
@@ -189,16 +187,15 @@ def certify(certificate: Path, site_path: Path) -> None:
 @click.option("--how", required=True, help="In words: what was put right, and why later releases may leave.")
 @click.option("--until", type=_DAY, help="The last day on which this holds.  [default: none]")
 @site_option
-def resume(name: str, key_path: Path, policy_path: Path, how: str, until: datetime | None, site_path: Path) -> None:
+def resume(name: str, key_path: str, policy_path: Path, how: str, until: datetime | None, site_path: Path) -> None:
     """Sign that the series which RECALL stopped goes on, under a policy."""
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415
     from deid.policy import load_policy  # noqa: PLC0415
     from deid.recall.resuming import resume as write_resumption  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
     from deid.trust import load_trust  # noqa: PLC0415
 
     site = load_site(site_path)
-    key = load_signing_key(key_path, passphrase("the signing key"))
+    key = open_signing_key(key_path)
     policy = load_policy(policy_path)
     last = until.date() if until is not None else None
     mark = write_resumption(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deid.cli.common import PathArgument, passphrase, site_option
+from deid.cli.common import PathArgument, open_signing_key, passphrase, site_option
 from deid.cli.withdrawing import known_here, take_back, withdraw_options
 
 if TYPE_CHECKING:
@@ -64,13 +64,12 @@ def draft(
 
 @reidentify.command()
 @_order
-@click.option("--key", "key_path", type=PathArgument, required=True, help="The signer's private signing key.")
+@click.option("--key", "key_path", required=True, help="The signer's private signing key: a file, or a URI.")
 @click.option("--days", type=click.IntRange(1, 31), default=7, show_default=True, help="How long it holds.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @site_option
-def sign(order_path: Path, key_path: Path, days: int, yes: bool, site_path: Path) -> None:
+def sign(order_path: Path, key_path: str, days: int, yes: bool, site_path: Path) -> None:
     """Show ORDER and sign it; the first signature sets the last day, the second goes beside it."""
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415
     from deid.reidentify.consent import sign_order  # noqa: PLC0415
     from deid.reidentify.order import load_order  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
@@ -80,7 +79,7 @@ def sign(order_path: Path, key_path: Path, days: int, yes: bool, site_path: Path
     _show(order)
     if not yes:
         click.confirm("You answer for this. Sign", abort=True, err=True)
-    key = load_signing_key(key_path, passphrase("the signing key"))
+    key = open_signing_key(key_path)
     written = sign_order(order, key, load_trust(load_site(site_path).trust), at=datetime.now(UTC), days=days)
     click.echo(f"signed {written}")
 
@@ -105,7 +104,7 @@ def check(order_path: Path, site_path: Path) -> None:
 @reidentify.command()
 @_order
 @withdraw_options
-def withdraw(order_path: Path, key_path: Path, reason: str, later: bool, site_path: Path) -> None:
+def withdraw(order_path: Path, key_path: str, reason: str, later: bool, site_path: Path) -> None:
     """Take ORDER back: it is answered no more."""
     from deid.reidentify.consent import held_of  # noqa: PLC0415
     from deid.reidentify.order import load_order  # noqa: PLC0415

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from deid import legal
-from deid.cli.common import PathArgument, day_of, json_option, passphrase, print_json, site_option
+from deid.cli.common import PathArgument, day_of, json_option, open_signing_key, print_json, site_option
 from deid.cli.plan import compile_request
 from deid.cli.withdrawing import known_here, take_back, withdraw_options
 
-_key = click.option("--key", "key_path", type=PathArgument, required=True, help="The private signing key.")
+_key = click.option("--key", "key_path", required=True, help="The private signing key: a file, or a URI.")
 _expires = click.option(
     "--expires", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which the statement holds."
 )
@@ -40,9 +40,8 @@ def check(request_path: Path, period: str | None) -> None:
 @_request
 @_key
 @site_option
-def sign(request_path: Path, key_path: Path, site_path: Path) -> None:
+def sign(request_path: Path, key_path: str, site_path: Path) -> None:
     """Sign REQUEST as it stands, as whoever asks for it; any later change to the file undoes the signature."""
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.papers.approval import sign_request  # noqa: PLC0415
     from deid.papers.withdrawal import refuse_withdrawn_text, request_held  # noqa: PLC0415
     from deid.site import load_site  # noqa: PLC0415
@@ -51,7 +50,7 @@ def sign(request_path: Path, key_path: Path, site_path: Path) -> None:
     plan = compile_request(request_path, None)
     refuse_withdrawn_text(request_held(plan.request))
     trust = load_trust(load_site(site_path).trust)
-    key = load_signing_key(key_path, passphrase("the signing key"))
+    key = open_signing_key(key_path)
     click.echo(f"signed {sign_request(plan.request, key, trust, at=datetime.now(UTC))}")
 
 
@@ -62,11 +61,10 @@ def sign(request_path: Path, key_path: Path, site_path: Path) -> None:
 @_expires
 @click.option("--condition", "conditions", help="A condition of the approval, in words; it stands in the statement.")
 def approve(
-    request_path: Path, key_path: Path, site_path: Path, expires: datetime | None, conditions: str | None
+    request_path: Path, key_path: str, site_path: Path, expires: datetime | None, conditions: str | None
 ) -> None:
     """Approve REQUEST with its policy, description, plan and recipients as they stand; another officer adds to it."""
     from deid.authorization import load_recipients, policy_paper  # noqa: PLC0415
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.papers.approval import approve as sign_approval  # noqa: PLC0415
     from deid.papers.paper import Standards  # noqa: PLC0415
     from deid.papers.withdrawal import refuse_withdrawn_text, request_held  # noqa: PLC0415
@@ -85,7 +83,7 @@ def approve(
     done = sign_approval(
         plan,
         recipients,
-        load_signing_key(key_path, passphrase("the signing key")),
+        open_signing_key(key_path),
         trust,
         at=now,
         expires=day_of(expires),
@@ -102,7 +100,7 @@ def approve(
 @request.command()
 @_request
 @withdraw_options
-def withdraw(request_path: Path, key_path: Path, reason: str, later: bool, site_path: Path) -> None:
+def withdraw(request_path: Path, key_path: str, reason: str, later: bool, site_path: Path) -> None:
     """Take REQUEST back, with its approval: this text never runs again."""
     from deid.papers.withdrawal import request_held  # noqa: PLC0415
     from deid.request import load_request  # noqa: PLC0415
@@ -159,17 +157,16 @@ def status(request_path: Path, site_path: Path, as_json: bool) -> None:
 @_request
 @_key
 @_expires
-def attest(request_path: Path, key_path: Path, expires: datetime | None) -> None:
+def attest(request_path: Path, key_path: str, expires: datetime | None) -> None:
     """Sign that nothing is known by which a release of REQUEST could identify anyone, 45 CFR 164.514(b)(2)(ii)."""
     from deid.actual_knowledge import sign_knowledge  # noqa: PLC0415
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.keys.recipients import load_recipient  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
     recipients = [load_recipient(path) for path in plan.request.recipients]
     written = sign_knowledge(
         request_path,
-        load_signing_key(key_path, passphrase("the signing key")),
+        open_signing_key(key_path),
         name=plan.request.name,
         request_sha256=plan.request.digest,
         policy_sha256=plan.policy.digest,

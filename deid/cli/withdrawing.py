@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from deid.audit.events import WITHDRAWALS
-from deid.cli.common import PathArgument, passphrase, site_option
+from deid.cli.common import open_signing_key, passphrase, site_option
 
 if TYPE_CHECKING:
     from deid.papers.register import Register
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from deid.site import Site
     from deid.trust import TrustRoot
 
-_key = click.option("--key", "key_path", type=PathArgument, required=True, help="The private signing key.")
+_key = click.option("--key", "key_path", required=True, help="The private signing key: a file, or a URI.")
 _reason = click.option("--reason", type=click.Choice(WITHDRAWALS), required=True, help="Why; it stands in messages.")
 _later = click.option(
     "--later", is_flag=True, help="Do not open the site's keys: the next run enters it in the audit log."
@@ -47,15 +46,14 @@ def known_here(site: Site) -> Register:
         return Register({}, {}, {}, frozenset())
 
 
-def take_back(held: Held, site: Site, trust: TrustRoot, *, key_path: Path, reason: str, later: bool) -> None:
+def take_back(held: Held, site: Site, trust: TrustRoot, *, key_path: str, reason: str, later: bool) -> None:
     """Sign a withdrawal, enter it in the audit log unless it is for later, and say what holds from now on."""
-    from deid.keys.officers import load_signing_key  # noqa: PLC0415 - only where something is signed
     from deid.papers.withdrawal import withdraw  # noqa: PLC0415
     from deid.statements import read  # noqa: PLC0415
     from deid.trust import WITHDRAWAL  # noqa: PLC0415
 
     _keep_earlier(held, site, trust, later=later)
-    key = load_signing_key(key_path, passphrase("the signing key"))
+    key = open_signing_key(key_path)
     written = withdraw(held, key, trust, reason=reason, at=datetime.now(UTC))
     left = trust.threshold(WITHDRAWAL) - len(read(written, written.name)[0].signatures)
     if left > 0:

@@ -16,7 +16,7 @@ from securesystemslib.signer import CryptoSigner, Signer, SSlibKey  # type: igno
 
 from deid.errors import KeyFaultError
 from deid.keys.base import KEY_BYTES
-from deid.keys.files import public_half, read_public
+from deid.keys.files import public_half, read_public, write_public
 from deid.keys.key_file import PRODUCTION_N, read_sealed, write_sealed
 
 KIND = "signing-key"
@@ -53,6 +53,15 @@ class SigningKey:
         """What securesystemslib signs with."""
         return self._signer
 
+    @property
+    def pem(self) -> bytes:
+        """The public half in PEM."""
+        text: str = self.public.keyval["public"]
+        if self.public.keytype != "ed25519":
+            return text.encode()
+        raw = Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
+        return raw.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
     def __repr__(self) -> str:
         return f"SigningKey(keyid={self.keyid!r})"
 
@@ -76,6 +85,11 @@ def generate_signing_key(path: Path, passphrase: bytes, *, scrypt_n: int = PRODU
 def load_signing_key(path: Path, passphrase: Callable[[], bytes]) -> SigningKey:
     """Open the private key at `path`; raise KeyFaultError if it is missing, readable by others, damaged or locked."""
     return SigningKey(read_sealed(path, kind=KIND, passphrase=passphrase, size=KEY_BYTES).payload)
+
+
+def write_public_key(path: Path, key: SigningKey) -> None:
+    """Write the public half of a key in PEM to the new file `path`; raise KeyFaultError if it exists."""
+    write_public(path, key.pem)
 
 
 def load_public_key(path: Path) -> SSlibKey:

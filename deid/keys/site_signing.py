@@ -1,8 +1,9 @@
-"""The key by which a site signs what it wrote itself: heads of its log, manifests. `signing` in docs/formats/site.md."""
+"""The key by which a site signs what it wrote: heads of its log, manifests. `signing` in docs/formats/site.md."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
 from deid.errors import KeyFaultError
 from deid.keys.officers import SigningKey
 from deid.keys.signers import SCHEMES, open_signer

@@ -115,8 +115,9 @@ def open_release(
     """Open the release in `folder` with private key files; `passphrase` is asked where one of them is locked.
 
     The data of a `columns` release also needs its key `provider`, which opens it without a private key too.
-    With a `trust` root, the site must have signed for the release. Raises TrustError if it did not, KeyFaultError if no key fits, ReleaseError if the release was recalled, or at the first thing that is not as
-    its maker left it.
+    With a `trust` root, the site must have signed for the release.
+    Raises TrustError if it did not, KeyFaultError if no key fits, ReleaseError if the release was recalled, or at the
+    first thing that is not as its maker left it.
     """
     return open_with(folder, [load_identity(path, passphrase) for path in identities], provider=provider, trust=trust)
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP521R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deid.errors import DocumentError
@@ -16,6 +16,7 @@ from deid.trust import (
     AUDIT_HEAD,
     DESTRUCTION,
     DETERMINATION,
+    MANIFEST,
     REIDENTIFICATION,
     REQUEST,
     STATEMENT_TYPES,
@@ -57,7 +58,13 @@ def site(tmp_path: Path) -> Site:
 def test_by_default_privacy_officers_sign_everything_alone(site: Site) -> None:
     """Without may_sign and threshold, one privacy officer signs each type but what is another's own, and nobody else any."""
     trust = load_trust(site.write(site.person("ann"), site.person("bob", "data_manager")))
-    others = {AUDIT_HEAD, DESTRUCTION, REQUEST, DETERMINATION}  # of the site, a recipient, who asks, an expert
+    others = {
+        AUDIT_HEAD,
+        MANIFEST,
+        DESTRUCTION,
+        REQUEST,
+        DETERMINATION,
+    }  # of the site, a recipient, who asks, an expert
     assert [trust.signers_for(kind) for kind in others] == [[]] * len(others)
     for kind in set(STATEMENT_TYPES) - others:
         assert [key.keyid for key in trust.signers_for(kind)] == [site.keys["ann"].keyid]
@@ -81,7 +88,7 @@ def test_may_sign_replaces_the_default(site: Site) -> None:
 
 def other_key(site: Site) -> None:
     """Put an elliptic-curve key where an Ed25519 key is expected."""
-    public = generate_private_key(SECP256R1()).public_key()
+    public = generate_private_key(SECP521R1()).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (site.folder / "keys" / "ann.pub").write_bytes(pem)
 
@@ -130,7 +137,7 @@ def test_a_key_that_climbs_out_of_the_folder_is_refused(
 
 
 def test_a_key_of_another_algorithm_is_refused(site: Site) -> None:
-    """Only Ed25519 keys are trusted."""
+    """A curve that is not listed is trusted with nothing."""
     other_key(site)
     with pytest.raises(DocumentError, match="Ed25519"):
         load_trust(site.write(site.person("ann")))
