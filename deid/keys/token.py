@@ -16,6 +16,9 @@ from typing import Any
 import pkcs11
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass, TokenFlag
 from pkcs11.exceptions import (
+    DeviceError,
+    FunctionFailed,
+    GeneralError,
     NoSuchToken,
     ObjectHandleInvalid,
     PinIncorrect,
@@ -25,7 +28,7 @@ from pkcs11.exceptions import (
     UserAlreadyLoggedIn,
 )
 
-from deid.errors import KeyFaultError
+from deid.errors import KeyFaultError, KeyServiceError
 from deid.keys.files import clean_passphrase
 from deid.keys.uris import TokenPlace
 from deid.prf import BLOCK
@@ -172,19 +175,24 @@ def _found(place: TokenPlace) -> Any:
     """Return the token; modules that read files while another process writes them are asked again after a moment."""
     for wait in (*_WAITS, None):
         try:
-            return pkcs11.lib(str(place.module)).get_token(token_label=place.token, **_serial(place))
+            library = pkcs11.lib(str(place.module))
+            return library.get_token(token_label=place.token, **_serial(place))
         except NoSuchToken:
-            raise KeyFaultError(
-                f"there is no token {place.token}",
-                hint="check its label, and that it is plugged in or its service runs",
-            ) from None
+            # SoftHSM reads what tokens there are once, and passes over one whose files are being written. Beginning
+            # anew ends the sessions of this process: they belong to a command that ends if the token is not there.
+            library.reinitialize()
+            if wait is None:
+                raise KeyFaultError(
+                    f"there is no token {place.token}",
+                    hint="check its label, and that it is plugged in or its service runs",
+                ) from None
         except (PKCS11Error, RuntimeError, AttributeError) as error:
             if wait is None or not isinstance(error, PKCS11Error):
                 raise KeyFaultError(
                     f"the PKCS #11 module {place.module.name} cannot be used: {type(error).__name__}",
                     hint="give the token maker's module as module-path, for instance /usr/lib/softhsm/libsofthsm2.so",
                 ) from None
-            time.sleep(wait)
+        time.sleep(wait)
     raise AssertionError("the last attempt has no wait")
 
 
@@ -207,9 +215,11 @@ def _log_in(place: TokenPlace, found: Any, pin: Callable[[], bytes]) -> Any:
             f"the PIN of the token {place.token} is locked", hint="its security officer unlocks it"
         ) from None
     except PKCS11Error as error:
-        raise KeyFaultError(
+        # What a busy token says; a wrong PIN was told apart above, so that trying later tries none again.
+        kind = KeyServiceError if isinstance(error, (GeneralError, DeviceError, FunctionFailed)) else KeyFaultError
+        raise kind(
             f"the token {place.token} refused a session: {type(error).__name__}",
-            hint="check that the token is there and its service runs",
+            hint="check that the token is there and its service runs, and run this again",
         ) from None
 
 

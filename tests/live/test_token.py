@@ -202,14 +202,19 @@ def test_a_token_that_goes_away_is_a_key_fault(tmp_path: Path) -> None:
 
 
 def test_processes_agree_on_a_new_pseudonym_key(tmp_path: Path) -> None:
-    """Several processes that need a key of one series at once, none of which found it, end with the same one."""
+    """Several processes that need a key of one series at once, none of which found it, end with the same one.
+
+    SoftHSM refuses some of them a session while another writes; those ask again, as `deid run-due` does.
+    """
     environment = make_token(tmp_path)
     uri = f"pkcs11:token=deid;object=site?module-path={softhsm()}"
     made = run("make_provider(sys.argv[1], lambda: sys.argv[2].encode())", environment, uri, PIN.decode())
     assert made.returncode == 0, made.stderr
     code = (
-        "import sys, pyarrow as pa; from deid.keys import open_provider\n"
-        "p = open_provider(sys.argv[1], lambda: sys.argv[2].encode())\n"
+        "import sys, time, pyarrow as pa; from deid.errors import KeyServiceError; from deid.keys import open_provider\n"
+        "for attempt in range(20):\n"
+        "    try: p = open_provider(sys.argv[1], lambda: sys.argv[2].encode()); break\n"
+        "    except KeyServiceError: time.sleep(0.2)\n"
         "for n in range(8): print(p.cmac('s', 'p', str(n)).digest(pa.array(['patient'])).tobytes().hex())\n"
     )
     command = [sys.executable, "-c", code, uri, PIN.decode()]
