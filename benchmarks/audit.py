@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from audit_logs import KEY, event
 
 from deid.audit import AuditLog, verify
+from deid.documents.site import Site
 from deid.papers.register import register
-from deid.site import Site
 
 APPENDS, BATCH, PROCESSES, ROUNDS = 2_000, 1_000, 4, 5
 LINE = 400  # bytes of an entry, about: what the bare disk is asked to force

@@ -35,7 +35,7 @@ from deid.attacks import ATTACKERS  # noqa: E402
 from deid.errors import DeidError  # noqa: E402
 from deid.red_team import Figure, Other, attack  # noqa: E402
 from deid.red_team.run import Scored  # noqa: E402
-from deid.small_counts import shown  # noqa: E402
+from deid.release.small_counts import shown  # noqa: E402
 from deid.synthetic import generate_chunks, write_claims_parquet  # noqa: E402
 from deid.synthetic.people import draw_people  # noqa: E402
 

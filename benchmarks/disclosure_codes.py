@@ -29,7 +29,7 @@ from deid.codes.tables import load_table
 from deid.disclosure.code_maps import search_map
 from deid.disclosure.code_nodes import NodeChoice, search_node
 from deid.disclosure.pairs import attack
-from deid.limits import Adversary, CodeLimits
+from deid.documents.limits import Adversary, CodeLimits
 from deid.synthetic.histories import Histories, Mentions, draw_histories
 from deid.synthetic.histories_coded import classes, coded_histories
 from deid.synthetic.histories_people import Persons

@@ -14,8 +14,8 @@ from deid.disclosure.code_risk import CodeRisk
 from deid.disclosure.coded import Coded, CodeTree
 from deid.disclosure.pairs import attack
 from deid.disclosure.sampling import Dates
+from deid.documents.limits import Adversary, CodeLimits, Rare
 from deid.errors import DisclosureError
-from deid.limits import Adversary, CodeLimits, Rare
 from deid.synthetic.histories import Histories
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/reference/code-risk.md"

@@ -20,8 +20,8 @@ from deid.disclosure.code_maps import MapFound, search_map
 from deid.disclosure.code_nodes import NodeChoice, search_node
 from deid.disclosure.dated import Tied
 from deid.disclosure.pairs import attack
+from deid.documents.limits import Adversary, CodeLimits
 from deid.errors import DisclosureError
-from deid.limits import Adversary, CodeLimits
 from deid.synthetic.histories import draw_histories
 from deid.synthetic.histories_coded import coded_histories, dated_histories
 

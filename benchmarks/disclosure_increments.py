@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import scattered
+from deid.cells.buffers import scattered
 from deid.disclosure.code_maps import search_map
 from deid.disclosure.coded import Coded, CodeTree
 from deid.disclosure.pairs import attack
-from deid.entries import Entries
+from deid.documents.limits import Adversary, CodeLimits
 from deid.errors import DisclosureError
+from deid.known_codes.entries import Entries
 from deid.ledger import RELEASED, State
 from deid.ledger.told import ITEMS, Told
-from deid.limits import Adversary, CodeLimits
 from deid.synthetic.histories import Histories, draw_histories
 from deid.synthetic.histories_coded import classes, coded_histories
 

@@ -25,9 +25,9 @@ from datetime import date
 
 import numpy as np
 
-from deid.days import number_of
-from deid.limits import TableLimits
-from deid.period import Period
+from deid.cells.days import number_of
+from deid.documents.limits import TableLimits
+from deid.documents.period import Period
 from deid.tables.audit import Audit
 from deid.tables.cube import Cube
 from deid.tables.insiders import Insiders

@@ -224,7 +224,7 @@ def export_figures(job: dict[str, Any]) -> dict[str, float]:
 
 def leaving(dataset: Any, policy: Path) -> dict[str, list[str]]:
     """Return every column that the policy does not drop, by table."""
-    from deid.policy import load_policy
+    from deid.documents.policy import load_policy
 
     rules = load_policy(policy).rules
     kept = {

@@ -115,8 +115,8 @@ def work(job: dict[str, Any]) -> None:
     from sites import make_site
     from structured import peak_mib
 
+    from deid.documents.policy import load_policy
     from deid.export import export
-    from deid.policy import load_policy
     from deid.sources.description import load_dataset
 
     with tempfile.TemporaryDirectory(prefix="deid-bench-") as temporary:

@@ -26,10 +26,10 @@ from audit_logs import KEY
 
 from deid.audit import AuditLog
 from deid.audit.events import Event, EventKind
+from deid.documents.site import Site, load_site
 from deid.schedule.calendar import Every, label_of
 from deid.schedule.due import check
 from deid.schedule.record import Happened, What, append
-from deid.site import Site, load_site
 
 ROUNDS = 5
 EXPIRES = date(datetime.now(UTC).year + 1, 12, 31)

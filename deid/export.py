@@ -15,7 +15,7 @@ from pathlib import Path
 from deid import legal
 from deid.audit.run import RunEntries
 from deid.audit.site import site_log
-from deid.authorization import authorize, load_recipients
+from deid.checks.verification import verify_staged
 from deid.choices.bias import BiasFile, bias_report
 from deid.choices.checking import LeftOutCheck, seen_by
 from deid.choices.logged import known_lists, require_same
@@ -24,6 +24,8 @@ from deid.choices.subject import Subject
 from deid.codes.added import systems_with
 from deid.crosswalks.crosswalk import Crosswalk
 from deid.crosswalks.site import crosswalk_folder, newest_logged
+from deid.documents.request import Profile
+from deid.documents.site import Site
 from deid.errors import DocumentError
 from deid.keys.base import KeyProvider
 from deid.keys.key_checks import steady_cmac
@@ -32,31 +34,29 @@ from deid.ledger.run import SeriesRun
 from deid.ledger.site import series_run
 from deid.ledger.store import Publication
 from deid.legal import Judgment
-from deid.manifest import RELEASE_ID
-from deid.needs import columns_needed
 from deid.notes.redactor import Redactor
-from deid.observe import Progress
+from deid.observing.observe import Progress
+from deid.observing.workshop import Workshop
+from deid.papers.authorization import authorize, load_recipients
 from deid.papers.paper import require_not_withdrawn
-from deid.plan import Plan
-from deid.population_risk import population_risk
-from deid.private import make_folder
-from deid.quarantine import Quarantine, quarantine_id
+from deid.papers.trust import load_trust
+from deid.planning.needs import columns_needed
+from deid.planning.plan import Plan
+from deid.population.risk import population_risk
 from deid.recall.gate import SeriesGate
-from deid.release_documents import write_documents
+from deid.release.documents import write_documents
+from deid.release.manifest import RELEASE_ID
+from deid.release.quarantine import Quarantine, quarantine_id
+from deid.release.small_counts import Count, shown
+from deid.release.staging import staged
 from deid.reports.build import report
 from deid.reports.gathered import gathered
 from deid.reports.release_side import ReleaseSide
-from deid.request import Profile
+from deid.sealing.private import make_folder
 from deid.sinks.release_keys import ReleaseKeys
-from deid.site import Site
-from deid.small_counts import Count, shown
 from deid.sources import open_source
 from deid.sources.once import ReadOnce
 from deid.staged_tables import Run
-from deid.staging import staged
-from deid.trust import load_trust
-from deid.verification import verify_staged
-from deid.workshop import Workshop
 
 SPILL = "spill"  # the folder of sealed temporary files, below the site's state
 _SHARED = 24 * 2**20  # bytes of batches of shared files that stay in memory; docs/reference/memory.md

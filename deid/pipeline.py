@@ -14,24 +14,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid import evidence
-from deid.buffers import validity
-from deid.code_sets import as_sets, sets_of
-from deid.days import NO_DAY
-from deid.decision import Decision
-from deid.mapped_codes import release_cells
-from deid.patients import AGED, SELECTED, Positions
-from deid.plan import Plan, Step, TablePlan
-from deid.rows import TypedRows
-from deid.selection import days_of, whole_years
-from deid.stays import is_inpatient, stay_tags
+from deid.cells.buffers import validity
+from deid.cells.days import NO_DAY
+from deid.known_codes.code_sets import as_sets, sets_of
+from deid.known_codes.mapped_codes import release_cells
+from deid.observing.decision import Decision
+from deid.observing.rows import TypedRows
+from deid.observing.selection import days_of, whole_years
+from deid.patients.positions import AGED, SELECTED, Positions
+from deid.planning.plan import Plan, Step, TablePlan
 from deid.transforms import Context
 from deid.transforms.generalize_age import GeneralizeAge
 from deid.transforms.generalize_code import GeneralizeCode
 from deid.transforms.keep import Keep
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.roll_up import RollUp
-from deid.visits import encounter_key, end_of_visit, start_of_visit
+from deid.visits import evidence
+from deid.visits.columns import encounter_key, end_of_visit, start_of_visit
+from deid.visits.stays import is_inpatient, stay_tags
 
 Redact = Callable[[pa.Array, Positions, RedactNote], pa.Array]
 
@@ -183,7 +183,7 @@ def context_for(
 def coded_measures(
     table: TablePlan, decision: Decision, values: Mapping[str, pa.Array], patient: Positions
 ) -> dict[str, pa.Array]:
-    """Return the measures of a table that are read from codes, by name; see deid.evidence.
+    """Return the measures of a table that are read from codes, by name; see deid.visits.evidence.
 
     They are told by the row's own codes and by those of all rows that name its visit, which were observed.
     """

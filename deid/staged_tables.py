@@ -7,33 +7,33 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from deid import release
 from deid.codes.base import CodeSystem
-from deid.decision import Decision
-from deid.empties import EmptyCells
+from deid.keys.prf import BatchCmac
 from deid.ledger.joins import Prints
-from deid.needs import columns_written
-from deid.note_owners import replacement_of
 from deid.notes.redactor import Redactor
-from deid.observe import Progress, observe
-from deid.own_identifiers import identifiers_of
-from deid.patients import SELECTED, Patients, Positions
+from deid.observing.decision import Decision
+from deid.observing.observe import Progress, observe
+from deid.observing.rows import Rows, Screen
+from deid.observing.watchers import registrars
+from deid.observing.workshop import Workshop
+from deid.patients.note_owners import replacement_of
+from deid.patients.own_identifiers import identifiers_of
+from deid.patients.positions import SELECTED, Patients, Positions
 from deid.pipeline import Redact, output_schema, transform
-from deid.plan import Plan, TablePlan
-from deid.prerequisites import observed_first, patient_arrays
-from deid.prf import BatchCmac
+from deid.planning.needs import columns_written
+from deid.planning.plan import Plan, TablePlan
+from deid.planning.prerequisites import observed_first, patient_arrays
 from deid.quality.judge import Judge
-from deid.quarantine import Quarantine
-from deid.release import TableFacts
+from deid.release import writing as release
+from deid.release.empties import EmptyCells
+from deid.release.quarantine import Quarantine
+from deid.release.writing import TableFacts
 from deid.reports.source_side import SourceSide
-from deid.rows import Rows, Screen
 from deid.sinks.encrypted_parquet import TableWriter, WrittenFile
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sources import Source
 from deid.transforms.redact_note import RedactNote
-from deid.visits import start_of_visit
-from deid.watchers import registrars
-from deid.workshop import Workshop
+from deid.visits.columns import start_of_visit
 
 
 class Run:
@@ -52,11 +52,14 @@ class Run:
         systems: Mapping[str, CodeSystem],
         redactor: Redactor,
         screen: Screen | None = None,
+        *,
+        workers: int = 1,
     ) -> None:
         self.plan, self._workshop, self._progress = plan, workshop, progress
         self._quarantine = quarantine
         self._patients = Patients(keeps=patient_arrays(plan))
-        self._rows = Rows(source, plan.dataset, self._patients, screen)
+        self._rows = Rows(source, plan.dataset, self._patients, screen, is_ahead=workers > 1)
+        self._workers = workers
         self._empties: dict[str, EmptyCells] = {}
         self._redactor = redactor
         self.withheld_notes = 0
@@ -109,7 +112,8 @@ class Run:
         empties = self._empties[table.name] = EmptyCells()
         columns = [*columns_written(planned, decision.rows), *(n for r in first_sight for n in r.columns(table))]
         self._progress(f"writing {table.name}", 0)
-        with TableWriter(folder, table.name, output_schema(planned), keys) as writer:
+        is_apart = self._workers > 1
+        with TableWriter(folder, table.name, output_schema(planned), keys, is_apart=is_apart) as writer:
             for rows in self._rows.read(table, columns):
                 for registrar in first_sight:
                     registrar.see(rows)

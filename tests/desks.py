@@ -10,17 +10,17 @@ import pytest
 from sites import PASSPHRASE, TEST_SCRYPT_N
 from tiny_sources import REQUESTED, World
 
-from deid.authorization import load_recipients
-from deid.compiler import compile_plan
+from deid.documents.policy import load_policy
+from deid.documents.request import load_request
 from deid.errors import TrustError
 from deid.export import Exported, export
 from deid.keys.officers import SigningKey, generate_signing_key
 from deid.papers.approval import approve
-from deid.plan import Plan
-from deid.policy import load_policy
-from deid.request import load_request
+from deid.papers.authorization import load_recipients
+from deid.papers.trust import TrustRoot, add_person, load_trust
+from deid.planning.compiler import compile_plan
+from deid.planning.plan import Plan
 from deid.sources.description import load_dataset
-from deid.trust import TrustRoot, add_person, load_trust
 
 TODAY = date(2026, 11, 22)
 _MADE = "made"  # the folder of a desk as it was made, beside it

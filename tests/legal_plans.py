@@ -7,14 +7,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from deid.cohort import Cohort, parse_cohort
-from deid.compiler import compile_plan
+from deid.documents.cohort import Cohort, parse_cohort
+from deid.documents.period import parse_period
+from deid.documents.policy import Basis, Policy, load_policy
+from deid.documents.request import OnBadRow, Profile, Request, Schedule, Series
 from deid.kinds import KINDS
 from deid.legal import Judgment
-from deid.period import parse_period
-from deid.plan import Plan
-from deid.policy import Basis, Policy, load_policy
-from deid.request import OnBadRow, Profile, Request, Schedule, Series
+from deid.planning.compiler import compile_plan
+from deid.planning.plan import Plan
 from deid.schema import Column, DatasetDescription, Table
 
 POLICIES = Path(__file__).resolve().parents[1] / "policies"

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Identity, generate_identity, load_identity, load_recipient, seal_envelope
-from deid.manifest import (
+from deid.release.manifest import (
     ENVELOPE,
     KEYS,
     MAC,

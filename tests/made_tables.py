@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import yaml
 
-from deid.limits import TableLimits
+from deid.documents.limits import TableLimits
 from deid.tables import release
 from deid.tables.counted import counted
 from deid.tables.cube import Address, Cube, Earlier

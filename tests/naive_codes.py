@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from deid.disclosure.coded import Coded
-from deid.limits import Adversary
+from deid.documents.limits import Adversary
 
 Figures = tuple[float, float, float, float, float, int]
 

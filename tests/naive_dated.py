@@ -11,8 +11,8 @@ import numpy as np
 
 from deid.disclosure.coded import Coded
 from deid.disclosure.dated import Tied
-from deid.entries import Entries
-from deid.limits import Adversary
+from deid.documents.limits import Adversary
+from deid.known_codes.entries import Entries
 
 Mention = tuple[int, int, int, int, int]  # patient, code, dates, day, visit
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from deid.days import number_of
+from deid.cells.days import number_of
 from deid.notes.known import KnownIdentifiers
 from deid.notes.redactor import RedactionResult, Redactor
 from deid.notes.span import Span

@@ -14,13 +14,13 @@ from tiny_sources import REQUESTED, World
 from deid.audit import AuditLog, Entry
 from deid.audit.site import site_log
 from deid.keys.officers import SigningKey, generate_signing_key
+from deid.papers.signing import sign_document
+from deid.papers.trust import RECALL, TrustRoot, add_person, load_trust
 from deid.recall.certificates import Certified, certify, write_certificate
 from deid.recall.drafting import Reason, draft
 from deid.recall.papers import Notice, digest_of, encode, load
 from deid.recall.register import Register, register
 from deid.recall.run import Done, recall
-from deid.signing import sign_document
-from deid.trust import RECALL, TrustRoot, add_person, load_trust
 
 WHY = "Rows of another hospital were exported by mistake."
 HOW = "Deleted from the server and both backups, and the key file with them."

@@ -11,11 +11,11 @@ from tiny_sources import REQUESTED, World
 
 from deid.export import Exported
 from deid.keys.officers import SigningKey, generate_signing_key
+from deid.papers.trust import TrustRoot, add_person, load_trust
 from deid.reidentify.answers import Answer
 from deid.reidentify.consent import sign_order
 from deid.reidentify.order import Order, load_order, write_order
 from deid.reidentify.run import read_manifest, reidentify
-from deid.trust import TrustRoot, add_person, load_trust
 
 WHY = "A result in the data is one that somebody must act on today."
 

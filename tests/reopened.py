@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from meds import CodeMetadataSchema, DataSchema, DatasetMetadataSchema, SubjectSplitSchema
 from omop_schema.schema.v5_4 import OMOPSchemaV54
 
-from deid.croissant import CROISSANT
-from deid.data_package import PACKAGE
 from deid.opening import CONVERTERS, OpenedRelease
+from deid.release.croissant import CROISSANT
+from deid.release.data_package import PACKAGE
 
 _OMOP = OMOPSchemaV54()
 _REFERENCES = {

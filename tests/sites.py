@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from deid.actual_knowledge import sign_knowledge
-from deid.authorization import load_recipients
-from deid.compiler import compile_plan
+from deid.documents.period import parse_period
+from deid.documents.policy import Basis, load_policy
+from deid.documents.request import load_request
+from deid.documents.site import Site, load_site
 from deid.errors import DeidError
 from deid.export import Exported, export
 from deid.keys.base import KeyProvider
@@ -21,17 +22,16 @@ from deid.keys.local import generate_provider
 from deid.keys.officers import SigningKey, generate_signing_key
 from deid.keys.recipients import generate_identity
 from deid.opening import OpenedRelease, open_release
+from deid.papers.actual_knowledge import sign_knowledge
 from deid.papers.agreement import UNDERTAKINGS, load_agreement, sign_agreement
 from deid.papers.approval import approval_path, approve, sign_request
+from deid.papers.authorization import load_recipients
 from deid.papers.determination import sign_determination
-from deid.period import parse_period
-from deid.plan import Plan
-from deid.policy import Basis, load_policy
-from deid.request import load_request
-from deid.signing import sign_document
-from deid.site import Site, load_site
+from deid.papers.signing import sign_document
+from deid.papers.trust import add_person, load_trust
+from deid.planning.compiler import compile_plan
+from deid.planning.plan import Plan
 from deid.sources.description import load_dataset
-from deid.trust import add_person, load_trust
 
 TEST_SCRYPT_N = 2**14
 PASSPHRASE = b"correct horse"

@@ -12,7 +12,7 @@ from deid.attacks.parts import parts
 from deid.attacks.people import fitting, has_code, seen_on
 from deid.attacks.released import Released
 from deid.attacks.visits import in_one_visit
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 
 # Days and codes that are known: 0 to 3 days with 0 to 2 codes, and three codes alone.
 GRID = (*((days, codes) for codes in range(3) for days in range(4)), (0, 3))

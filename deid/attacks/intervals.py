@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from deid.attacks.bits import Bits, Flags, Int32, Int64, expand, scattered_bits
 from deid.attacks.knowledge import Place
 from deid.attacks.released import Released
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 from deid.transforms.shift_date import ShiftDate
 
 _SPAN = 1 << 20  # more days than there are from FIRST_DAY to LAST_DAY, so that patient and day make one number

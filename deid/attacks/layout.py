@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 
-from deid.manifest import FILE_NAME
 from deid.opening.opened import OpenedRelease
+from deid.release.manifest import FILE_NAME
 
 
 def parquet_files(opened: OpenedRelease, table: str, *, dictionaries: bool = False) -> Iterator[pq.ParquetFile]:

@@ -16,7 +16,7 @@ from deid.attacks.parts import parts
 from deid.attacks.people import fitting
 from deid.attacks.released import Released
 from deid.attacks.rules import last_day
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 
 
 class Months:

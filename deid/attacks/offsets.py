@@ -20,7 +20,7 @@ from deid.attacks.parts import parts
 from deid.attacks.people import fitting
 from deid.attacks.released import Released
 from deid.attacks.rules import rule_of
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 from deid.transforms.shift_date import ShiftDate
 
 _THURSDAY = 3  # the weekday of 1970-01-01, where Monday is 0

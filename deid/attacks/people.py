@@ -11,7 +11,7 @@ from deid.attacks.bits import ANY, NONE, Bits, Int64, everybody
 from deid.attacks.knowledge import KnownCodes, People
 from deid.attacks.released import Released
 from deid.attacks.rules import rule_of
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 from deid.transforms.shift_date import ShiftDate
 
 VOTER = frozenset({"birth_date", "zip_code", "sex", "race", "city", "county", "state"})

@@ -14,8 +14,8 @@ from deid.attacks.knowledge import Place
 from deid.attacks.rules import as_released, finest_above
 from deid.errors import ReleaseError
 from deid.kinds import KINDS
-from deid.manifest import ColumnEntry, Manifest
 from deid.opening.opened import OpenedRelease
+from deid.release.manifest import ColumnEntry, Manifest
 
 _KEYS = ("encounter_id", "claim_id")
 

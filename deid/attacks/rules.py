@@ -14,15 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from deid.cells.days import NO_DAY, number_of, years_before
+from deid.cells.shapes import wellformed
 from deid.codes import system_of
 from deid.codes.base import UNMAPPED
-from deid.days import NO_DAY, number_of, years_before
+from deid.documents.period import parse_period
 from deid.errors import DeidError
 from deid.kinds import KINDS
-from deid.manifest import ColumnEntry, Manifest
-from deid.period import parse_period
+from deid.release.manifest import ColumnEntry, Manifest
 from deid.schema import Column
-from deid.shapes import wellformed
 from deid.transforms import Context, Transform, build
 from deid.transforms.keep import Keep
 

@@ -13,7 +13,7 @@ from deid.attacks.base import Belief, Trace
 from deid.attacks.knowledge import Knowledge
 from deid.attacks.layout import parquet_files
 from deid.attacks.released import Released
-from deid.manifest import FILE_NAME, UNLISTED, Manifest
+from deid.release.manifest import FILE_NAME, UNLISTED, Manifest
 
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _PLAIN_DOCUMENT = re.compile(r"[A-Za-z0-9_-]+\.[a-z]{2,5}")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from deid.attacks.base import Belief, Trace
 from deid.attacks.knowledge import Knowledge
 from deid.attacks.released import Released
-from deid.small_counts import SMALL
+from deid.release.small_counts import SMALL
 
 _LOW, _HIGH = 1, 10  # what "1-10" says
 _MOST_CELLS = 4_000  # of one system: beyond it, the largest systems take minutes

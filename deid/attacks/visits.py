@@ -13,7 +13,7 @@ from deid.attacks.intervals import is_possible
 from deid.attacks.knowledge import People, Place
 from deid.attacks.released import Released, index
 from deid.attacks.rules import rule_of
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 from deid.transforms.shift_date import ShiftDate
 
 _CHUNK = 1 << 22  # visits at a time

@@ -16,7 +16,7 @@ import msgspec
 from deid.audit.events import Detail, Event, EventKind
 from deid.audit.faults import Fault, damaged
 from deid.errors import KeyFaultError
-from deid.prf import derive_key
+from deid.keys.prf import derive_key
 
 GENESIS = "0" * 64
 NEW_LOG_SUBJECT = "audit"

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from deid import errors
 from deid.errors import AuditError
-from deid.small_counts import ENOUGH, SMALL
+from deid.release.small_counts import ENOUGH, SMALL
 from deid.stores import place as stores
 
 Detail: TypeAlias = str | int

@@ -18,7 +18,7 @@ from deid.audit.receipts import Receipt
 from deid.audit.remembered import Memory, remember, remembered
 from deid.audit.segments import MAX_SEGMENT, extend, lines_of, lock, read, segment_path, segments, whole
 from deid.audit.verifying import Verified, no_log, verify
-from deid.prf import derive_key
+from deid.keys.prf import derive_key
 
 Begin: TypeAlias = Callable[[], Sequence[Event]]
 After: TypeAlias = Callable[[], Head | None]

@@ -14,8 +14,8 @@ from deid.audit.entries import stamp
 from deid.errors import AuditError, TrustError
 from deid.keys.files import replace_file
 from deid.keys.officers import SigningKey
-from deid.signing import sign_document, verify_document
-from deid.trust import AUDIT_HEAD, SITE, TrustRoot
+from deid.papers.signing import sign_document, verify_document
+from deid.papers.trust import AUDIT_HEAD, SITE, TrustRoot
 
 FORMAT = "deid-audit-receipt/1"
 SUFFIX = ".audit.json"

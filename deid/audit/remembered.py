@@ -13,7 +13,7 @@ from deid.audit.entries import Entry, Keys, tag_of
 from deid.audit.faults import Fault, damaged
 from deid.audit.segments import reading
 from deid.errors import StorageError
-from deid.private import private, sync_folder
+from deid.sealing.private import private, sync_folder
 
 NOT_REMEMBERED = "the file beside its folder, which remembers its head, is missing or empty"
 _SLOT = 512

@@ -11,11 +11,11 @@ from typing import Self
 from deid.audit.events import FAULTS, INTERNAL, INTERRUPTED, Detail, EventKind
 from deid.audit.log import AuditLog
 from deid.audit.site import manifest_digest, record, sign_release
+from deid.documents.site import Site
 from deid.errors import AuditError, DeidError
 from deid.keys.officers import SigningKey
-from deid.signing import Statement
-from deid.site import Site
-from deid.small_counts import Count
+from deid.papers.signing import Statement
+from deid.release.small_counts import Count
 
 
 class RunEntries:

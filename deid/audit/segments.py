@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deid.audit.faults import Fault, damaged
 from deid.errors import StorageError
-from deid.private import make_folder, private, sync_folder
+from deid.sealing.private import make_folder, private, sync_folder
 
 MAX_SEGMENT = 1 << 20
 _LONGEST = 4 * MAX_SEGMENT  # a larger file is none of ours, whatever a kill has left at its end

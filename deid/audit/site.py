@@ -20,13 +20,13 @@ from deid.audit.receipts import SUFFIX, Receipt, load_receipt, receipt_path, wri
 from deid.audit.remembered import head_path
 from deid.audit.segments import lines_of, lock, read, read_set_aside, segments
 from deid.audit.verifying import Verified, as_it_lies, followed, verify, walk
+from deid.documents.site import Site
 from deid.errors import AuditError, KeyFaultError, StorageError
 from deid.keys.base import KeyProvider
 from deid.keys.officers import SigningKey
-from deid.manifest import MANIFEST, Manifest
-from deid.private import sync_folder
-from deid.site import Site
-from deid.trust import TrustRoot
+from deid.papers.trust import TrustRoot
+from deid.release.manifest import MANIFEST, Manifest
+from deid.sealing.private import sync_folder
 
 _ASIDE = "audit-set-aside-"
 _DEEP = 64 * 2**20  # a manifest is read in one piece; a larger file is none

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import plain
+from deid.cells.buffers import plain
 from deid.choices.lists import ChoiceList, ListKind
 from deid.choices.subject import Subject
 from deid.errors import PlanError

@@ -17,16 +17,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from deid.cells.days import NO_DAY, number_of
 from deid.choices.screen import Screen
-from deid.days import NO_DAY, number_of
+from deid.documents.request import NAME
+from deid.documents.site import Site
 from deid.errors import DocumentError
 from deid.keys.files import replace_file
-from deid.manifest import RELEASE_ID
-from deid.private import FILE, make_folder
+from deid.release.manifest import RELEASE_ID
+from deid.release.small_counts import Count, shown
 from deid.reports.small import pooled
-from deid.request import NAME
-from deid.site import Site
-from deid.small_counts import Count, shown
+from deid.sealing.private import FILE, make_folder
 
 _BANDS = (0, 18, 45, 65)  # ages from which each band begins
 _AGES = ("unknown", "0-17", "18-44", "45-64", "65 and over")

@@ -14,20 +14,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import validity
+from deid.cells.buffers import validity
+from deid.cells.values import parse
 from deid.choices.screen import Screen
-from deid.decision import Decision
 from deid.errors import DEFECT, VerificationError
 from deid.kinds import KINDS
-from deid.plan import Plan, Step, TablePlan
-from deid.released_patients import GivenPseudonyms, patient_pseudonym
+from deid.observing.decision import Decision
+from deid.patients.released import GivenPseudonyms, patient_pseudonym
+from deid.planning.plan import Plan, Step, TablePlan
+from deid.release.small_counts import shown
 from deid.schema import Column
 from deid.segments.ranges import ranges_of, told
 from deid.segments.rules import PART2
 from deid.segments.telling import is_marked
-from deid.small_counts import shown
 from deid.sources import Source
-from deid.values import parse
 
 # No chapter or block, which is named by its first and last code; nor two digits, a category of procedures in ICD-9-CM.
 _CODE, _CODE_OF_ICD = r"^[A-Za-z0-9.]+$", r"^[A-Za-z0-9.]{3,}$"

@@ -11,8 +11,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.documents.request import Use
 from deid.errors import DocumentError
-from deid.request import Use
 
 SCHEMA = pa.schema([("id", pa.string()), ("since", pa.date32()), ("until", pa.date32())])
 _HEAD = b"deid-choices"

@@ -15,10 +15,10 @@ from deid.audit.log import AuditLog
 from deid.audit.site import record, set_aside_entries, site_log
 from deid.choices.lists import ChoiceList
 from deid.choices.store import ChoiceStore
+from deid.documents.site import Site
 from deid.errors import AuditError, StorageError
 from deid.keys.base import KeyProvider
-from deid.site import Site
-from deid.small_counts import shown
+from deid.release.small_counts import shown
 
 _SUBJECT = "choices"
 

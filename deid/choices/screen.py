@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import validity
+from deid.cells.buffers import validity
+from deid.cells.days import NO_DAY
 from deid.choices.applying import NO_CONSENT, OPTED_OUT, Choices
 from deid.choices.subject import Subject
-from deid.days import NO_DAY
-from deid.patients import Patients, Positions, Tagger
-from deid.rows import LinkMap
+from deid.observing.rows import LinkMap
+from deid.patients.positions import Patients, Positions, Tagger
 from deid.schema import Table
-from deid.sealed import SealedMap
+from deid.sealing.sealed import SealedMap
 from deid.segments.rules import STATES, SegmentRule
 from deid.segments.telling import People, rows_told, telling_columns
 

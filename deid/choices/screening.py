@@ -17,28 +17,28 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import plain, validity
+from deid.cells.buffers import plain, validity
+from deid.cells.days import NO_DAY
+from deid.cells.values import parse
 from deid.choices.applying import NO_CONSENT, OPTED_OUT, Days, choices_for
 from deid.choices.lists import ChoiceList
 from deid.choices.logged import known_lists
 from deid.choices.screen import NOTHING_LEFT, Bits, Persons, Screen, VisitMarks, agreed
 from deid.choices.subject import Subject
-from deid.days import NO_DAY
+from deid.documents.site import Site
 from deid.errors import SourceError
 from deid.keys.base import KeyProvider
 from deid.kinds import KINDS
-from deid.patients import Patients, Positions, Tagger
-from deid.private import make_folder
-from deid.rows import LinkMap
+from deid.observing.rows import LinkMap
+from deid.observing.selection import days_of
+from deid.patients.positions import Patients, Positions, Tagger
+from deid.release.small_counts import shown
 from deid.schema import Column, Table
-from deid.sealed import SealedMap
+from deid.sealing.private import make_folder
+from deid.sealing.sealed import SealedMap
 from deid.segments.rules import STATES, Unit
 from deid.segments.telling import VisitKey, telling_columns
-from deid.selection import days_of
-from deid.site import Site
-from deid.small_counts import shown
 from deid.sources import Source, open_source
-from deid.values import parse
 
 Progress = Callable[[str, int], None]
 SealedMaps = Callable[..., SealedMap]

@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deid.choices.lists import ChoiceList
 from deid.crosswalks.locking import lock
+from deid.documents.request import NAME
+from deid.documents.site import Site
 from deid.errors import DocumentError, StorageError
 from deid.keys.base import KeyProvider
 from deid.keys.files import replace_file, sweep_staged
-from deid.private import FILE, make_folder
-from deid.request import NAME
-from deid.site import Site
+from deid.sealing.private import FILE, make_folder
 
 SUFFIX = ".choices"
 _MAGIC = b"deidcho1"

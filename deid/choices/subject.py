@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deid.needs import columns_needed
-from deid.plan import Plan
-from deid.policy import Policy
-from deid.request import Use
+from deid.documents.policy import Policy
+from deid.documents.request import Use
+from deid.planning.needs import columns_needed
+from deid.planning.plan import Plan
 from deid.schema import DatasetDescription, Table
 from deid.segments.rules import SegmentRule
 from deid.segments.telling import VisitKey, columns_screened, joins_visits, rules_of, telling_columns, visit_keys

@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import plain
+from deid.cells.buffers import plain
+from deid.cells.values import parse
 from deid.choices.lists import ChoiceList
 from deid.errors import DocumentError
 from deid.kinds import KINDS
 from deid.schema import Column, DatasetDescription
 from deid.sources import open_source
-from deid.values import parse
 
 
 def unknown_numbers(dataset: DatasetDescription, listed: ChoiceList) -> int:

@@ -34,9 +34,9 @@ def check(agreement_path: Path) -> None:
 @site_option
 def sign(agreement_path: Path, key_path: str, site_path: Path) -> None:
     """Sign that AGREEMENT was made with its recipient; the signature expires with it."""
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.papers.withdrawal import agreement_held, refuse_withdrawn_text  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     found = load_agreement(agreement_path)
     refuse_withdrawn_text(agreement_held(found.id, found.digest, agreement_path.parent))
@@ -50,9 +50,9 @@ def sign(agreement_path: Path, key_path: str, site_path: Path) -> None:
 @withdraw_options
 def withdraw(agreement_path: Path, key_path: str, reason: str, later: bool, site_path: Path) -> None:
     """Take AGREEMENT back: no Limited Data Set leaves under this text again."""
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.papers.withdrawal import agreement_held  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     found, site = load_agreement(agreement_path), load_site(site_path)
     held = agreement_held(found.id, found.digest, agreement_path.parent)

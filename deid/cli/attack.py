@@ -19,7 +19,7 @@ from deid.cli.common import (
 
 if TYPE_CHECKING:
     from deid.opening import OpenedRelease
-    from deid.plan import Plan
+    from deid.planning.plan import Plan
 
 
 @click.command()
@@ -57,6 +57,7 @@ def attack(
     from deid.attacks import ATTACKERS  # noqa: PLC0415 - loads pyarrow
     from deid.audit.events import EventKind  # noqa: PLC0415
     from deid.audit.site import record_release, site_log  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.errors import DisclosureError  # noqa: PLC0415
     from deid.keys import open_provider  # noqa: PLC0415
     from deid.opening import open_release  # noqa: PLC0415
@@ -65,7 +66,6 @@ def attack(
     from deid.red_team import attack as run_attack  # noqa: PLC0415
     from deid.red_team.report import as_record, as_text  # noqa: PLC0415
     from deid.red_team.voters import read_voters  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
 
     if unknown := sorted(set(only) - set(ATTACKERS)):
         raise click.UsageError(f"there is no attacker {unknown[0]!r}; there are {', '.join(ATTACKERS)}")
@@ -159,11 +159,11 @@ def _beside(other: OpenedRelease, held: OpenedRelease) -> OpenedRelease:
 
 def plan_of(request_path: Path, opened: OpenedRelease) -> Plan:
     """Return the plan by which a release was made; raise DocumentError where request or policy are other ones."""
-    from deid.compiler import compile_plan  # noqa: PLC0415
+    from deid.documents.period import parse_period  # noqa: PLC0415
+    from deid.documents.policy import load_policy  # noqa: PLC0415
+    from deid.documents.request import load_request  # noqa: PLC0415
     from deid.errors import DocumentError  # noqa: PLC0415
-    from deid.period import parse_period  # noqa: PLC0415
-    from deid.policy import load_policy  # noqa: PLC0415
-    from deid.request import load_request  # noqa: PLC0415
+    from deid.planning.compiler import compile_plan  # noqa: PLC0415
     from deid.sources.description import load_dataset  # noqa: PLC0415
 
     manifest = opened.manifest

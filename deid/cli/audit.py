@@ -15,8 +15,8 @@ from deid.errors import KeyFaultError
 
 if TYPE_CHECKING:
     from deid.audit import AuditLog, Entry, Verified
+    from deid.documents.site import Site
     from deid.keys.base import KeyProvider
-    from deid.site import Site
 
 _DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
@@ -46,7 +46,7 @@ def show(
     """Show entries in their order. The chain is verified on the way, tags are not: for that, `deid audit verify`."""
     from deid.audit import EventKind, verify  # noqa: PLC0415 - loads cryptography
     from deid.audit.site import audit_folder  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
 
     if unknown := sorted(set(kinds) - set(EventKind)):
         raise click.UsageError(f"there is no kind {unknown[0]!r}; there are {', '.join(EventKind)}")
@@ -80,8 +80,8 @@ def verify(site_path: Path, receipts: tuple[Path, ...], chain_only: bool, as_jso
     back as it was: only a receipt that was kept elsewhere shows that.
     """
     from deid.audit.site import known_receipts, verify_site  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
 
     site = load_site(site_path)
     key = None if chain_only else _provider(site).subkey("audit")
@@ -99,8 +99,8 @@ def receipt(site_path: Path, out: Path) -> None:
     """Sign the head of the log, for somebody who keeps it where the site cannot write."""
     from deid.audit.receipts import require_signer  # noqa: PLC0415
     from deid.audit.site import sign_head  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
 
     site = load_site(site_path)
     key = site_signer(site)
@@ -119,7 +119,7 @@ def receipt(site_path: Path, out: Path) -> None:
 def renew(site_path: Path, yes: bool) -> None:
     """Set a damaged log aside, and begin another that names it."""
     from deid.audit.site import renew as renew_log  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
 
     site = load_site(site_path)
     if not yes:

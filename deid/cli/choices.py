@@ -14,12 +14,12 @@ from deid.choices.logged import enter_adopted, enter_change, enter_forgotten, kn
 from deid.choices.store import ChoiceStore
 from deid.choices.unknown import unknown_numbers
 from deid.cli.common import PathArgument, day_of, json_option, passphrase, print_json, site_option, today
+from deid.documents.request import Use
+from deid.documents.site import Site, load_site
 from deid.errors import DocumentError
 from deid.keys import open_provider
 from deid.keys.base import KeyProvider
-from deid.request import Use
-from deid.site import Site, load_site
-from deid.small_counts import shown
+from deid.release.small_counts import shown
 from deid.sources.description import load_dataset
 
 _name = click.argument("name", metavar="LIST")

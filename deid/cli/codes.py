@@ -15,7 +15,7 @@ from deid.codes.adding import add_list
 from deid.codes.base import CodeSystem
 from deid.codes.list_reader import Layout
 from deid.codes.page import day_of, described
-from deid.site import load_site
+from deid.documents.site import load_site
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 

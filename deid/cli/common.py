@@ -17,8 +17,8 @@ import msgspec
 from deid.errors import KeyFaultError
 
 if TYPE_CHECKING:
+    from deid.documents.site import Site
     from deid.keys.officers import SigningKey
-    from deid.site import Site
 
 PathArgument = click.Path(path_type=Path)
 MAX_PASSPHRASE = 4096

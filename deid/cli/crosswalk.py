@@ -10,8 +10,8 @@ import click
 from deid.cli.common import PathArgument, json_option, passphrase, print_json, site_option
 
 if TYPE_CHECKING:
+    from deid.documents.site import Site
     from deid.keys.base import KeyProvider
-    from deid.site import Site
 
 
 @click.group()
@@ -74,8 +74,8 @@ def restore(copy: Path | None, generation: int | None, older: bool, yes: bool, s
 
 
 def _opened(site_path: Path) -> tuple[Site, KeyProvider]:
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.keys import open_provider  # noqa: PLC0415 - loads cryptography
-    from deid.site import load_site  # noqa: PLC0415
 
     site = load_site(site_path)
     return site, open_provider(site.keys, passphrase("the site's keys"))

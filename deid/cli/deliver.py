@@ -22,8 +22,8 @@ def deliver(request_path: Path, name: str, place: str, site_path: Path, as_json:
     """
     from datetime import UTC, datetime  # noqa: PLC0415
 
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.keys import open_provider  # noqa: PLC0415 - loads cryptography
-    from deid.site import load_site  # noqa: PLC0415
     from deid.stores.place import parse_place  # noqa: PLC0415
     from deid.stores.sending import deliver as run  # noqa: PLC0415 - loads pyarrow
 

@@ -13,10 +13,10 @@ import click
 from deid.cli.common import PathArgument, progress_bar
 from deid.cli.export import summary
 from deid.cli.plan import as_lines, compile_request
+from deid.documents.policy import Basis
 from deid.errors import StorageError
 from deid.keys.base import KeyProvider
 from deid.keys.officers import SigningKey, generate_signing_key
-from deid.policy import Basis
 
 REQUESTS = ("diabetes-encounters", "emergency-visits")
 DEMO_SCRYPT_N = 2**15  # the demo's passphrase is random and thrown away, so it needs no costly stretching
@@ -45,7 +45,7 @@ def _people(folder: Path) -> tuple[KeyProvider, SigningKey, SigningKey, SigningK
     """Make the keys of the site, its officer, who asks, an expert, and what the site signs with."""
     from deid.keys.local import generate_provider  # noqa: PLC0415
     from deid.keys.recipients import generate_identity  # noqa: PLC0415
-    from deid.trust import add_person  # noqa: PLC0415
+    from deid.papers.trust import add_person  # noqa: PLC0415
 
     for place in (folder / "keys", folder / "exports" / "keys"):
         place.mkdir(mode=0o700, exist_ok=True)
@@ -70,9 +70,9 @@ def _people(folder: Path) -> tuple[KeyProvider, SigningKey, SigningKey, SigningK
 
 
 def _sign_policy(path: Path, officer: SigningKey) -> None:
+    from deid.documents.policy import load_policy  # noqa: PLC0415
     from deid.legal.policies import check_policy  # noqa: PLC0415
-    from deid.policy import load_policy  # noqa: PLC0415
-    from deid.signing import sign_document  # noqa: PLC0415
+    from deid.papers.signing import sign_document  # noqa: PLC0415
 
     policy = load_policy(path)
     check_policy(policy)
@@ -97,14 +97,14 @@ def _run(
     expert: SigningKey,
     signing: SigningKey,
 ) -> None:
-    from deid.actual_knowledge import sign_knowledge  # noqa: PLC0415
-    from deid.authorization import load_recipients  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.export import export  # noqa: PLC0415
     from deid.opening import CONVERTERS, open_release  # noqa: PLC0415
+    from deid.papers.actual_knowledge import sign_knowledge  # noqa: PLC0415
     from deid.papers.approval import approve, sign_request  # noqa: PLC0415
+    from deid.papers.authorization import load_recipients  # noqa: PLC0415
     from deid.papers.determination import sign_determination  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
 
     plan = compile_request(request, None)
     click.echo("")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from deid.cli.common import PathArgument
-from deid.describe import draft
+from deid.describing.describe import draft
 from deid.errors import StorageError
 
 

@@ -53,9 +53,9 @@ def places_of(places: tuple[Path, ...], site_path: Path) -> list[Path]:
 @schedule_options
 def due(places: tuple[Path, ...], site_path: Path, as_of: datetime | None, as_json: bool) -> None:
     """Show which periods of the standing REQUESTS, files or folders, are due. No key and no row is read."""
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.schedule.due import check  # noqa: PLC0415 - loads cryptography
     from deid.schedule.telling import as_lines, as_record, require_well  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
 
     now = datetime.now(UTC)
     found = check(load_site(site_path), places_of(places, site_path), as_of or now, now=now)

@@ -9,15 +9,15 @@ import click
 from deid.audit.receipts import require_signer
 from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option, site_signer
 from deid.cli.plan import compile_request
+from deid.documents.site import load_site
 from deid.errors import DocumentError
 from deid.export import Exported
 from deid.export import export as run_export
 from deid.keys import open_provider
 from deid.legal.judgment import HEADLINES
-from deid.manifest import RELEASE_ID
-from deid.site import load_site
-from deid.small_counts import shown
-from deid.trust import load_trust
+from deid.papers.trust import load_trust
+from deid.release.manifest import RELEASE_ID
+from deid.release.small_counts import shown
 
 
 @click.command()

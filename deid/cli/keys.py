@@ -14,9 +14,9 @@ from deid.errors import KeyFaultError
 
 if TYPE_CHECKING:
     from deid.audit import AuditLog
+    from deid.documents.site import Site
     from deid.keys.base import KeyProvider
     from deid.keys.shredding import Shredded
-    from deid.site import Site
 
 _URIS = ("local:", "pkcs11:", "aws_kms:")
 
@@ -53,7 +53,7 @@ def officer(place: str, name: str, role: str, trust_path: Path | None, out: Path
     """Make a signing key in PLACE: a new file, with its public half in the suffix .pub, or the URI of a token."""
     from deid.keys.officers import generate_signing_key, write_public_key  # noqa: PLC0415
     from deid.keys.signers import make_token_key  # noqa: PLC0415
-    from deid.trust import add_person  # noqa: PLC0415
+    from deid.papers.trust import add_person  # noqa: PLC0415
 
     if place.startswith("pkcs11:"):
         if out is None:
@@ -227,8 +227,8 @@ def unwrap(release: Path, group: str, site_path: Path) -> None:
 
 
 def _open(site_path: Path) -> tuple[Site, KeyProvider]:
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.keys import open_provider  # noqa: PLC0415 - loads cryptography
-    from deid.site import load_site  # noqa: PLC0415
 
     found = load_site(site_path)
     return found, open_provider(found.keys, passphrase("the site's keys"))

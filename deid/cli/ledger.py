@@ -9,13 +9,13 @@ import click
 from deid.audit.events import EventKind
 from deid.audit.site import record, site_log
 from deid.cli.common import PathArgument, json_option, passphrase, print_json, site_option
+from deid.documents.request import load_request
+from deid.documents.site import load_site
 from deid.errors import DisclosureError, StorageError
 from deid.keys import open_provider
 from deid.ledger.figures import SeriesFigures, figures, verified
 from deid.ledger.site import series_of
 from deid.ledger.store import Held, Series, open_ledger, restore
-from deid.request import load_request
-from deid.site import load_site
 
 _request = click.argument("request_path", metavar="REQUEST", type=PathArgument)
 

@@ -14,7 +14,7 @@ from deid.errors import ReleaseError
 if TYPE_CHECKING:
     from deid.audit import AuditLog
     from deid.keys.base import KeyProvider
-    from deid.trust import TrustRoot
+    from deid.papers.trust import TrustRoot
 
 FORMATS = ("parquet", "csv", "duckdb", "meds", "omop")
 _PROVEN = "integrity proven by the key; who sent it is not: whoever has the public key could have made it"
@@ -101,9 +101,9 @@ def verify(
     from deid.audit.events import EventKind  # noqa: PLC0415 - loads cryptography
     from deid.audit.site import record_release  # noqa: PLC0415
     from deid.keys.recipients import load_identity  # noqa: PLC0415
-    from deid.manifest import MANIFEST, from_bytes  # noqa: PLC0415
     from deid.opening import verify_release  # noqa: PLC0415 - loads pyarrow
     from deid.opening.folder import read_small  # noqa: PLC0415
+    from deid.release.manifest import MANIFEST, from_bytes  # noqa: PLC0415
 
     identities = [load_identity(path, passphrase("the private key")) for path in key_paths]
     site = _Site.open(site_path, release) if with_site else None
@@ -138,7 +138,7 @@ def verify(
 
 def _sender(trust_path: Path | None, site_key: Path | None) -> TrustRoot | None:
     """Return whom the recipient trusts to sign releases, None where that is not asked."""
-    from deid.trust import load_trust, trust_in_site  # noqa: PLC0415 - loads cryptography
+    from deid.papers.trust import load_trust, trust_in_site  # noqa: PLC0415 - loads cryptography
 
     if trust_path is not None and site_key is not None:
         raise click.UsageError("give --trust or --site-key, not both")
@@ -158,9 +158,9 @@ class _Site:
     def open(cls, path: Path, release: Path) -> _Site:
         """Open them for a release; raise ReleaseError where this site took it back."""
         from deid.audit.site import site_log  # noqa: PLC0415 - loads cryptography
+        from deid.documents.site import load_site  # noqa: PLC0415
         from deid.keys import open_provider  # noqa: PLC0415
         from deid.recall.gate import refuse_recalled_release  # noqa: PLC0415
-        from deid.site import load_site  # noqa: PLC0415
 
         site = load_site(path)
         provider = open_provider(site.keys, passphrase("the site's keys"))

@@ -10,12 +10,12 @@ import msgspec
 
 from deid import legal
 from deid.cli.common import PathArgument, json_option, print_json, today
-from deid.compiler import compile_plan
+from deid.documents.period import parse_period
+from deid.documents.policy import Basis, load_policy
+from deid.documents.request import load_request
 from deid.legal import Judgment, together
-from deid.period import parse_period
-from deid.plan import Plan
-from deid.policy import Basis, load_policy
-from deid.request import load_request
+from deid.planning.compiler import compile_plan
+from deid.planning.plan import Plan
 from deid.segments.words import excluded_entry, excluded_lines
 from deid.sources.description import load_dataset
 from deid.transforms.words import rule_text

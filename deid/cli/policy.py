@@ -9,9 +9,9 @@ import click
 
 from deid.cli.common import PathArgument, day_of, json_option, open_signing_key, print_json, site_option
 from deid.cli.withdrawing import take_back, withdraw_options
+from deid.documents.policy import Policy, load_policy
 from deid.kinds import KINDS
 from deid.legal.policies import check_policy
-from deid.policy import Policy, load_policy
 from deid.transforms.words import rule_text
 
 
@@ -66,8 +66,8 @@ def _lines(policy: Policy) -> list[str]:
 @click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which the signature holds.")
 def sign(policy_path: Path, key_path: str, expires: datetime | None) -> None:
     """Sign POLICY as it stands; any later change to the file undoes the signature."""
+    from deid.papers.signing import sign_document  # noqa: PLC0415
     from deid.papers.withdrawal import policy_held, refuse_withdrawn_text  # noqa: PLC0415
-    from deid.signing import sign_document  # noqa: PLC0415
 
     loaded = load_policy(policy_path)
     check_policy(loaded)
@@ -91,10 +91,10 @@ def sign(policy_path: Path, key_path: str, expires: datetime | None) -> None:
 @withdraw_options
 def withdraw(policy_path: Path, determination: bool, key_path: str, reason: str, later: bool, site_path: Path) -> None:
     """Take POLICY back: nothing runs under this text again, whatever request names it."""
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.papers.determination import verify_determination  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.papers.withdrawal import determination_held, policy_held  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     loaded, site = load_policy(policy_path), load_site(site_path)
     trust, held = load_trust(site.trust), policy_held(loaded)
@@ -114,10 +114,10 @@ def determine(policy_path: Path, key_path: str, document: Path, expires: datetim
     """Sign, as an expert, that releases under POLICY carry a very small risk, 45 CFR 164.514(b)(1)."""
     import hashlib  # noqa: PLC0415
 
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.errors import DocumentError  # noqa: PLC0415
     from deid.papers.determination import sign_determination  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
 
     loaded = load_policy(policy_path)
     check_policy(loaded)

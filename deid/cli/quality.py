@@ -11,10 +11,10 @@ from deid.cli.common import PathArgument, json_option, progress_bar
 from deid.codes import CODE_SYSTEMS
 from deid.codes.added import systems_with
 from deid.errors import StorageError
-from deid.private import write_new
 from deid.quality.judge import Unit
 from deid.quality.report import JSON, MARKDOWN, Report, to_json, to_markdown
 from deid.quality.source import judge_source
+from deid.sealing.private import write_new
 from deid.sources.description import load_dataset
 
 

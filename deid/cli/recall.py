@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deid.audit import AuditLog
+    from deid.documents.site import Site
     from deid.keys.base import KeyProvider
+    from deid.papers.trust import TrustRoot
     from deid.recall.holdings import Holding
     from deid.recall.papers import Notice
     from deid.recall.run import Done
-    from deid.site import Site
-    from deid.trust import TrustRoot
 
 _notice = click.argument("notice_path", metavar="NOTICE", type=PathArgument)
 _key = click.option("--key", "key_path", required=True, help="The signer's private signing key: a file, or a URI.")
@@ -80,9 +80,9 @@ def draft(
 @_yes
 def sign(notice_path: Path, key_path: str, yes: bool) -> None:
     """Show NOTICE and sign it, as somebody who may take releases back."""
+    from deid.papers.signing import countersign, sign_document, statement_path  # noqa: PLC0415
+    from deid.papers.trust import RECALL  # noqa: PLC0415
     from deid.recall.papers import VERSION, Notice, digest_of, load  # noqa: PLC0415
-    from deid.signing import countersign, sign_document, statement_path  # noqa: PLC0415
-    from deid.trust import RECALL  # noqa: PLC0415
 
     notice, data = load(notice_path, Notice)
     _show(notice)
@@ -131,9 +131,9 @@ def finish(site_path: Path) -> None:
 @click.option("--trust", "trust_path", type=PathArgument, required=True, help="A trust root with the site's officer.")
 def check(notice_path: Path, trust_path: Path) -> None:
     """Show NOTICE, or the RECALLED.json of a release, and whether the site's officer signed it; needs no site."""
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.recall.papers import Notice, digest_of, load  # noqa: PLC0415
     from deid.recall.run import verify_notice  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     notice, data = load(notice_path, Notice)
     held = verify_notice(notice_path, digest_of(data), notice.recall, load_trust(trust_path), at=datetime.now(UTC))
@@ -189,10 +189,10 @@ def certify(certificate: Path, site_path: Path) -> None:
 @site_option
 def resume(name: str, key_path: str, policy_path: Path, how: str, until: datetime | None, site_path: Path) -> None:
     """Sign that the series which RECALL stopped goes on, under a policy."""
-    from deid.policy import load_policy  # noqa: PLC0415
+    from deid.documents.policy import load_policy  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.recall.resuming import resume as write_resumption  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     site = load_site(site_path)
     key = open_signing_key(key_path)
@@ -266,9 +266,9 @@ def _tell(done: Sequence[Done], provider: KeyProvider) -> None:
 
 def _open(site_path: Path) -> tuple[Site, KeyProvider, AuditLog, TrustRoot]:
     from deid.audit.site import site_log  # noqa: PLC0415 - loads cryptography
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.keys import open_provider  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
 
     site = load_site(site_path)
     provider = open_provider(site.keys, passphrase("the site's keys"))

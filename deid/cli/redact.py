@@ -132,7 +132,7 @@ def _input(path: Path) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def _output(path: Path | None) -> Iterator[BinaryIO]:
     """Yield standard output, or a file that has its name only when all went well."""
-    from deid.private import private  # noqa: PLC0415
+    from deid.sealing.private import private  # noqa: PLC0415
 
     if path is None:
         try:

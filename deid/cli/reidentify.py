@@ -49,9 +49,9 @@ def draft(
     site_path: Path,
 ) -> None:
     """Write an order about PSEUDONYMS of a release of this site, for two people to read and sign."""
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.reidentify.order import write_order  # noqa: PLC0415 - loads cryptography
     from deid.reidentify.run import read_manifest  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
 
     request, _, of = release.partition("/")
     _, digest = read_manifest(load_site(site_path), request, of)
@@ -70,10 +70,10 @@ def draft(
 @site_option
 def sign(order_path: Path, key_path: str, days: int, yes: bool, site_path: Path) -> None:
     """Show ORDER and sign it; the first signature sets the last day, the second goes beside it."""
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.reidentify.consent import sign_order  # noqa: PLC0415
     from deid.reidentify.order import load_order  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     order = load_order(order_path)
     _show(order)
@@ -89,10 +89,10 @@ def sign(order_path: Path, key_path: str, days: int, yes: bool, site_path: Path)
 @site_option
 def check(order_path: Path, site_path: Path) -> None:
     """Show ORDER, and whether two people's signatures hold."""
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.reidentify.consent import require_consent  # noqa: PLC0415
     from deid.reidentify.order import load_order  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     order = load_order(order_path)
     _show(order)
@@ -106,10 +106,10 @@ def check(order_path: Path, site_path: Path) -> None:
 @withdraw_options
 def withdraw(order_path: Path, key_path: str, reason: str, later: bool, site_path: Path) -> None:
     """Take ORDER back: it is answered no more."""
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.reidentify.consent import held_of  # noqa: PLC0415
     from deid.reidentify.order import load_order  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     site = load_site(site_path)
     held = held_of(load_order(order_path))
@@ -127,11 +127,11 @@ def run(order_path: Path, request_path: Path, candidates: Path | None, out: Path
 
     Every pseudonym is entered in the audit log before anything is told.
     """
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.keys import open_provider  # noqa: PLC0415
     from deid.reidentify.answers import as_lines, write_answers  # noqa: PLC0415
     from deid.reidentify.order import load_order  # noqa: PLC0415
     from deid.reidentify.run import reidentify as answer_order  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
 
     site = load_site(site_path)
     _check_way(load_order(order_path), out)

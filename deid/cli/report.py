@@ -8,12 +8,12 @@ import click
 
 from deid.cli.common import PathArgument, json_option, release_folder
 from deid.errors import ReleaseError, StorageError
-from deid.manifest import MANIFEST, from_bytes
 from deid.opening.folder import read_small, refuse_recalled
-from deid.private import write_new
+from deid.release.manifest import MANIFEST, from_bytes
 from deid.reports import HTML, JSON, RiskReport, from_json, to_html, to_json
 from deid.reports.merging import MAX_BYTES, merged
 from deid.reports.summary import summary
+from deid.sealing.private import write_new
 from deid.sinks.read_back import check_digest
 
 

@@ -42,10 +42,10 @@ def check(request_path: Path, period: str | None) -> None:
 @site_option
 def sign(request_path: Path, key_path: str, site_path: Path) -> None:
     """Sign REQUEST as it stands, as whoever asks for it; any later change to the file undoes the signature."""
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.papers.approval import sign_request  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.papers.withdrawal import refuse_withdrawn_text, request_held  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
     refuse_withdrawn_text(request_held(plan.request))
@@ -64,12 +64,12 @@ def approve(
     request_path: Path, key_path: str, site_path: Path, expires: datetime | None, conditions: str | None
 ) -> None:
     """Approve REQUEST with its policy, description, plan and recipients as they stand; another officer adds to it."""
-    from deid.authorization import load_recipients, policy_paper  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.papers.approval import approve as sign_approval  # noqa: PLC0415
+    from deid.papers.authorization import load_recipients, policy_paper  # noqa: PLC0415
     from deid.papers.paper import Standards  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.papers.withdrawal import refuse_withdrawn_text, request_held  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
     legal.require(plan)
@@ -102,10 +102,10 @@ def approve(
 @withdraw_options
 def withdraw(request_path: Path, key_path: str, reason: str, later: bool, site_path: Path) -> None:
     """Take REQUEST back, with its approval: this text never runs again."""
+    from deid.documents.request import load_request  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
     from deid.papers.withdrawal import request_held  # noqa: PLC0415
-    from deid.request import load_request  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
 
     site = load_site(site_path)
     held = request_held(load_request(request_path))
@@ -117,7 +117,7 @@ def withdraw(request_path: Path, key_path: str, reason: str, later: bool, site_p
 @json_option
 def diff(request_path: Path, as_json: bool) -> None:
     """Tell in plain words what is no longer as it was when REQUEST was approved; exit code 14 if anything is not."""
-    from deid.authorization import load_recipients  # noqa: PLC0415
+    from deid.papers.authorization import load_recipients  # noqa: PLC0415
     from deid.papers.changes import changes_since  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
@@ -136,10 +136,10 @@ def diff(request_path: Path, as_json: bool) -> None:
 @json_option
 def status(request_path: Path, site_path: Path, as_json: bool) -> None:
     """Show which papers of REQUEST stand, which lack, were withdrawn or superseded; exit code 14 if not all stand."""
-    from deid.authorization import load_recipients, papers_of  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.authorization import load_recipients, papers_of  # noqa: PLC0415
     from deid.papers.paper import Standards  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
-    from deid.trust import load_trust  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
     site = load_site(site_path)
@@ -159,8 +159,8 @@ def status(request_path: Path, site_path: Path, as_json: bool) -> None:
 @_expires
 def attest(request_path: Path, key_path: str, expires: datetime | None) -> None:
     """Sign that nothing is known by which a release of REQUEST could identify anyone, 45 CFR 164.514(b)(2)(ii)."""
-    from deid.actual_knowledge import sign_knowledge  # noqa: PLC0415
     from deid.keys.recipients import load_recipient  # noqa: PLC0415
+    from deid.papers.actual_knowledge import sign_knowledge  # noqa: PLC0415
 
     plan = compile_request(request_path, None)
     recipients = [load_recipient(path) for path in plan.request.recipients]

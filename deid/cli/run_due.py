@@ -11,12 +11,12 @@ import click
 from deid.audit.receipts import require_signer
 from deid.cli.common import PathArgument, passphrase, print_json, progress_bar, site_signer
 from deid.cli.due import places_of, schedule_options
+from deid.documents.site import Site, load_site
 from deid.errors import DeidError
 from deid.keys import open_provider
+from deid.papers.trust import load_trust
 from deid.schedule.running import Keys, Runner
 from deid.schedule.telling import as_lines, as_record, require_well, stopped, write_alerts
-from deid.site import Site, load_site
-from deid.trust import load_trust
 
 if TYPE_CHECKING:
     from deid.keys.officers import SigningKey

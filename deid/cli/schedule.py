@@ -65,8 +65,8 @@ def crontab(minute: int, **told: Any) -> None:
 
 
 def _start(places: tuple[Path, ...], site_path: Path, alerts: Path | None, passphrase_file: Path | None) -> Any:
+    from deid.documents.site import load_site  # noqa: PLC0415
     from deid.schedule.units import Start  # noqa: PLC0415
-    from deid.site import load_site  # noqa: PLC0415
 
     beside = Path(sys.executable).with_name("deid")
     program = beside if beside.exists() else Path(shutil.which("deid") or sys.argv[0])

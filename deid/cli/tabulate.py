@@ -10,17 +10,17 @@ import click
 from deid.audit.events import EventKind
 from deid.audit.site import record, site_log
 from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option
+from deid.documents.period import parse_period
+from deid.documents.policy import load_policy
+from deid.documents.site import load_site
 from deid.keys import open_provider
-from deid.period import parse_period
-from deid.policy import load_policy
+from deid.papers.trust import load_trust
 from deid.recall.gate import SeriesGate
-from deid.site import load_site
-from deid.small_counts import shown
+from deid.release.small_counts import shown
 from deid.sources.description import load_dataset
 from deid.tables.document import load_tabulation
 from deid.tables.run import Tabulated, store_of
 from deid.tables.run import tabulate as run_tables
-from deid.trust import load_trust
 
 
 @click.command()

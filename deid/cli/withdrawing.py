@@ -12,10 +12,10 @@ from deid.audit.events import WITHDRAWALS
 from deid.cli.common import open_signing_key, passphrase, site_option
 
 if TYPE_CHECKING:
+    from deid.documents.site import Site
     from deid.papers.register import Register
+    from deid.papers.trust import TrustRoot
     from deid.papers.withdrawal import Held
-    from deid.site import Site
-    from deid.trust import TrustRoot
 
 _key = click.option("--key", "key_path", required=True, help="The private signing key: a file, or a URI.")
 _reason = click.option("--reason", type=click.Choice(WITHDRAWALS), required=True, help="Why; it stands in messages.")
@@ -48,9 +48,9 @@ def known_here(site: Site) -> Register:
 
 def take_back(held: Held, site: Site, trust: TrustRoot, *, key_path: str, reason: str, later: bool) -> None:
     """Sign a withdrawal, enter it in the audit log unless it is for later, and say what holds from now on."""
+    from deid.papers.statements import read  # noqa: PLC0415
+    from deid.papers.trust import WITHDRAWAL  # noqa: PLC0415
     from deid.papers.withdrawal import withdraw  # noqa: PLC0415
-    from deid.statements import read  # noqa: PLC0415
-    from deid.trust import WITHDRAWAL  # noqa: PLC0415
 
     _keep_earlier(held, site, trust, later=later)
     key = open_signing_key(key_path)

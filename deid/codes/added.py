@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.days import NO_DAY, number_of
 from deid.codes import CODE_SYSTEMS
 from deid.codes.base import CodeList, CodeSystem, Days, Level, Status, Verdicts
 from deid.codes.formed import entries_of, flags
 from deid.codes.list_file import AddedList, Facts, read_lists
-from deid.days import NO_DAY, number_of
 
 Flags = npt.NDArray[np.bool_]
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.domains import Domain
+from deid.cells.domains import Domain
 
 Verdicts = npt.NDArray[np.uint8]
 Days = npt.NDArray[np.int32]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import spans
+from deid.cells.buffers import spans
 
 Flags = npt.NDArray[np.bool_]
 Digits = npt.NDArray[np.uint8]

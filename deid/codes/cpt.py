@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import OneOf
 from deid.codes import hcpcs
 from deid.codes.base import UNMAPPED, Level
 from deid.codes.formed import FormedSystem, Rung, codes_like, spelled
-from deid.domains import OneOf
 
 # Category I are five digits; F is Category II, T Category III, U proprietary laboratory analyses, M administrative
 # codes of multianalyte assays, A the administration of coronavirus vaccines.

@@ -12,10 +12,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Matching
 from deid.codes.base import Level
 from deid.codes.formed import shaped
 from deid.codes.tabled import TabledSystem, TableRung, in_column, of_code, shape_of
-from deid.domains import Matching
 
 NORMAL = r"[0-9]{3}(?:V[0-9]{1,2}|-[0-4])?|OTH"
 _SHAPE = shape_of("drg")

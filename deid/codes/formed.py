@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import over_dictionary
+from deid.cells.buffers import over_dictionary
+from deid.cells.days import NO_DAY
+from deid.cells.domains import Domain, Matching, OneOf
 from deid.codes.base import UNMAPPED, CodeList, Days, Level, Status, Verdicts
-from deid.days import NO_DAY
-from deid.domains import Domain, Matching, OneOf
 
 # From distinct plain strings to as many strings, with nulls.
 Entries = Callable[[pa.Array], pa.Array]

@@ -19,10 +19,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Matching, OneOf
 from deid.codes.base import UNMAPPED, Level
 from deid.codes.formed import FormedSystem, Rung, codes_like, leading, shaped
 from deid.codes.tabled import dotted, shape_of
-from deid.domains import Matching, OneOf
 
 NORMAL = r"[A-Z][0-9]{2}(?:\.[0-9]{1,3})?"
 _SHAPE = shape_of("icd10")

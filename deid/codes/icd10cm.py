@@ -11,6 +11,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Matching
 from deid.codes.attributes import AttributedSystem
 from deid.codes.base import Level
 from deid.codes.formed import shaped
@@ -26,7 +27,6 @@ from deid.codes.tabled import (
     shortened,
     without_dots,
 )
-from deid.domains import Matching
 
 NORMAL = r"[A-Z][0-9A][0-9AB](?:\.[0-9A-Z]{1,4})?"
 _SHAPE = shape_of("icd10cm")

@@ -11,11 +11,11 @@ import functools
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Matching
 from deid.codes.base import Level
 from deid.codes.formed import shaped
 from deid.codes.tabled import Lift, TabledSystem, TableRung, shape_of
 from deid.codes.tables import CodeTable
-from deid.domains import Matching
 
 NORMAL = "[0-9A-HJ-NP-Z]{7}"
 _SHAPE = shape_of("icd10pcs")

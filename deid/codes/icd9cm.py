@@ -13,6 +13,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Matching
 from deid.codes.attributes import AttributedSystem
 from deid.codes.base import Level
 from deid.codes.formed import Entries, shaped
@@ -28,7 +29,6 @@ from deid.codes.tabled import (
     without_dots,
 )
 from deid.codes.tables import NOWHERE, load_table
-from deid.domains import Matching
 
 TABLE = "icd9cm"
 NORMAL = r"(?:[0-9]{3}|V[0-9]{2}|[0-9]{2})(?:\.[0-9]{1,2})?|E[0-9]{3}(?:\.[0-9])?"

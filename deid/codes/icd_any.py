@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Matching, OneOf
 from deid.codes import icd9cm, icd10, icd10cm, icd10pcs
 from deid.codes.attributes import AttributedSystem, Attributes, joined
 from deid.codes.base import UNMAPPED, CodeList, Days, Level, Status, Verdicts
@@ -31,7 +32,6 @@ from deid.codes.icd10pcs import ICD10PCS, prefixes
 from deid.codes.tabled import TabledSystem, without_dots
 from deid.codes.tables import NOWHERE
 from deid.codes.validity import validity_of
-from deid.domains import Matching, OneOf
 
 # The last is what an ambiguous code with an E looks like.
 NORMAL = f"{icd9cm.NORMAL}|{icd10cm.NORMAL}|{icd10.NORMAL}|{icd10pcs.NORMAL}|E[0-9]{{4}}"

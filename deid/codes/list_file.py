@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from deid.codes.base import CodeSystem
 from deid.errors import DocumentError, StorageError
-from deid.private import make_folder, new_file, sync_folder
+from deid.sealing.private import make_folder, new_file, sync_folder
 
 FORMAT = "deid-code-list/1"
 SCHEMA = pa.schema([pa.field("code", pa.string(), nullable=False), pa.field("billable", pa.bool_())])

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Either, Matching, OneOf
 from deid.codes import CODE_SYSTEMS
 from deid.codes.base import CodeSystem
 from deid.codes.formed import by_entry
-from deid.domains import Either, Matching, OneOf
 
 OTHER = "OTHER"  # any code that too few patients have, of a system without a level that is coarse enough
 FULL, DECLARED, MIDDLE, RARE = "code", "category", "block", "chapter"  # what every system's levels are called here

@@ -11,9 +11,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Matching
 from deid.codes.base import UNMAPPED, Level
 from deid.codes.formed import FormedSystem, Rung, shaped
-from deid.domains import Matching
 
 _HYPHENS = "[0-9]{4,5}-[0-9]{4}-[0-9]{2}|[0-9]{5}-[0-9]{3}-[0-9]{2}|[0-9]{5}-[0-9]{4}-[0-9]"
 _ASTERISK = "|".join(

@@ -13,9 +13,9 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.days import number_of
 from deid.codes.base import UNMAPPED, CodeList, Level
 from deid.codes.formed import FormedSystem, Listed, Rung, codes_like, looked_up, shaped, spelled, values_of
-from deid.days import number_of
 
 PATTERN = "[0-9]{2}"
 SETTINGS = {

@@ -8,9 +8,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Matching
 from deid.codes.base import Level
 from deid.codes.formed import FormedSystem, Rung, codes_like, shaped
-from deid.domains import Matching
 
 PATTERN = "[0-9]{4}"
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Matching
 from deid.codes.base import Level
 from deid.codes.check_digits import verhoeff
 from deid.codes.formed import FormedSystem, Rung, codes_like, shaped
-from deid.domains import Matching
 
 # Partition 00 after at least three digits; partition 10 after an item of at least one digit and a namespace of seven.
 PATTERN = "[1-9][0-9]{2,14}00[0-9]|[1-9][0-9]{7,14}10[0-9]"

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.domains import Domain, OneOf
+from deid.cells.shapes import SHAPES, TextShape
 from deid.codes.base import UNMAPPED, CodeList, Days, Level, Verdicts
 from deid.codes.formed import Entries, by_entry, entries_of
 from deid.codes.tables import NOWHERE, CodeTable, load_table
 from deid.codes.validity import judge
-from deid.domains import Domain, OneOf
-from deid.shapes import SHAPES, TextShape
 
 # From a table and normal forms, distinct and plain, to as many strings; null where the hierarchy does not know a code.
 Lift = Callable[[CodeTable, pa.Array], pa.Array]

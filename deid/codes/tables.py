@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deid.buffers import gather, spans
+from deid.cells.buffers import gather, spans
+from deid.cells.days import number_of_day
 from deid.codes.base import CodeList
-from deid.days import number_of_day
 
 Keys = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]

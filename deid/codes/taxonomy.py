@@ -6,9 +6,9 @@ CMS's own two characters, and words, which columns of provider specialties may h
 
 from __future__ import annotations
 
+from deid.cells.domains import Matching
 from deid.codes.base import UNMAPPED, Level
 from deid.codes.formed import FormedSystem, Rung, codes_like, leading, looked_up, spelled, values_of
-from deid.domains import Matching
 
 PATTERN = "[0-9]{3}[0-9A-Z]{6}X"
 GROUPINGS = {

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.days import NO_DAY
 from deid.codes.base import Days, Status, Verdicts
 from deid.codes.formed import entries_of, flags
 from deid.codes.tables import NOWHERE, CodeTable, Places
-from deid.days import NO_DAY
 
 DayNumbers = npt.NDArray[np.int32]
 _LATEST = np.iinfo(np.int32).max

@@ -12,7 +12,7 @@ from deid.crosswalks.head import check, head_path
 from deid.crosswalks.locking import lock
 from deid.crosswalks.partitions import DomainEntry, restore_hint
 from deid.errors import StorageError
-from deid.tags import first_words
+from deid.patients.tags import first_words
 
 DEFAULT_WAIT = 60.0
 

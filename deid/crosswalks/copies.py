@@ -26,8 +26,8 @@ from deid.crosswalks.head import check, remember, remembered
 from deid.crosswalks.locking import lock
 from deid.crosswalks.partitions import storage
 from deid.errors import KeyFaultError, StorageError
-from deid.prf import derive_key
-from deid.private import private, sync_folder, write_new
+from deid.keys.prf import derive_key
+from deid.sealing.private import private, sync_folder, write_new
 
 MAGIC = b"deidxwc1"
 _TAG = 32

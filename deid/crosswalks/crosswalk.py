@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.closing import Closing
 from deid.crosswalks.frozen import DEFAULT_BUDGET, FrozenCrosswalk, tagger, used_entries
 from deid.crosswalks.generations import Generations, Index
 from deid.crosswalks.growing import Ascending, Observed, bits_for, merged
@@ -28,8 +27,9 @@ from deid.crosswalks.locking import lock
 from deid.crosswalks.lookup import DomainLookup
 from deid.crosswalks.partitions import EMPTY, DomainEntry, DomainWriter
 from deid.errors import StorageError
-from deid.sealed import SealedRows
-from deid.tags import U64
+from deid.patients.tags import U64
+from deid.sealing.closing import Closing
+from deid.sealing.sealed import SealedRows
 
 DEFAULT_WAIT = 60.0
 

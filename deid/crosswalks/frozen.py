@@ -15,8 +15,8 @@ from deid.crosswalks.generations import Generations, Index
 from deid.crosswalks.lookup import DomainLookup
 from deid.crosswalks.partitions import SURROGATE_BYTES
 from deid.errors import StorageError
-from deid.prf import BatchCmac, base32, derive_key
-from deid.tags import words
+from deid.keys.prf import BatchCmac, base32, derive_key
+from deid.patients.tags import words
 
 DEFAULT_BUDGET = 64 << 20
 
@@ -58,7 +58,7 @@ class FrozenCrosswalk:
         return entry.count if entry else 0
 
     def surrogates(self, domain: str, tags: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-        """Gives the surrogate of each tag, uint8 (n, 10); tags as `deid.tags.words` takes them, of 128 bits.
+        """Gives the surrogate of each tag, uint8 (n, 10); tags as `deid.patients.tags.words` takes them, of 128 bits.
 
         Raises StorageError as `pseudonyms` does.
         """

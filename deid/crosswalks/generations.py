@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deid.crosswalks.partitions import DomainEntry, DomainFile, restore_hint, storage
 from deid.errors import KeyFaultError, StorageError
-from deid.prf import derive_key
-from deid.private import sync_folder, write_new
+from deid.keys.prf import derive_key
+from deid.sealing.private import sync_folder, write_new
 
 _MAGIC = b"deidxwi1"
 _HEAD = 64

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from deid.crosswalks.partitions import EMPTY, SURROGATE_BYTES, DomainEntry, Entries
 from deid.errors import StorageError
-from deid.prf import BatchCmac
-from deid.runs import order_of, search
-from deid.tags import U64, first_words, words
+from deid.keys.prf import BatchCmac
+from deid.patients.tags import U64, first_words, words
+from deid.sealing.runs import order_of, search
 
 _FULL = 1 << 15  # entries of a partition: 832 KiB, a good unit to seal, to cache and to sort
 _MOST_BITS = 20

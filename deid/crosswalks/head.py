@@ -14,7 +14,7 @@ from deid.crosswalks.generations import Generations, Index
 from deid.crosswalks.partitions import storage
 from deid.errors import StorageError
 from deid.keys.files import replace_file
-from deid.prf import derive_key
+from deid.keys.prf import derive_key
 
 _MAX_BYTES = 4096
 _RESTORE = "put the newest copy back by `deid crosswalk restore`; docs/formats/crosswalk.md says what each file is"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deid.crosswalks.partitions import storage
 from deid.errors import StorageError
-from deid.private import make_folder
+from deid.sealing.private import make_folder
 
 
 @contextlib.contextmanager

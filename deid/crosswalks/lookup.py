@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.crosswalks.partitions import SURROGATE_BYTES, TAG_BYTES, DomainFile, Entries
-from deid.runs import search
-from deid.tags import U64, Bools
+from deid.patients.tags import U64, Bools
+from deid.sealing.runs import search
 
 _OPENED = 26  # bytes that an entry takes in memory
 Bytes = npt.NDArray[np.uint8]

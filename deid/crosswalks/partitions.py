@@ -19,9 +19,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deid.errors import StorageError
-from deid.prf import PSEUDONYM_BYTES, derive_key
-from deid.private import private
-from deid.tags import U64, words
+from deid.keys.prf import PSEUDONYM_BYTES, derive_key
+from deid.patients.tags import U64, words
+from deid.sealing.private import private
 
 TAG_BYTES = 16
 SURROGATE_BYTES = PSEUDONYM_BYTES

@@ -12,7 +12,7 @@ from deid.crosswalks.generations import Generations
 from deid.crosswalks.head import check
 from deid.crosswalks.locking import lock
 from deid.crosswalks.partitions import TAG_BYTES, DomainFile
-from deid.tags import Bools, first_words
+from deid.patients.tags import Bools, first_words
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -13,9 +13,9 @@ from deid.audit.site import record, set_aside_entries, site_log
 from deid.crosswalks import checking, copies
 from deid.crosswalks.checking import Held
 from deid.crosswalks.copies import Copied
+from deid.documents.site import Site
 from deid.errors import AuditError, StorageError
 from deid.keys.base import KeyProvider
-from deid.site import Site
 
 SUBJECT = "crosswalk"
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.disclosure.coded import CodeTree
-from deid.limits import Rare
+from deid.documents.limits import Rare
 
 Items = npt.NDArray[np.int32]
 

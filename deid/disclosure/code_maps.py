@@ -21,7 +21,7 @@ from deid.disclosure.map_search import MapSearch
 from deid.disclosure.part_search import search_of
 from deid.disclosure.sampling import Dates
 from deid.disclosure.strict_map import every_pair
-from deid.limits import CodeLimits
+from deid.documents.limits import CodeLimits
 
 __all__ = ["MapFound", "MapSearch", "search_map"]
 

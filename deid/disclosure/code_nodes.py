@@ -33,8 +33,8 @@ from deid.disclosure.part_search import Lent, PartSearch
 from deid.disclosure.sampling import Dates
 from deid.disclosure.screening import Thinned, thinned
 from deid.disclosure.strict_map import every_pair
+from deid.documents.limits import CodeLimits
 from deid.errors import DisclosureError
-from deid.limits import CodeLimits
 
 _ENOUGH = 0.25  # of the loss of a map: one that keeps as much is not searched again with coarser pools
 _SHARES = (0.02, 0.1, 1.0)  # of the patients, whom a pool must hold to stay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deid.limits import Adversary
+from deid.documents.limits import Adversary
 
 DOUBT = 2.576  # standard errors that are added to a sampled mean before it is held to a ceiling
 

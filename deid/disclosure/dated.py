@@ -27,7 +27,7 @@ from deid.disclosure.holdings import Flags, Holdings, Numbers, distinct, hold
 from deid.disclosure.intervals import with_intervals
 from deid.disclosure.risk_figures import estimated, figures, targets_of
 from deid.disclosure.sampling import Sample, candidates, sample
-from deid.limits import Adversary
+from deid.documents.limits import Adversary
 
 Items = npt.NDArray[np.int32]
 _EXACT = 2  # codes; more are sampled

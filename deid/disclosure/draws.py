@@ -12,7 +12,7 @@ import numpy as np
 
 from deid.disclosure.coded import Coded
 from deid.disclosure.holdings import NONE, Flags, Floats, Grouped, Holdings, Numbers, summed, within
-from deid.limits import Adversary
+from deid.documents.limits import Adversary
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import places_of, plain, scattered, validity
+from deid.cells.buffers import places_of, plain, scattered, validity
 from deid.disclosure.leaves import codes_of, distinct, vector_texts
-from deid.patients import Tagger
-from deid.tags import TagIndex
+from deid.patients.positions import Tagger
+from deid.patients.tags import TagIndex
 
 Numbers = npt.NDArray[np.int32]
 Tags = npt.NDArray[np.uint64]

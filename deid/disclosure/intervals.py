@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 from deid.disclosure.coded import Coded
 from deid.disclosure.holdings import Holdings, Numbers
 from deid.disclosure.sampling import Sample, among, nth_of, portions

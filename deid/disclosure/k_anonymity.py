@@ -15,27 +15,27 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.controls import Chosen, Place, Rule, Vectors
-from deid.decision import Decision
 from deid.disclosure.lattice import Lattice
 from deid.disclosure.leaves import Leaves, UsedLeaves, VectorIndex
 from deid.disclosure.reductions import FOUND, Reduced, Reductions, follows, is_late, reduced_steps
 from deid.disclosure.sensitive import Held, rule_of
 from deid.disclosure.vectors import Ladder, Tally
-from deid.limits import Sensitive
-from deid.patients import SELECTED
+from deid.documents.limits import Sensitive
+from deid.observing.controls import Chosen, Place, Rule, Vectors
+from deid.observing.decision import Decision
+from deid.observing.rows import TypedRows
+from deid.patients.positions import SELECTED
 from deid.pipeline import cells_of, context_for
-from deid.plan import Plan, Step
-from deid.rows import TypedRows
+from deid.planning.plan import Plan, Step
+from deid.planning.sensitive_columns import sensitive_steps
 from deid.schema import Table
-from deid.sealed import SealedRows
-from deid.sensitive_columns import sensitive_steps
+from deid.sealing.sealed import SealedRows
 
 Numbers = npt.NDArray[np.int32]
 
 
 class Lends(Protocol):
-    """What a run lends to its observation; see deid.workshop.Workshop."""
+    """What a run lends to its observation; see deid.observing.workshop.Workshop."""
 
     def sealed_rows(self, **columns: pa.DataType) -> SealedRows:
         """Return new sealed rows of these columns, which close with the run."""
@@ -223,7 +223,7 @@ def vectors_of(counted: Counted, levels: Sequence[int], classes: Numbers) -> Vec
 
 
 def loss_of(counted: Counted, levels: Sequence[int], classes: Numbers) -> float:
-    """Return the loss of information of a recoding, from 0 to 1; see deid.controls.Vectors."""
+    """Return the loss of information of a recoding, from 0 to 1; see deid.observing.controls.Vectors."""
     patients, total = counted.tally.patients, counted.tally.total
     if not total or not counted.ladders:
         return 0.0

@@ -15,13 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import plain, scattered
+from deid.cells.buffers import plain, scattered
 from deid.disclosure.vectors import Ladder
 from deid.errors import DisclosureError
-from deid.patients import Tagger
-from deid.plan import Step
+from deid.patients.positions import Tagger
+from deid.patients.tags import TagIndex
+from deid.planning.plan import Step
 from deid.schema import Column
-from deid.tags import TagIndex
 from deid.transforms.base import Context
 from deid.transforms.words import rule_text
 
@@ -176,7 +176,8 @@ class VectorIndex:
         """Return the number of each row's vector, int32 (n,); `leaves` are one int32 (n,) a column."""
         tags = np.zeros(len(leaves[0]), np.uint64)
         for column in leaves:
-            # Every step is a bijection of 64 bits spread evenly, so that two vectors meet by chance alone (deid.tags).
+            # Every step is a bijection of 64 bits spread evenly, so that two vectors meet by chance alone
+            # (deid.patients.tags).
             tags = scattered(tags ^ scattered(column))
         numbers, is_new = self._index.add(tags)
         for part, column in zip(self._parts, leaves, strict=True):

@@ -18,8 +18,8 @@ from deid.disclosure.map_refusal import refusal
 from deid.disclosure.pairs import EXACT, Attacker, Items
 from deid.disclosure.sampling import Dates
 from deid.disclosure.screening import Part
+from deid.documents.limits import CodeLimits, Rare
 from deid.errors import DisclosureError
-from deid.limits import CodeLimits, Rare
 
 EMPTY = -1
 POOLS = 0.5  # of what chapters leave below the ceiling: what finer pools may cost

@@ -26,7 +26,7 @@ from deid.disclosure.draws import Draw, Entries, by_patient, by_visit, draw_of
 from deid.disclosure.holdings import Flags, Holdings, hold
 from deid.disclosure.risk_figures import estimated, figures, targets_of
 from deid.disclosure.sampling import Dates, Sample, candidates, sample
-from deid.limits import Adversary
+from deid.documents.limits import Adversary
 
 Items = npt.NDArray[np.int32]
 EXACT = 2  # codes; more are drawn at random

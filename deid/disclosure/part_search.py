@@ -16,7 +16,7 @@ from deid.disclosure.map_search import MapSearch, raised
 from deid.disclosure.pairs import Attacker
 from deid.disclosure.sampling import Dates
 from deid.disclosure.screening import Part, Screen, Thinned, part_of, thinned
-from deid.limits import CodeLimits
+from deid.documents.limits import CodeLimits
 
 _COARSE = 0.0005  # of all mentions: less is not worth an attack
 _SURE = 0.7  # of the ceiling: below it a part alone is believed

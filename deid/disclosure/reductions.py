@@ -13,21 +13,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import scattered
-from deid.days import NO_DAY
-from deid.decision import Decision, RowSelection
+from deid.cells.buffers import scattered
+from deid.cells.days import NO_DAY
 from deid.disclosure.leaves import Leaves
-from deid.limits import Sensitive, Take
+from deid.documents.limits import Sensitive, Take
+from deid.observing.decision import Decision, RowSelection
+from deid.observing.rows import TypedRows
+from deid.observing.selection import carriers, days_of
 from deid.pipeline import cells_of, coded_measures, columns_read, context_for, kept_rows
-from deid.plan import Plan, Step, TablePlan
-from deid.rows import TypedRows
+from deid.planning.plan import Plan, Step, TablePlan
+from deid.planning.sensitive_columns import sensitive_steps
 from deid.schema import Table
-from deid.sealed import SealedRows
-from deid.selection import carriers, days_of
-from deid.sensitive_columns import sensitive_steps
+from deid.sealing.sealed import SealedRows
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.shift_date import ShiftDate
-from deid.visits import encounter_key, start_of_visit
+from deid.visits.columns import encounter_key, start_of_visit
 
 Numbers = npt.NDArray[np.int32]
 Wide = npt.NDArray[np.int64]

@@ -8,7 +8,7 @@ from deid.disclosure.code_risk import AdversaryRisk
 from deid.disclosure.counting import Tallied
 from deid.disclosure.draws import Draw
 from deid.disclosure.holdings import Flags, Numbers
-from deid.limits import Adversary
+from deid.documents.limits import Adversary
 
 
 def targets_of(draw: Draw) -> Flags:

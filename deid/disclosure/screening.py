@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 from deid.disclosure.coded import Coded
 from deid.disclosure.dated import Tied
 from deid.disclosure.holdings import Floats
-from deid.limits import CodeLimits
+from deid.documents.limits import CodeLimits
 
 Items = npt.NDArray[np.int32]
 LARGE = 20_000_000  # pairs up to which every attack of a search is on everybody

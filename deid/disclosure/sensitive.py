@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from deid.disclosure.diversity import SLACK, Diversity, Every, Spread, Told, told
 from deid.disclosure.lattice import ClassRule
-from deid.limits import Sensitive
+from deid.documents.limits import Sensitive
 
 Numbers = npt.NDArray[np.int32]
 

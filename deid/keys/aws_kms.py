@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote
 from deid.errors import KeyFaultError
 from deid.keys.base import Guard, check_key, does_not_open, encode_context, no_guard, subkey_context
 from deid.keys.kms_calls import UNFIT, KmsCalls, KmsRefusedError
+from deid.keys.prf import BatchCmac
 from deid.keys.uris import kms_place
-from deid.prf import BatchCmac
 
 VERSION = b"\x02"
 PENDING_DAYS = 7  # the shortest that the service allows

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from deid.errors import KeyFaultError
-from deid.prf import BatchCmac
+from deid.keys.prf import BatchCmac
 
 KEY_BYTES = 32
 NONCE_BYTES = 12

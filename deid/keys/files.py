@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deid.errors import KeyFaultError, StorageError
-from deid.private import sync_folder
+from deid.sealing.private import sync_folder
 
 OTHERS = 0o077
 

@@ -26,9 +26,9 @@ from deid.keys.base import (
     subkey_context,
     wrapping_context,
 )
+from deid.keys.prf import BatchCmac
 from deid.keys.token import DERIVING, PSEUDONYMS, WRAPPING, Token, TokenCipher, open_token
 from deid.keys.uris import token_place
-from deid.prf import BatchCmac
 
 _GUARD_ID = 16
 _MAX_WRAPPED = len(VERSION) + NONCE_BYTES + MAX_WRAPPED_KEY + TAG_BYTES

@@ -18,8 +18,8 @@ import pyarrow as pa
 from deid.errors import KeyFaultError
 from deid.keys.base import KeyProvider, encode_context, seal, unseal
 from deid.keys.files import folder_lock, read_private, replace_file, sweep_staged
-from deid.prf import BatchCmac
-from deid.private import make_folder
+from deid.keys.prf import BatchCmac
+from deid.sealing.private import make_folder
 
 FILE = "pseudonym-keys"
 MAX_BYTES = 16 * 2**20

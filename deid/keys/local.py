@@ -14,7 +14,7 @@ from deid.keys.base import KEY_BYTES, Guard, derive_subkey, no_guard, unwrap_key
 from deid.keys.files import folder_lock, sweep_staged
 from deid.keys.key_file import PRODUCTION_N, Secret, read_sealed, replace_sealed, reread_sealed, write_sealed
 from deid.keys.local_store import Entry, StoreFile
-from deid.prf import BatchCmac
+from deid.keys.prf import BatchCmac
 
 KIND = "local-provider"
 _PAYLOAD = 3 * KEY_BYTES  # master wrapping key, pseudonym master, key of the key store

@@ -14,7 +14,7 @@ import msgspec
 from deid.errors import KeyFaultError, StorageError
 from deid.keys.base import KEY_BYTES, encode_context, seal, unseal
 from deid.keys.files import read_private, replace_file
-from deid.private import sync_folder
+from deid.sealing.private import sync_folder
 
 MAX_BYTES = 64 * 2**20
 _FORMAT = 1

@@ -30,8 +30,8 @@ from pkcs11.exceptions import (
 
 from deid.errors import KeyFaultError, KeyServiceError
 from deid.keys.files import clean_passphrase
+from deid.keys.prf import BLOCK
 from deid.keys.uris import TokenPlace
-from deid.prf import BLOCK
 
 CHUNK = 1 << 20  # bytes of blocks in one call; SoftHSM takes 20 ns a block there, and 27 with four times as much
 _WAITS = (0.1, 0.5, 2.0)  # seconds between attempts to find a token: no PIN is tried there

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from deid.controls import CodeMap, Place
 from deid.errors import DisclosureError
+from deid.keys.prf import BatchCmac, derive_key
 from deid.ledger.arrivals import Arrivals, Movement, SeriesRules, arrive
 from deid.ledger.book import Book
 from deid.ledger.records import Frozen, JoinFigure, ReleaseEntry, Rule
@@ -23,9 +23,9 @@ from deid.ledger.state import EXCLUDED, HELD, I32, LEFT, RELEASED, Joint, State,
 from deid.ledger.store import Held, Publication, Series, open_ledger, restore
 from deid.ledger.told import Told
 from deid.ledger.withheld import Withheld
-from deid.manifest import LedgerEntry
-from deid.prf import BatchCmac, derive_key
-from deid.tags import U64, first_words, words
+from deid.observing.controls import CodeMap, Place
+from deid.patients.tags import U64, first_words, words
+from deid.release.manifest import LedgerEntry
 
 __all__ = [
     "EXCLUDED",

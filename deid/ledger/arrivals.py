@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deid.ledger.state import EXCLUDED, HELD, I32, I64, LEFT, RELEASED, State, groups
-from deid.tags import U64, Bools
+from deid.patients.tags import U64, Bools
 
 Draw = Callable[[U64], U64]  # from tags (n, 2) to pseudorandom numbers (n,), under a key of the ledger and release
 

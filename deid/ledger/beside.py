@@ -16,7 +16,7 @@ from deid.errors import DeidError, DisclosureError, ReleaseError, StorageError
 from deid.ledger.book import Book
 from deid.ledger.records import NEWEST
 from deid.ledger.store import WHAT, Series, open_ledger
-from deid.manifest import MANIFEST, Manifest, from_bytes
+from deid.release.manifest import MANIFEST, Manifest, from_bytes
 
 _WAIT = 60.0
 Name = tuple[str, str]  # of a request, and of a party

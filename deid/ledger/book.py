@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 from msgspec import UNSET
 
-from deid.buffers import plain
-from deid.controls import CodeMap, Place
+from deid.cells.buffers import plain
 from deid.ledger.records import NEWEST, READ, Frozen, Head, MapHead, ReleaseEntry
 from deid.ledger.state import State
 from deid.ledger.told import Told
 from deid.ledger.withheld import Withheld
+from deid.observing.controls import CodeMap, Place
 
 
 @dataclass(frozen=True, slots=True)

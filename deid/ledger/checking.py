@@ -13,15 +13,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import plain
-from deid.decision import Decision
+from deid.cells.buffers import plain
+from deid.documents.request import Series as Mode
 from deid.errors import VerificationError
 from deid.ledger.arrivals import Arrivals
 from deid.ledger.state import RELEASED, joint
-from deid.plan import Plan
-from deid.request import Series as Mode
-from deid.small_counts import shown
-from deid.tags import Bools
+from deid.observing.decision import Decision
+from deid.patients.tags import Bools
+from deid.planning.plan import Plan
+from deid.release.small_counts import shown
 
 DEFECT = "nothing was published; report this as a defect of deid, and verify the ledger by `deid ledger verify`"
 

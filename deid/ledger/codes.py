@@ -15,17 +15,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.code_decision import Mapped, declared_codes, left_empty, limits_of, with_dates
-from deid.code_entries import CodeEntries
-from deid.code_numbers import CodeItems, items_of
-from deid.controls import CodeMap
-from deid.decision import Decision
 from deid.disclosure.coded import Coded
 from deid.disclosure.pairs import attack
 from deid.errors import DisclosureError
+from deid.known_codes.code_decision import Mapped, declared_codes, left_empty, limits_of, with_dates
+from deid.known_codes.code_entries import CodeEntries
+from deid.known_codes.code_numbers import CodeItems, items_of
+from deid.known_codes.mapped_codes import map_cells
 from deid.ledger.withheld import Withheld
-from deid.mapped_codes import map_cells
-from deid.plan import Plan
+from deid.observing.controls import CodeMap
+from deid.observing.decision import Decision
+from deid.planning.plan import Plan
 
 Numbers = npt.NDArray[np.int32]
 

@@ -11,14 +11,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from msgspec import UNSET
 
-from deid.buffers import plain
-from deid.controls import Place
+from deid.cells.buffers import plain
 from deid.errors import DeidError, StorageError
 from deid.ledger.book import Book
 from deid.ledger.records import JoinFigure, ReleaseEntry
 from deid.ledger.state import EXCLUDED, HELD, LEFT, NAMES, RELEASED, joint, sizes
 from deid.ledger.store import Held, Series, check, read
-from deid.small_counts import Count, shown
+from deid.observing.controls import Place
+from deid.release.small_counts import Count, shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from msgspec import UNSET
 from msgspec.structs import replace as replaced
 
 from deid.codes import CODE_SYSTEMS
+from deid.documents.limits import CodeLimits, Limits, SeriesLimits
 from deid.errors import DisclosureError
 from deid.ledger.records import Frozen, Rule
-from deid.limits import CodeLimits, Limits, SeriesLimits
-from deid.plan import Plan, Step
+from deid.planning.plan import Plan, Step
 from deid.segments.words import excluded_entry
 from deid.transforms.words import rule_text
 

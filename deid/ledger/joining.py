@@ -12,15 +12,15 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from msgspec.structs import replace as replaced
 
-from deid.buffers import scattered
+from deid.cells.buffers import scattered
+from deid.documents.limits import RiskLimits
 from deid.errors import DisclosureError
 from deid.kinds import KINDS, Group
 from deid.ledger.book import Book
 from deid.ledger.joins import ROWS, TEXT
 from deid.ledger.records import JoinFigure
 from deid.ledger.state import I32, I64, RELEASED, State, groups
-from deid.limits import RiskLimits
-from deid.tags import U64, Bools
+from deid.patients.tags import U64, Bools
 
 # Kinds of these groups tell nothing of each other: by somebody's sex nobody knows the race.
 _APART = frozenset({Group.PERSON, Group.OTHER, Group.IDENTIFIER})

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import plain, scattered
-from deid.patients import Positions
-from deid.plan import TablePlan
-from deid.prf import BatchCmac, derive_key
-from deid.tags import U64, first_words
+from deid.cells.buffers import plain, scattered
+from deid.keys.prf import BatchCmac, derive_key
+from deid.patients.positions import Positions
+from deid.patients.tags import U64, first_words
+from deid.planning.plan import TablePlan
 from deid.transforms.pseudonymize import Pseudonymize
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.words import rule_text

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import plain
-from deid.controls import Place
+from deid.cells.buffers import plain
 from deid.disclosure.leaves import vector_texts
 from deid.ledger.arrivals import Arrivals
 from deid.ledger.book import Book
+from deid.observing.controls import Place
 
 Places = npt.NDArray[np.int64]
 

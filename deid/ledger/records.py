@@ -11,8 +11,8 @@ from datetime import date
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from deid.controls import Chosen, Place
 from deid.ledger.arrivals import Movement
+from deid.observing.controls import Chosen, Place
 
 NEWEST = "deid-ledger/2"
 READ = ("deid-ledger/1", NEWEST)  # versions that are read

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import plain
-from deid.code_entries import CodeEntries
-from deid.controls import Vectors
-from deid.decision import Decision
+from deid.cells.buffers import plain
 from deid.disclosure.k_anonymity import Counted, loss_of
+from deid.documents.limits import Leftover
+from deid.documents.request import Series as Mode
 from deid.errors import DisclosureError, VerificationError
+from deid.known_codes.code_entries import CodeEntries
 from deid.ledger import Draft, Ledger, codes, tagger, union
 from deid.ledger.arrivals import Arrivals, SeriesRules
 from deid.ledger.beside import Beside
@@ -34,11 +34,11 @@ from deid.ledger.store import Publication
 from deid.ledger.tagging import Tags
 from deid.ledger.told import Told
 from deid.ledger.withheld import Withheld
-from deid.limits import Leftover
-from deid.manifest import LedgerEntry
-from deid.patients import ASKED, SELECTED, Patients
-from deid.plan import Plan
-from deid.request import Series as Mode
+from deid.observing.controls import Vectors
+from deid.observing.decision import Decision
+from deid.patients.positions import ASKED, SELECTED, Patients
+from deid.planning.plan import Plan
+from deid.release.manifest import LedgerEntry
 
 Places = npt.NDArray[np.int64]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
+from deid.documents.site import Site
 from deid.errors import DisclosureError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Recipient
@@ -14,8 +15,7 @@ from deid.ledger import Ledger, Series
 from deid.ledger.beside import Beside, require_known, require_same_request
 from deid.ledger.run import SeriesRun
 from deid.ledger.store import open_ledger
-from deid.plan import Plan
-from deid.site import Site
+from deid.planning.plan import Plan
 
 SUBKEY = "ledger"
 

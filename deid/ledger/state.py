@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from deid.runs import order_of, search
-from deid.tags import U64, Bools
+from deid.patients.tags import U64, Bools
+from deid.sealing.runs import order_of, search
 
 HELD, RELEASED, LEFT, EXCLUDED = (np.uint8(number) for number in range(4))
 NAMES = ("held", "released", "left", "excluded")

@@ -20,9 +20,9 @@ from deid.crosswalks.generations import Generations, Index
 from deid.crosswalks.locking import lock
 from deid.crosswalks.partitions import DomainWriter, storage
 from deid.errors import DisclosureError, KeyFaultError, ReleaseError, StorageError
+from deid.keys.prf import derive_key
 from deid.ledger.book import Book, decode, digest, encode
-from deid.manifest import MANIFEST, Manifest, from_bytes
-from deid.prf import derive_key
+from deid.release.manifest import MANIFEST, Manifest, from_bytes
 
 WHAT = "ledger"
 KEPT = 6  # generations: each release makes two

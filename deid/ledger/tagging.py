@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from deid.keys.prf import BatchCmac
 from deid.ledger import tags_of
-from deid.plan import Plan
-from deid.prf import BatchCmac
-from deid.rows import TypedRows
+from deid.observing.rows import TypedRows
+from deid.patients.tags import U64
+from deid.planning.plan import Plan
 from deid.schema import Table
-from deid.tags import U64
 
 
 @dataclass(slots=True)

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import scattered
+from deid.cells.buffers import scattered
 from deid.disclosure.coded import Coded
 from deid.disclosure.dated import Tied
-from deid.entries import NO_VISIT, Entries
+from deid.known_codes.entries import NO_VISIT, Entries
 from deid.ledger.state import State
 
 Integers = npt.NDArray[np.int32]

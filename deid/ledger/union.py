@@ -22,20 +22,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.code_decision import Mapped
-from deid.code_numbers import CodeItems
-from deid.controls import CodeMap
 from deid.disclosure.code_risk import CodeRisk
 from deid.disclosure.coded import Coded
 from deid.disclosure.pairs import attack
-from deid.entries import NO_VISIT
+from deid.documents.limits import Adversary
 from deid.errors import DisclosureError
+from deid.known_codes.code_decision import Mapped
+from deid.known_codes.code_numbers import CodeItems
+from deid.known_codes.entries import NO_VISIT
+from deid.known_codes.mapped_codes import is_declared
 from deid.ledger.book import Book
 from deid.ledger.records import NEWEST
 from deid.ledger.state import State
 from deid.ledger.told import Told
-from deid.limits import Adversary
-from deid.mapped_codes import is_declared
+from deid.observing.controls import CodeMap
 
 Integers = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]

@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from deid.documents.policy import Basis
 from deid.errors import PlanError
 from deid.kinds import Kind
 from deid.legal import combinations, expert, limited_data_set, limits, mapped_codes, request_rules, safe_harbor
 from deid.legal.judgment import Finding, Judgment, strongest, together
-from deid.plan import Plan
-from deid.policy import Basis
+from deid.planning.plan import Plan
 from deid.transforms import Transform
 from deid.transforms.words import rule_text
 

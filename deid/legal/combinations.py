@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from deid.cohort import Cohort, Combine, Predicate, Unit
+from deid.documents.cohort import Cohort, Combine, Predicate, Unit
+from deid.documents.policy import Basis
+from deid.documents.request import Series
 from deid.kinds import KINDS, Kind, Value
 from deid.legal.judgment import Finding
 from deid.legal.safe_harbor import LIST, OLDEST
-from deid.plan import Plan, Step, TablePlan
-from deid.policy import Basis
-from deid.request import Series
+from deid.planning.plan import Plan, Step, TablePlan
 
 _FIRST_DAYS = frozenset({"service_date", "admit_date"})
 _VISIT_DATES = _FIRST_DAYS | {"discharge_date"}

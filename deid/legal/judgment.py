@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from deid.policy import Basis
+from deid.documents.policy import Basis
 
 STRENGTH = (Basis.SAFE_HARBOR, Basis.LIMITED_DATA_SET, Basis.EXPERT_DETERMINATION)  # the strongest claim first
 

@@ -23,15 +23,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deid.documents.policy import Basis
 from deid.errors import PlanError
 from deid.kinds import Group, Kind, Value
 from deid.legal.expert import PARAGRAPH
 from deid.legal.judgment import Finding
-from deid.plan import Plan, Step, TablePlan
-from deid.policy import Basis
-from deid.sensitive_columns import sensitive_steps
+from deid.planning.plan import Plan, Step, TablePlan
+from deid.planning.sensitive_columns import sensitive_steps
 from deid.transforms.redact_note import RedactNote
-from deid.visits import start_of_visit
+from deid.visits.columns import start_of_visit
 
 _EVERY_BASIS = frozenset(Basis)
 _OF_THE_PATIENT = frozenset({Group.PERSON, Group.PLACE})

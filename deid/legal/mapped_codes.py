@@ -7,7 +7,7 @@ The attack that is held to the ceiling knows the released codes as sets: of the 
   `columns`: its signer then answers for it. So it is with notes, which say codes in words;
 - nothing beside mapped codes tells their order or which is the principal one: with these two codes of a visit identify
   41 of 100 patients where the set identifies 9 (docs/adr/0017). Columns of codes side by side are written as a set
-  (deid.code_sets); then all of a series must be there, and nothing that goes by the number of one.
+  (deid.known_codes.code_sets); then all of a series must be there, and nothing that goes by the number of one.
 
 The ceiling is the policy's own promise, so a broken one breaks every basis that the policy may claim.
 """
@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deid.code_sets import numbered, series, sets_of
-from deid.dated_steps import dated_steps, tied_steps
+from deid.documents.policy import Basis
 from deid.kinds import Group, Kind, Value
+from deid.known_codes.code_sets import numbered, series, sets_of
+from deid.known_codes.dated_steps import dated_steps, tied_steps
 from deid.legal.expert import PARAGRAPH
 from deid.legal.judgment import Finding
-from deid.plan import Plan, Step, TablePlan
-from deid.policy import Basis
+from deid.planning.plan import Plan, Step, TablePlan
 from deid.transforms.map_codes import MapCodes
 
 _EVERY_BASIS = frozenset(Basis)

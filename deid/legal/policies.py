@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from deid.documents.policy import Basis, Policy
 from deid.errors import PlanError
 from deid.kinds import KINDS
 from deid.legal import Finding, verdict
-from deid.policy import Basis, Policy
 
 
 def check_policy(policy: Policy) -> tuple[Finding, ...]:

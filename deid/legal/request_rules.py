@@ -13,16 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from deid.cohort import Predicate
-from deid.days import years_before
+from deid.cells.days import years_before
+from deid.cells.places import releasable
+from deid.documents.cohort import Predicate
+from deid.documents.policy import Basis
+from deid.documents.request import Schedule
 from deid.kinds import KINDS, LIMITED_NUMERALS, SAFE_HARBOR_LETTERS, Group, Kind, Value
 from deid.legal import limited_data_set, words
 from deid.legal.judgment import Finding
 from deid.legal.safe_harbor import LIST, OLDEST, letter_of
-from deid.places import releasable
-from deid.plan import Plan
-from deid.policy import Basis
-from deid.request import Schedule
+from deid.planning.plan import Plan
 
 _SAFE = frozenset({Basis.SAFE_HARBOR})
 _FINER_THAN_A_YEAR = frozenset({Schedule.WEEKLY, Schedule.MONTHLY, Schedule.QUARTERLY})

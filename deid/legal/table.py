@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deid.codes import CODE_SYSTEMS
+from deid.documents.policy import Basis
 from deid.errors import PlanError
 from deid.kinds import KINDS, LIMITED_NUMERALS, SAFE_HARBOR_LETTERS, Group, Kind
 from deid.legal import verdict
-from deid.policy import Basis
 from deid.schema import Column
 from deid.transforms import Transform, build
 

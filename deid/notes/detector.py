@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from threadpoolctl import ThreadpoolController
 
-from deid.closing import Closing
 from deid.errors import NotesError
 from deid.notes.collapsing import windows
 from deid.notes.folding import fold
@@ -25,6 +24,7 @@ from deid.notes.merging import merged
 from deid.notes.patterns import find
 from deid.notes.span import Find, Span
 from deid.notes.tagger import Tagger
+from deid.sealing.closing import Closing
 
 if TYPE_CHECKING:
     from deid.notes.hub import HubTagger

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from deid.closing import Closing
 from deid.notes.known import KnownIdentifiers
 from deid.notes.replacer import Replacer, leaks_left
 from deid.notes.span import Span
 from deid.notes.surrogates.draws import check_keys
 from deid.notes.writing import TAGS, Owner, Replacement, Writing, tag
+from deid.sealing.closing import Closing
 
 if TYPE_CHECKING:
     from deid.notes.detector import Detector

@@ -11,7 +11,8 @@ from datetime import date
 
 import pyarrow as pa
 
-from deid.days import FIRST_DAY, LAST_DAY, number_of
+from deid.cells.days import FIRST_DAY, LAST_DAY, number_of
+from deid.cells.places import zip3
 from deid.notes.date_forms import Written, moved, read, unit_of
 from deid.notes.folding import fold
 from deid.notes.known import KnownIdentifiers
@@ -19,7 +20,6 @@ from deid.notes.leak_check import leaks
 from deid.notes.span import Span
 from deid.notes.surrogates import Surrogates
 from deid.notes.writing import DATE_KINDS, NAME_KINDS, Owner, Writing, tag
-from deid.places import zip3
 
 ANY_DATE = "date"  # a date of which only that is known: treated as a day of a visit
 CAPPED_AGE = "90+"

@@ -9,11 +9,11 @@ from typing import Literal
 
 from msgspec import structs
 
-from deid.croissant import CROISSANT, about, croissant
-from deid.data_package import PACKAGE, data_package
 from deid.errors import ReleaseError
-from deid.manifest import FileEntry, Manifest
-from deid.private import write_new
+from deid.release.croissant import CROISSANT, about, croissant
+from deid.release.data_package import PACKAGE, data_package
+from deid.release.manifest import FileEntry, Manifest
+from deid.sealing.private import write_new
 
 
 def describe(

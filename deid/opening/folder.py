@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deid.errors import ReleaseError
-from deid.manifest import MANIFEST, MAX_BYTES, RECALL, UNLISTED, Manifest
+from deid.release.manifest import MANIFEST, MAX_BYTES, RECALL, UNLISTED, Manifest
 from deid.sinks.read_back import ASK_AGAIN, check_digest, check_file
 
 

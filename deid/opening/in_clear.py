@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deid.errors import StorageError
-from deid.staging import Marks, workspace
+from deid.release.staging import Marks, workspace
 
 
 @contextmanager

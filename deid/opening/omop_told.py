@@ -10,7 +10,6 @@ import msgspec
 
 import deid
 from deid.kinds import KINDS, Group
-from deid.manifest import Manifest
 from deid.opening.names import Col
 from deid.opening.omop_concepts import CDM_5_4, NONE
 from deid.opening.omop_facts import Left, is_cdm
@@ -18,6 +17,7 @@ from deid.opening.omop_fields import CDM, listed
 from deid.opening.prepared import Prepared
 from deid.opening.roles import Roles
 from deid.opening.workbench import literal
+from deid.release.manifest import Manifest
 
 _ABOUT = (
     "De-identified data: persons and visits are numbered anew, and person_source_value is the released pseudonym. "

@@ -22,12 +22,12 @@ from pyarrow.fs import LocalFileSystem
 from deid.errors import ReleaseError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Identity, load_identity, open_envelope
-from deid.manifest import ENVELOPE, FILE_NAME, KEYS, MAC, MANIFEST, FileEntry, Manifest, TableEntry, from_bytes
 from deid.opening.folder import faults_in, read_small, refuse_recalled
 from deid.opening.sender import require_sender
+from deid.papers.trust import TrustRoot
+from deid.release.manifest import ENVELOPE, FILE_NAME, KEYS, MAC, MANIFEST, FileEntry, Manifest, TableEntry, from_bytes
 from deid.sinks.read_back import ASK_AGAIN, BATCH_ROWS, batches_of, undecryptable
 from deid.sinks.release_keys import ReleaseKeys
-from deid.trust import TrustRoot
 
 
 @dataclass(frozen=True, slots=True)

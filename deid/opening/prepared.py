@@ -20,7 +20,7 @@ from deid.opening.names import Col
 from deid.opening.opened import OpenedRelease
 from deid.opening.roles import Cell, Roles, Use, roles_of
 from deid.opening.workbench import Workbench, literal
-from deid.private import make_folder
+from deid.sealing.private import make_folder
 
 _NO_TIME, _NO_TEXT = "NULL::TIMESTAMP", "NULL::VARCHAR"
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from deid.kinds import KINDS, Group
-from deid.manifest import ColumnEntry, TableEntry
 from deid.opening.names import Col, in_sets, is_pair, nearest, number, parts
+from deid.release.manifest import ColumnEntry, TableEntry
 
 
 class Use(StrEnum):

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deid.errors import ReleaseError
-from deid.manifest import SIGNATURE, Manifest
 from deid.opening.folder import read_small
-from deid.signing import Asked, verify
-from deid.trust import MANIFEST, TrustRoot
+from deid.papers.signing import Asked, verify
+from deid.papers.trust import MANIFEST, TrustRoot
+from deid.release.manifest import SIGNATURE, Manifest
 
 
 def require_sender(folder: Path, data: bytes, manifest: Manifest, trust: TrustRoot) -> tuple[str, ...]:

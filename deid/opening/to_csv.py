@@ -14,7 +14,7 @@ from deid.errors import ReleaseError
 from deid.opening.described import describe
 from deid.opening.in_clear import converted
 from deid.opening.opened import OpenedRelease
-from deid.private import make_folder, new_file
+from deid.sealing.private import make_folder, new_file
 
 
 def convert(release: OpenedRelease, target: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from deid.errors import DeidError, ReleaseError
 from deid.opening.in_clear import converted
 from deid.opening.opened import OpenedRelease
-from deid.private import FILE, make_folder
+from deid.sealing.private import FILE, make_folder
 
 MEMORY_LIMIT = "1GB"
 

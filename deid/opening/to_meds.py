@@ -23,7 +23,7 @@ from deid.opening.in_clear import converted
 from deid.opening.meds_events import COLUMNS, ORDER, described, make_events
 from deid.opening.opened import OpenedRelease
 from deid.opening.prepared import Prepared, prepared
-from deid.private import make_folder, new_file, write_new
+from deid.sealing.private import make_folder, new_file, write_new
 
 MEDS_VERSION = "0.4.1"
 SHARD_ROWS = 1_000_000

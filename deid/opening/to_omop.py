@@ -20,7 +20,7 @@ from deid.opening.omop_told import left_out, metadata, source
 from deid.opening.omop_vocabulary import resolve
 from deid.opening.opened import OpenedRelease
 from deid.opening.prepared import Prepared, prepared
-from deid.private import make_folder, new_file, write_new
+from deid.sealing.private import make_folder, new_file, write_new
 
 _VISITS = pa.schema([("visit_occurrence_id", pa.int64()), ("pseudonym", pa.string())])
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from deid.manifest import FILE_NAME
 from deid.opening.described import describe
 from deid.opening.in_clear import converted
 from deid.opening.opened import OpenedRelease
-from deid.private import make_folder, new_file
+from deid.release.manifest import FILE_NAME
+from deid.sealing.private import make_folder, new_file
 from deid.sinks.read_back import batches_of
 
 

@@ -12,13 +12,13 @@ import pyarrow as pa
 from deid.errors import ReleaseError
 from deid.keys.base import KeyProvider
 from deid.keys.recipients import Identity
-from deid.manifest import MANIFEST, FileEntry, Manifest, TableEntry, from_bytes
 from deid.opening.folder import faults_in, read_small, refuse_recalled
 from deid.opening.opened import OpenedRelease, unlock
 from deid.opening.sender import require_sender
+from deid.papers.trust import TrustRoot
+from deid.release.manifest import MANIFEST, FileEntry, Manifest, TableEntry, from_bytes
+from deid.release.small_counts import shown
 from deid.sinks.read_back import ASK_AGAIN, batches_of
-from deid.small_counts import shown
-from deid.trust import TrustRoot
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from deid.errors import DeidError, ReleaseError
 from deid.opening.opened import OpenedRelease
-from deid.private import FILE, make_folder
+from deid.sealing.private import FILE, make_folder
 
 if TYPE_CHECKING:
     import duckdb

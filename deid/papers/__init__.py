@@ -3,6 +3,6 @@
 `bound` says what an approval is over, `approval` signs and verifies request and approval, `determination` what an
 expert signs, `agreement` the data-use agreement of a Limited Data Set, `withdrawal` takes any of them back. `register`
 tells by the audit log which were let through and which were taken back, `paper` holds a statement against both;
-`changes` tells in plain words what is no longer as it was approved. `deid.authorization` alone decides with them
+`changes` tells in plain words what is no longer as it was approved. `deid.papers.authorization` alone decides with them
 whether a plan may run; `deid.cli` signs and withdraws them. docs/formats/approval.md and trust.md specify them.
 """

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from deid.documents import Document, load
+from deid.documents.reading import Document, load
+from deid.documents.request import Use
 from deid.errors import DocumentError, TrustError
 from deid.keys.officers import SigningKey
 from deid.papers.approval import signer_of
-from deid.plan import Plan
-from deid.request import Use
-from deid.signing import Statement, sign_document, verify_document
-from deid.statements import utc
-from deid.trust import AGREEMENT, TrustRoot
+from deid.papers.signing import Statement, sign_document, verify_document
+from deid.papers.statements import utc
+from deid.papers.trust import AGREEMENT, TrustRoot
+from deid.planning.plan import Plan
 
 VERSION = "1"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from deid.documents.request import Request
 from deid.errors import TrustError
 from deid.keys.files import replace_file
 from deid.keys.officers import SigningKey
 from deid.keys.recipients import Recipient
 from deid.papers.bound import BOUND, bound, record_of
-from deid.plan import Plan
-from deid.request import Request
-from deid.signing import Asked, Statement, countersign, payload_of, sign_document, verify, verify_document
-from deid.statements import Payload, read, seal, utc
-from deid.trust import APPROVAL, REQUEST, Person, TrustRoot
+from deid.papers.signing import Asked, Statement, countersign, payload_of, sign_document, verify, verify_document
+from deid.papers.statements import Payload, read, seal, utc
+from deid.papers.trust import APPROVAL, REQUEST, Person, TrustRoot
+from deid.planning.plan import Plan
 
 VERSION = "1"  # requests have no version of their own; their digest tells one from another
 CONDITIONS, RECORD, STATEMENT = "conditions", "record_sha256", "statement"

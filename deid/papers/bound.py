@@ -15,7 +15,7 @@ import msgspec
 
 from deid.errors import DocumentError
 from deid.keys.recipients import Recipient, recipients_digest
-from deid.plan import Plan, Step
+from deid.planning.plan import Plan, Step
 from deid.transforms.words import rule_text
 
 # Term of the statement -> what it is called in messages, in the order in which they are told.

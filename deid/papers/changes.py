@@ -14,8 +14,8 @@ from deid.errors import TrustError
 from deid.keys.recipients import Recipient
 from deid.papers.approval import RECORD, approval_path, drift, record_path
 from deid.papers.bound import BOUND, Record, bound, record_of
-from deid.plan import Plan
-from deid.statements import read
+from deid.papers.statements import read
+from deid.planning.plan import Plan
 
 _LARGEST = 16 * 2**20
 _WORDS = {"rule": "is now", "kind": "is of another kind:", "type": "is written as", "values": "holds other values:"}

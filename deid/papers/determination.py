@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from pathlib import Path
 
+from deid.documents.policy import Policy
 from deid.errors import TrustError
 from deid.keys.officers import SigningKey
 from deid.papers.approval import signer_of
-from deid.policy import Policy
-from deid.signing import Asked, Statement, payload_of, verify
-from deid.statements import is_digest, seal, utc
-from deid.trust import DETERMINATION, TrustRoot
+from deid.papers.signing import Asked, Statement, payload_of, verify
+from deid.papers.statements import is_digest, seal, utc
+from deid.papers.trust import DETERMINATION, TrustRoot
 
 DETERMINED = (
     "Applying generally accepted statistical and scientific principles and methods, I have determined that the risk "

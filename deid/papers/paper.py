@@ -1,6 +1,6 @@
 """A statement that something stands on: verified, and held against what was withdrawn and what was let through.
 
-`deid.authorization` says which papers a plan needs; docs/formats/trust.md specifies what each is held against.
+`deid.papers.authorization` says which papers a plan needs; docs/formats/trust.md specifies what each is held against.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from deid.audit.log import AuditLog
+from deid.documents.site import Site
 from deid.errors import SupersededError, TrustError, WithdrawnError
 from deid.papers.approval import CONDITIONS
 from deid.papers.register import Register, enter, enter_withdrawal, register
+from deid.papers.signing import Statement
+from deid.papers.trust import TrustRoot
 from deid.papers.withdrawal import Held, Withdrawal, read_withdrawal, refuse_withdrawn
-from deid.signing import Statement
-from deid.site import Site
-from deid.trust import TrustRoot
 
 
 @dataclass(frozen=True, slots=True)

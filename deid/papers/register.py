@@ -17,12 +17,12 @@ from deid.audit.log import AuditLog
 from deid.audit.segments import segments
 from deid.audit.site import audit_folder, set_aside_entries
 from deid.audit.verifying import verify
+from deid.documents.site import Site
 from deid.errors import SupersededError, WithdrawnError
+from deid.papers.signing import Statement
+from deid.papers.statements import spelled
+from deid.papers.trust import AGREEMENT, APPROVAL, DETERMINATION, NO_ACTUAL_KNOWLEDGE, POLICY, REQUEST, TrustRoot
 from deid.papers.withdrawal import COME_BACK, Held, Withdrawal, takes_back
-from deid.signing import Statement
-from deid.site import Site
-from deid.statements import spelled
-from deid.trust import AGREEMENT, APPROVAL, DETERMINATION, NO_ACTUAL_KNOWLEDGE, POLICY, REQUEST, TrustRoot
 
 _OF_REQUEST = frozenset({REQUEST, APPROVAL, NO_ACTUAL_KNOWLEDGE})
 _ONE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -14,14 +14,14 @@ from pathlib import Path
 from securesystemslib.exceptions import VerificationError
 
 from deid.audit.events import WITHDRAWALS
+from deid.documents.policy import Policy
+from deid.documents.request import Request
 from deid.errors import TrustError, WithdrawnError
 from deid.keys.officers import SigningKey
 from deid.papers.approval import VERSION, signer_of
-from deid.policy import Policy
-from deid.request import Request
-from deid.signing import Asked, Statement, countersign, payload_of, verify
-from deid.statements import Payload, read, seal, spelled
-from deid.trust import AGREEMENT, DETERMINATION, POLICY, REIDENTIFICATION, REQUEST, WITHDRAWAL, TrustRoot
+from deid.papers.signing import Asked, Statement, countersign, payload_of, verify
+from deid.papers.statements import Payload, read, seal, spelled
+from deid.papers.trust import AGREEMENT, DETERMINATION, POLICY, REIDENTIFICATION, REQUEST, WITHDRAWAL, TrustRoot
 
 OF, REASON = "of", "reason"
 # Type of what is taken back -> what it is called in messages. A request's approval goes with it.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from deid.codes.attributes import OLDEST, Attributes
+from deid.observing.selection import whole_years
 from deid.quality.checks import FEMALE, MALE, Cells, Flags, Rows
-from deid.selection import whole_years
 
 
 def entry_attributes(said: Attributes) -> dict[str, Flags]:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.days import NO_DAY
 from deid.codes.base import CodeList, CodeSystem, Days, Status
 from deid.codes.formed import entries_of
-from deid.days import NO_DAY
 
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from deid.codes import system_of
 from deid.codes.base import CodeSystem
-from deid.diagnoses import Diagnosis, diagnoses
 from deid.kinds import Value
 from deid.schema import Column, Table
-from deid.visits import encounter_key, start_of_visit
+from deid.visits.columns import encounter_key, start_of_visit
+from deid.visits.diagnoses import Diagnosis, diagnoses
 
 _BESIDE = frozenset({"sequence_number", "charge_amount", "count"})
 _NUMBER = re.compile(r"\d+")

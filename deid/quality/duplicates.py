@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import scattered
+from deid.cells.buffers import scattered
 from deid.quality.checks import Flags
 
 

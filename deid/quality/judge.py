@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deid.cells.days import NO_DAY, months
 from deid.codes import CODE_SYSTEMS
 from deid.codes.attributes import Attributed
 from deid.codes.base import CodeSystem, Days
-from deid.days import NO_DAY, months
-from deid.diagnoses import is_principal
-from deid.patients import Positions
+from deid.observing.rows import TypedRows
+from deid.observing.selection import days_of
+from deid.patients.positions import Positions
 from deid.quality.attributes import entry_attributes, row_attributes
 from deid.quality.checks import Cells, Flags, Sexes, cells_of, entry_findings, revisions, row_findings, sexes
 from deid.quality.columns import Judged, Scope, scope_of
@@ -24,10 +25,9 @@ from deid.quality.findings import BITS, EMPTY, FINDINGS
 from deid.quality.report import ColumnEntry, Report, line
 from deid.quality.suppress import CODES, shown_lines
 from deid.quality.tally import Marks, Periods, Tally, numbered
-from deid.rows import TypedRows
+from deid.release.small_counts import shown
 from deid.schema import DatasetDescription
-from deid.selection import days_of
-from deid.small_counts import shown
+from deid.visits.diagnoses import is_principal
 
 Unit = Literal["month", "year"]
 Rows = npt.NDArray[np.int64]

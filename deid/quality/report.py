@@ -9,7 +9,7 @@ import msgspec
 
 from deid.quality.findings import FINDINGS
 from deid.quality.suppress import Shown
-from deid.small_counts import SMALL, Count
+from deid.release.small_counts import SMALL, Count
 
 FORMAT: Literal["deid-quality/1"] = "deid-quality/1"
 JSON, MARKDOWN = "quality.json", "quality.md"

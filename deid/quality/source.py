@@ -12,15 +12,15 @@ import pyarrow as pa
 from deid.codes import CODE_SYSTEMS
 from deid.codes.base import CodeSystem
 from deid.errors import SourceError
-from deid.observers import Links
-from deid.patients import Patients, Tagger
+from deid.observing.observers import Links
+from deid.observing.rows import LinkMap, Rows
+from deid.patients.positions import Patients, Tagger
 from deid.quality.columns import scope_of
 from deid.quality.judge import Judge, Unit
 from deid.quality.report import Report
 from deid.quality.visit_days import VisitDays
-from deid.rows import LinkMap, Rows
 from deid.schema import Column, DatasetDescription, Table
-from deid.sealed import SealedMap
+from deid.sealing.sealed import SealedMap
 from deid.sources import Source, open_source
 from deid.sources.once import ReadOnce
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from deid.quality.findings import BITS, EMPTY, LISTED, PARTS_OF, UNLISTED, VERDICTS
 from deid.quality.tally import Counts, Flags, marked
-from deid.small_counts import SMALL, Count
+from deid.release.small_counts import SMALL, Count
 
 CODES = "codes"  # the line of the codes themselves
 Hidden = dict[str, Flags]  # of each line the periods that are hidden, bool of shape (p,)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from deid.small_counts import ENOUGH
+from deid.release.small_counts import ENOUGH
 
 Periods = npt.NDArray[np.int32]
 Positions = npt.NDArray[np.int32]

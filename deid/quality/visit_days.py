@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.days import NO_DAY
-from deid.patients import Tagger
-from deid.rows import TypedRows
+from deid.cells.days import NO_DAY
+from deid.observing.rows import TypedRows
+from deid.observing.selection import days_of
+from deid.patients.positions import Tagger
 from deid.schema import Column, Table
-from deid.sealed import SealedMap
-from deid.selection import days_of
-from deid.visits import encounter_key, start_of_visit
+from deid.sealing.sealed import SealedMap
+from deid.visits.columns import encounter_key, start_of_visit
 
 
 class VisitDays:

@@ -10,16 +10,16 @@ from pathlib import Path
 from deid.audit.events import EventKind
 from deid.audit.log import AuditLog
 from deid.audit.site import record
+from deid.documents.site import Site
 from deid.errors import TrustError
 from deid.keys.files import replace_file
 from deid.keys.officers import SigningKey
-from deid.private import FILE, make_folder
+from deid.papers.signing import sign_document, statement_path, verify_document
+from deid.papers.trust import DESTRUCTION, TrustRoot
 from deid.recall.marks import CERTIFICATES, Mark, alone, marks, read_statement
 from deid.recall.papers import VERSION, Destruction, Notice, Recalled, digest_of, encode, load
 from deid.recall.register import Register, register
-from deid.signing import sign_document, statement_path, verify_document
-from deid.site import Site
-from deid.trust import DESTRUCTION, TrustRoot
+from deid.sealing.private import FILE, make_folder
 
 
 @dataclass(frozen=True, slots=True)

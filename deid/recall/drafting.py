@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from deid.documents.site import Site
 from deid.errors import DeidError, DocumentError, ReleaseError
 from deid.keys.base import KeyProvider
 from deid.ledger.site import series_of
 from deid.ledger.store import open_ledger
-from deid.manifest import MANIFEST, Manifest, from_bytes
 from deid.opening.folder import read_small
+from deid.papers.trust import DESTRUCTION, TrustRoot
 from deid.recall.papers import Asked, Notice, Profile, Recalled, do_of
 from deid.recall.register import Known, Register, folder_of
-from deid.site import Site
-from deid.trust import DESTRUCTION, TrustRoot
+from deid.release.manifest import MANIFEST, Manifest, from_bytes
 
 Named = tuple[str, str]  # of a request, and of a release within it
 

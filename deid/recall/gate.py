@@ -10,15 +10,15 @@ from types import TracebackType
 from typing import Self
 
 from deid.audit.log import AuditLog
+from deid.documents.site import Site
 from deid.errors import ReleaseError
-from deid.manifest import MANIFEST, RECALL
 from deid.opening.folder import read_small
+from deid.papers.signing import verify_document
+from deid.papers.trust import RESUMPTION, TrustRoot
 from deid.recall.marks import Mark, alone, marks
 from deid.recall.papers import RESUMPTION_FILE, VERSION, Resumption, digest_of, load
 from deid.recall.register import register
-from deid.signing import verify_document
-from deid.site import Site
-from deid.trust import RESUMPTION, TrustRoot
+from deid.release.manifest import MANIFEST, RECALL
 
 _PUT_BACK = "restore the newest `state/recalls`, or the notice from whoever signed it; then `deid recall finish`"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from deid.documents.site import Site
 from deid.keys.base import KeyProvider
-from deid.manifest import Manifest
 from deid.recall.certificates import certificates
 from deid.recall.drafting import manifest_of
 from deid.recall.marks import marks
 from deid.recall.papers import Recalled
 from deid.recall.register import Known, Register
-from deid.site import Site
+from deid.release.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deid.crosswalks.locking import lock
+from deid.documents.site import Site
 from deid.errors import DocumentError, StorageError, TrustError
-from deid.private import make_folder, sync_folder, write_new
+from deid.papers.signing import statement_path
+from deid.papers.statements import MAX_BYTES
 from deid.recall.papers import NOTICE, Notice, digest_of, load
-from deid.signing import statement_path
-from deid.site import Site
-from deid.statements import MAX_BYTES
+from deid.sealing.private import make_folder, sync_folder, write_new
 
 CERTIFICATES = "certificates"
 _STAGED = ".staged-"

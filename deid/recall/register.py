@@ -11,9 +11,9 @@ from deid.audit.entries import Entry
 from deid.audit.events import EventKind
 from deid.audit.log import AuditLog
 from deid.audit.site import manifest_digest, set_aside_entries
+from deid.documents.site import Site
 from deid.errors import StorageError
-from deid.manifest import MANIFEST
-from deid.site import Site
+from deid.release.manifest import MANIFEST
 
 
 @dataclass(frozen=True, slots=True)

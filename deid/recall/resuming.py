@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from deid.documents.policy import Policy
+from deid.documents.site import Site
 from deid.errors import TrustError
 from deid.keys.files import replace_file
 from deid.keys.officers import SigningKey
-from deid.policy import Policy
-from deid.private import FILE
+from deid.papers.signing import sign_document
+from deid.papers.trust import RESUMPTION, TrustRoot
 from deid.recall.marks import Mark, alone, named
 from deid.recall.papers import RESUMPTION_FILE, VERSION, Resumption, digest_of, encode
-from deid.signing import sign_document
-from deid.site import Site
-from deid.trust import RESUMPTION, TrustRoot
+from deid.sealing.private import FILE
 
 
 def resume(

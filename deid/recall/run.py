@@ -11,19 +11,19 @@ from pathlib import Path
 from deid.audit.events import Event, EventKind
 from deid.audit.log import AuditLog
 from deid.audit.site import record
+from deid.documents.site import Site
 from deid.errors import DeidError, ReleaseError, StorageError, TrustError
 from deid.keys.base import KeyProvider
 from deid.keys.files import folder_lock, replace_file, sweep_staged
 from deid.keys.shredding import shred_release
-from deid.manifest import RECALL as NOTICE_IN_RELEASE
-from deid.manifest import RECALL_STATEMENT as STATEMENT_IN_RELEASE
+from deid.papers.signing import Statement, verify_document
+from deid.papers.trust import DESTRUCTION, RECALL, TrustRoot
 from deid.recall.drafting import require_complete
 from deid.recall.marks import Mark, alone, marks, read_statement, staged_mark, sweep
 from deid.recall.papers import VERSION, Notice, load
 from deid.recall.register import Register, folder_of, register
-from deid.signing import Statement, verify_document
-from deid.site import Site
-from deid.trust import DESTRUCTION, RECALL, TrustRoot
+from deid.release.manifest import RECALL as NOTICE_IN_RELEASE
+from deid.release.manifest import RECALL_STATEMENT as STATEMENT_IN_RELEASE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deid.attacks.base import Candidates
-from deid.limits import CodeLimits, Limits
+from deid.documents.limits import CodeLimits, Limits
 
 _MEAN, _GREATEST = False, True
 

@@ -15,19 +15,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.chosen_rows import row_selection
-from deid.days import NO_DAY
-from deid.decision import RowSelection
+from deid.cells.days import NO_DAY
 from deid.disclosure.reductions import reduced_steps
-from deid.limits import Take
-from deid.observers import CohortRows
-from deid.patients import Patients
-from deid.plan import Plan, Step, TablePlan
-from deid.rows import Rows
+from deid.documents.limits import Take
+from deid.observing.decision import RowSelection
+from deid.observing.observers import CohortRows
+from deid.observing.rows import Rows
+from deid.observing.selection import carriers, days_of, whole_years
+from deid.patients.positions import Patients
+from deid.planning.chosen_rows import row_selection
+from deid.planning.plan import Plan, Step, TablePlan
 from deid.schema import Table
-from deid.sealed import SealedMap
-from deid.selection import carriers, days_of, whole_years
-from deid.visits import encounter_key, end_of_visit, start_of_visit
+from deid.sealing.sealed import SealedMap
+from deid.visits.columns import encounter_key, end_of_visit, start_of_visit
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]

@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 
 from deid.attacks.knowledge import MOST_CODES, MOST_DAYS, Knowledge, KnownCodes, People, Place
 from deid.attacks.people import VOTER
-from deid.days import NO_DAY, number_of
+from deid.cells.days import NO_DAY, number_of
+from deid.cells.places import zip5
+from deid.observing.selection import days_of
 from deid.opening.opened import OpenedRelease
-from deid.places import zip5
-from deid.plan import Plan
+from deid.planning.plan import Plan
 from deid.red_team.identified import Coded, Population
-from deid.selection import days_of
-from deid.stays import is_inpatient
+from deid.visits.stays import is_inpatient
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]

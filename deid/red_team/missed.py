@@ -13,7 +13,7 @@ from deid.attacks.base import LookAlikes
 from deid.red_team.identified import Population
 from deid.red_team.score import Figure, Verdict
 from deid.red_team.truth import Truth
-from deid.small_counts import Count, shown
+from deid.release.small_counts import Count, shown
 
 Int64 = npt.NDArray[np.int64]
 _SHORTEST = 3  # letters of a name; initials and shorter names are told apart from words by nobody

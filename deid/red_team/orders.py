@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from deid.attacks.base import Order
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 from deid.red_team.identified import Population
 from deid.red_team.score import Figure, Verdict
 from deid.red_team.truth import Truth

@@ -13,18 +13,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.days import NO_DAY, number_of
+from deid.cells.days import NO_DAY, number_of
+from deid.documents.request import Series
 from deid.kinds import Group, Role
-from deid.patients import Patients
-from deid.plan import Plan
+from deid.observing.rows import Rows, Screen
+from deid.observing.selection import days_of
+from deid.patients.positions import Patients
+from deid.planning.plan import Plan
 from deid.red_team import chosen
 from deid.red_team.identified import Coded, Persons, Population, Visits
-from deid.request import Series
-from deid.rows import Rows, Screen
 from deid.schema import Column, Table
-from deid.selection import days_of
 from deid.sources import open_source
-from deid.visits import encounter_key, start_of_visit
+from deid.visits.columns import encounter_key, start_of_visit
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]

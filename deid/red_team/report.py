@@ -6,12 +6,12 @@ from textwrap import wrap
 from typing import Any
 
 from deid.attacks import ATTACKERS
-from deid.manifest import Manifest
 from deid.red_team.intervals import wilson
 from deid.red_team.run import Scored
 from deid.red_team.score import Figure, Verdict
 from deid.red_team.words import percent, title, to_do, verdict
-from deid.small_counts import Count, shown
+from deid.release.manifest import Manifest
+from deid.release.small_counts import Count, shown
 
 FORMAT = "deid-attack/1"
 _FEW = (1, 10)

@@ -28,11 +28,12 @@ from deid.attacks.base import (
 from deid.attacks.released import Released
 from deid.choices.screening import screened_alone
 from deid.choices.subject import Subject
+from deid.documents.limits import Limits
+from deid.documents.site import Site
 from deid.errors import DisclosureError
 from deid.keys.base import KeyProvider
-from deid.limits import Limits
 from deid.opening.opened import OpenedRelease
-from deid.plan import Plan
+from deid.planning.plan import Plan
 from deid.red_team import ceilings, score
 from deid.red_team.draws import draw
 from deid.red_team.identified import Population
@@ -42,7 +43,6 @@ from deid.red_team.orders import of_order, source_orders
 from deid.red_team.population import Progress, read_population
 from deid.red_team.score import Figure, Tally, Verdict
 from deid.red_team.truth import Truth, tell
-from deid.site import Site
 
 TARGETS = 1_000
 Int64 = npt.NDArray[np.int64]

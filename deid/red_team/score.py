@@ -14,7 +14,7 @@ from deid.attacks.bits import count, holds
 from deid.red_team.ceilings import Ceiling
 from deid.red_team.intervals import wilson
 from deid.red_team.truth import Truth
-from deid.small_counts import shown
+from deid.release.small_counts import shown
 
 Int64 = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 from deid.choices.store import ChoiceStore
 from deid.crosswalks.crosswalk import Crosswalk
 from deid.crosswalks.frozen import FrozenCrosswalk, tagger
-from deid.decision import OFFSETS, Pseudonyms
+from deid.documents.site import Site
 from deid.keys.base import KeyProvider
-from deid.plan import Plan
-from deid.prf import offsets
+from deid.keys.prf import offsets
+from deid.observing.decision import OFFSETS, Pseudonyms
+from deid.planning.plan import Plan
 from deid.segments.telling import rules_of
-from deid.site import Site
 from deid.transforms.pseudonymize import Pseudonymize
 
 Int32 = npt.NDArray[np.int32]

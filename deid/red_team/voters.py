@@ -9,10 +9,10 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
 from deid.attacks.people import VOTER
+from deid.cells.values import parse
 from deid.errors import SourceError
 from deid.kinds import KINDS
 from deid.schema import Column
-from deid.values import parse
 
 
 def read_voters(path: Path) -> pa.Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from deid.attacks import ATTACKERS
 from deid.red_team.score import FEWEST, Figure, Verdict
-from deid.small_counts import shown
+from deid.release.small_counts import shown
 
 _GRID = re.compile(r"(\d)d(\d)c")
 _WORTH_SAYING = 1 / 11  # a chance without a ceiling that somebody should look at: fewer than eleven on average

@@ -13,6 +13,9 @@ from pathlib import Path
 from deid.errors import TrustError
 from deid.keys.officers import SigningKey
 from deid.papers.register import Register
+from deid.papers.signing import Statement, countersign, sign_document, statement_path, verify_document
+from deid.papers.statements import read, utc
+from deid.papers.trust import REIDENTIFICATION, TrustRoot
 from deid.papers.withdrawal import (
     Held,
     Withdrawal,
@@ -22,9 +25,6 @@ from deid.papers.withdrawal import (
     refuse_withdrawn_text,
 )
 from deid.reidentify.order import Order
-from deid.signing import Statement, countersign, sign_document, statement_path, verify_document
-from deid.statements import read, utc
-from deid.trust import REIDENTIFICATION, TrustRoot
 
 MAX_DAYS = 31
 _LEAST = 2

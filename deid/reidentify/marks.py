@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deid.errors import DisclosureError
-from deid.prf import PSEUDONYM_BYTES, BatchCmac
-from deid.tags import first_words
+from deid.keys.prf import PSEUDONYM_BYTES, BatchCmac
+from deid.patients.tags import first_words
 
 Bytes = npt.NDArray[np.uint8]
 

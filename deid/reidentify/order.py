@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from deid.audit.events import REASONS
-from deid.documents import Document, load, parse
+from deid.documents.reading import Document, load, parse
 from deid.keys.files import write_private
 from deid.keys.recipients import Recipient, seal_envelope
 from deid.kinds import KINDS

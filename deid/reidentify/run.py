@@ -15,30 +15,30 @@ import pyarrow as pa
 from deid.audit.events import Event, EventKind
 from deid.audit.log import AuditLog
 from deid.audit.site import site_log
-from deid.compiler import compile_plan
 from deid.crosswalks.crosswalk import Crosswalk
 from deid.crosswalks.frozen import tagger
 from deid.crosswalks.reversing import tags_of
-from deid.decision import OFFSETS, Pseudonyms
+from deid.documents.period import parse_period
+from deid.documents.policy import load_policy
+from deid.documents.request import load_request
+from deid.documents.site import Site
 from deid.errors import AuditError, DocumentError, PlanError, ReleaseError, StorageError
 from deid.keys.base import KeyProvider
 from deid.keys.key_checks import steady_cmac
-from deid.manifest import MANIFEST, MAX_BYTES, Manifest, from_bytes
+from deid.keys.prf import Bytes, offsets
+from deid.observing.decision import OFFSETS, Pseudonyms
 from deid.papers.register import enter_withdrawal, register
+from deid.papers.trust import load_trust
 from deid.papers.withdrawal import Withdrawal
-from deid.period import parse_period
-from deid.plan import Plan
-from deid.policy import load_policy
-from deid.prf import Bytes, offsets
+from deid.planning.compiler import compile_plan
+from deid.planning.plan import Plan
 from deid.reidentify.answers import Answer, Found
 from deid.reidentify.consent import held_of, require_consent
 from deid.reidentify.marks import Marks, surrogate_bytes
 from deid.reidentify.order import Order, load_order
 from deid.reidentify.search import methods_of, of_list, of_source
-from deid.request import load_request
-from deid.site import Site
+from deid.release.manifest import MANIFEST, MAX_BYTES, Manifest, from_bytes
 from deid.sources.description import load_dataset
-from deid.trust import load_trust
 
 Tell = Callable[[Order, Sequence[Answer]], None]
 _NOBODY = "none"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from deid.cells.values import parse
 from deid.errors import SourceError
-from deid.plan import Plan
-from deid.prerequisites import pseudonymized
+from deid.planning.plan import Plan
+from deid.planning.prerequisites import pseudonymized
 from deid.reidentify.order import PATIENT
 from deid.schema import Table
 from deid.sources import open_source
-from deid.values import parse
 
 _LINES = 65_536
 

@@ -6,11 +6,11 @@ another; the values of each are pooled until neither the released nor the withhe
 
 from __future__ import annotations
 
+from deid.release.small_counts import shown
 from deid.reports.small import pooled, rounded
 from deid.reports.source_side import LOST, SourceSide, may_be_named
 from deid.reports.utility import EMPTY
 from deid.reports.utility_model import Bias, Group
-from deid.small_counts import shown
 
 ATTRIBUTES = {"sex": ("sex",), "age": ("birth_date", "age"), "race": ("race",)}  # by kind, the first that is released
 _NOBODY = "nobody was withheld"

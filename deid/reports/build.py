@@ -8,12 +8,13 @@ from datetime import date
 import numpy as np
 
 import deid
-from deid.decision import Decision
+from deid.documents.policy import Basis
 from deid.legal import Judgment
-from deid.plan import Plan, Step, TablePlan
-from deid.policy import Basis
+from deid.observing.decision import Decision
+from deid.planning.plan import Plan, Step, TablePlan
 from deid.quality.report import Report as Quality
-from deid.release import TableFacts, cohort_text
+from deid.release.small_counts import ENOUGH, Count, shown
+from deid.release.writing import TableFacts, cohort_text
 from deid.reports import utility
 from deid.reports.bias import biases
 from deid.reports.code_use import code_uses
@@ -30,7 +31,6 @@ from deid.reports.tallies import Counts
 from deid.reports.utility_model import QualityLine, Utility
 from deid.reports.verdicts import Held, verdicts
 from deid.reports.words import CONDITIONS, STATEMENT, limitations
-from deid.small_counts import ENOUGH, Count, shown
 from deid.transforms.redact_note import RedactNote
 from deid.transforms.words import rule_text
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from deid.buffers import plain
+from deid.cells.buffers import plain
+from deid.cells.shapes import wellformed
 from deid.codes import system_of
 from deid.codes.base import UNMAPPED
 from deid.codes.mapped_levels import OTHER
-from deid.controls import CodeMap
-from deid.mapped_codes import map_cells
-from deid.plan import Step
-from deid.shapes import wellformed
+from deid.known_codes.mapped_codes import map_cells
+from deid.observing.controls import CodeMap
+from deid.planning.plan import Step
 from deid.transforms import Context, Transform
 from deid.transforms.generalize_code import GeneralizeCode
 from deid.transforms.roll_up import RollUp

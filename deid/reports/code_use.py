@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from deid.code_sets import sets_of
-from deid.plan import Plan, Step
+from deid.known_codes.code_sets import sets_of
+from deid.planning.plan import Plan, Step
 from deid.reports.code_levels import JOINED, LEFT_EMPTY
 from deid.reports.release_side import Levels, ReleaseSide
 from deid.reports.small import rounded

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from deid.small_counts import Count
+from deid.release.small_counts import Count
 
 
 class Grade(StrEnum):

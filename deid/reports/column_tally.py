@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import places_of
-from deid.patients import Tagger
+from deid.cells.buffers import places_of
+from deid.patients.positions import Tagger
+from deid.patients.tags import TagIndex
 from deid.reports.tallies import Counts, Numbers, Values, VectorTally
-from deid.tags import TagIndex
 
 Table = Callable[[], tuple[Numbers, Counts]]
 

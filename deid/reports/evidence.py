@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deid.controls import CodeMap
 from deid.disclosure.code_risk import AdversaryRisk, CodeRisk
 from deid.disclosure.further import FurtherRisk
 from deid.disclosure.sensitive import Reached
-from deid.limits import CodeLimits
+from deid.documents.limits import CodeLimits
+from deid.observing.controls import CodeMap
+from deid.release.small_counts import ENOUGH
 from deid.reports.risk_model import Codes, Estimate, GroupRisk, Known, Ledger
 from deid.reports.small import rounded
-from deid.small_counts import ENOUGH
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from deid.disclosure import further
+from deid.release.small_counts import ENOUGH
 from deid.reports.markup import Html, join, paragraph, percent, table
 from deid.reports.model import RiskReport
 from deid.reports.risk_model import Further, Gain
 from deid.reports.sections_risk import badge, none
 from deid.reports.small import coarse, rounded
 from deid.reports.verdicts import against
-from deid.small_counts import ENOUGH
 
 _NOTE = (
     "Somebody knows that the patient is in the release (everybody in it is in the cohort, so that being in the cohort "

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from deid.code_decision import Mapped
-from deid.decision import Decision
 from deid.disclosure.code_risk import CodeRisk
 from deid.disclosure.further import FurtherRisk
+from deid.known_codes.code_decision import Mapped
 from deid.ledger import Draft
-from deid.plan import Plan
+from deid.observing.decision import Decision
+from deid.planning.plan import Plan
+from deid.release.small_counts import ENOUGH, shown
 from deid.reports.evidence import Evidence, Joinable
 from deid.reports.risk_model import Ledger
 from deid.reports.small import is_small, rounded
 from deid.reports.source_side import may_be_named
-from deid.small_counts import ENOUGH, shown
 
 _NEWCOMERS = (
     "Newcomers are held until they are as many as k in their class, so that no difference of two releases isolates "

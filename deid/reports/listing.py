@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from deid import places
+from deid.cells import places
+from deid.checks.further_check import is_counted
 from deid.codes import system_of
-from deid.decision import Decision
-from deid.further_check import is_counted
 from deid.kinds import Group
-from deid.plan import Plan, Step
-from deid.release import TableFacts
+from deid.observing.decision import Decision
+from deid.planning.plan import Plan, Step
+from deid.release.writing import TableFacts
 from deid.reports import grades
 from deid.reports.column_model import Column, QuasiIdentifier
 from deid.reports.release_side import ReleaseSide

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from deid.small_counts import SMALL, Count
+from deid.release.small_counts import SMALL, Count
 
 _VOID = frozenset({"meta", "br", "hr", "rect", "line", "path", "circle"})
 # What no document may hold, so that a text with it is not well formed: controls, and halves of characters.

@@ -12,11 +12,11 @@ from typing import Literal
 import msgspec
 
 from deid.errors import ReleaseError
+from deid.release.small_counts import Count
 from deid.reports.column_model import Column, QuasiIdentifier, Text
 from deid.reports.risk_model import Classes, Codes, Further, Ledger, Risk
 from deid.reports.utility_model import Bias, QualityLine, Utility
 from deid.reports.verdict_model import Attack, Verdict
-from deid.small_counts import Count
 
 FORMAT: Literal["deid-report/1"] = "deid-report/1"
 JSON, HTML = "report.json", "report.html"

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from deid.buffers import validity
-from deid.controls import CodeMap
-from deid.plan import Plan, Step, TablePlan
-from deid.released_patients import patient_pseudonym, pseudonym_tags
+from deid.cells.buffers import validity
+from deid.observing.controls import CodeMap
+from deid.patients.released import patient_pseudonym, pseudonym_tags
+from deid.patients.tags import TagIndex
+from deid.planning.plan import Plan, Step, TablePlan
 from deid.reports.code_levels import NOT_KNOWN, Told, map_of, told
 from deid.reports.source_side import Place, SourceSide, code_places
 from deid.reports.tallies import Coded, Counts, Few, Numbers, Tallied, Values, VectorTally, counted, grown
-from deid.tags import TagIndex
 
 Levels = Mapping[str, tuple[int, Few]]  # of each level its mentions, and who is behind them
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from deid.small_counts import ENOUGH
+from deid.release.small_counts import ENOUGH
 
 MANY = 10 * ENOUGH  # patients with rare values from whom together no count can be had any more
 Table = npt.NDArray[np.int64]

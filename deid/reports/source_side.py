@@ -14,20 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import validity
+from deid.cells.buffers import validity
 from deid.codes import system_of
-from deid.decision import Decision
 from deid.disclosure.k_anonymity import quasi_identifier_steps
+from deid.documents.request import Schedule
 from deid.kinds import Role
 from deid.legal import safe_harbor
-from deid.patients import ASKED, SELECTED, Patients, Tagger
+from deid.observing.decision import Decision
+from deid.observing.rows import TypedRows
+from deid.patients.positions import ASKED, SELECTED, Patients, Tagger
 from deid.pipeline import Transformed, cells_of, context_for, kept_rows
-from deid.plan import Plan, Step, TablePlan
+from deid.planning.plan import Plan, Step, TablePlan
 from deid.reports.column_tally import ColumnTally
 from deid.reports.small import is_small
 from deid.reports.tallies import Few, Numbers, Tallied, Values, VectorTally, counted, grown
-from deid.request import Schedule
-from deid.rows import TypedRows
 
 RELEASED, LOST = 0, 1  # the parts of the patients asked for
 CODES = frozenset(

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import places_of, scattered
-from deid.small_counts import ENOUGH
-from deid.tags import TagIndex
+from deid.cells.buffers import places_of, scattered
+from deid.patients.tags import TagIndex
+from deid.release.small_counts import ENOUGH
 
 Numbers = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]

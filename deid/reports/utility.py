@@ -12,13 +12,13 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from deid.release.small_counts import shown
 from deid.reports.propensity import Design, expected, pmse
 from deid.reports.release_side import ReleaseSide
 from deid.reports.small import MANY, pooled, rounded, weighed
 from deid.reports.source_side import LOST, RELEASED, SourceSide, may_be_named
 from deid.reports.tallies import Numbers, VectorTally
 from deid.reports.utility_model import Marginal, Pair, Propensity, Utility, Value
-from deid.small_counts import shown
 
 EMPTY = "(empty)"
 _SHOWN = 20  # values of a column that are listed

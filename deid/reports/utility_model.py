@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from deid.small_counts import Count
+from deid.release.small_counts import Count
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from deid.small_counts import Count
+from deid.release.small_counts import Count
 
 
 class Result(StrEnum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from deid.disclosure.diversity import SLACK
 from deid.disclosure.sensitive import Reached
-from deid.limits import Limits
+from deid.documents.limits import Limits
 from deid.reports.evidence import Joinable
 from deid.reports.risk_model import Classes, Codes, Further, Risk
 from deid.reports.small import rounded

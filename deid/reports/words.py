@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deid.plan import Plan
-from deid.policy import Basis
+from deid.documents.policy import Basis
+from deid.planning.plan import Plan
 from deid.reports.risk_model import Classes, Codes, Further
 
 _MUCH = 1 / 11  # a mean chance that is worth saying: fewer than eleven on average

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from deid.documents import Document
+from deid.documents.period import Period, parse_period
+from deid.documents.reading import Document
 from deid.errors import DocumentError
-from deid.period import Period, parse_period
 from deid.schedule.calendar import MOST_DELAY, Calendar, Every, Late, is_of, require_zone
 
 

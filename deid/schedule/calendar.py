@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from deid.documents.period import Period, parse_period
 from deid.errors import DocumentError
-from deid.period import Period, parse_period
 
 MOST_DELAY = 366
 _MOST = 4000  # periods of one request: weeks of 76 years; no request runs longer than ten

@@ -11,13 +11,13 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from deid.documents.period import Period
+from deid.documents.site import Site
 from deid.errors import DeidError, ScheduleError
-from deid.period import Period
 from deid.schedule.calendar import Calendar, Late
 from deid.schedule.record import Record, is_running, newest, read_record, runs_folder
 from deid.schedule.standing import Standing, standing_requests
 from deid.schedule.witnesses import logged, lying
-from deid.site import Site
 
 SKEW = timedelta(minutes=10)
 

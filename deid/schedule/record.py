@@ -19,7 +19,7 @@ from typing import Annotated
 import msgspec
 
 from deid.errors import StorageError
-from deid.private import make_folder, private, sync_folder
+from deid.sealing.private import make_folder, private, sync_folder
 
 _SUFFIX = ".jsonl"
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=15), timedelta(days=1)

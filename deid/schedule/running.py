@@ -18,16 +18,17 @@ from typing import TypeVar
 from deid.audit.events import EventKind
 from deid.audit.run import name_of
 from deid.audit.site import record, site_log
-from deid.compiler import compile_plan
+from deid.documents.period import Period
+from deid.documents.policy import load_policy
+from deid.documents.request import load_request
+from deid.documents.site import Site
 from deid.errors import DeidError, KeyServiceError, ScheduleError
 from deid.export import export
 from deid.keys.base import KeyProvider
 from deid.keys.officers import SigningKey
-from deid.observe import Progress
-from deid.period import Period
-from deid.plan import Plan
-from deid.policy import load_policy
-from deid.request import load_request
+from deid.observing.observe import Progress
+from deid.planning.compiler import compile_plan
+from deid.planning.plan import Plan
 from deid.schedule.due import (
     Checked,
     Due,
@@ -41,7 +42,6 @@ from deid.schedule.due import (
 from deid.schedule.record import Happened, What, append, holding, make_runs, newest, now_utc, read_record, runs_folder
 from deid.schedule.standing import Standing
 from deid.schedule.witnesses import lying
-from deid.site import Site
 from deid.sources.description import load_dataset
 
 ATTEMPTS = 4

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from deid.documents import MAX_BYTES, load
+from deid.documents.reading import MAX_BYTES, load
+from deid.documents.request import load_request
 from deid.errors import DeidError, DocumentError, StorageError
 from deid.keys.files import replace_file
-from deid.private import FILE
-from deid.request import load_request
 from deid.schedule.calendar import Calendar, require_zone
+from deid.sealing.private import FILE
 
 _KNOWN = "known.json"
 _MOST = 10_000  # documents; what is no longer there goes when there are more

@@ -10,8 +10,8 @@ import msgspec
 
 from deid.errors import DeidError, ScheduleError
 from deid.keys.files import replace_file
-from deid.private import FILE
 from deid.schedule.due import Checked, Problem, State
+from deid.sealing.private import FILE
 
 FORMAT = "deid-due/1"
 

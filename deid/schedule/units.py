@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from deid.documents.site import Site
 from deid.errors import DocumentError
-from deid.site import Site
 
 NAME = "deid-run-due"
 _CREDENTIAL = "deid-passphrase"

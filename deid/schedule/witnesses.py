@@ -13,9 +13,9 @@ from pathlib import Path
 
 from deid.audit.segments import read, read_set_aside, segments
 from deid.audit.site import audit_folder, set_aside
+from deid.documents.site import Site
 from deid.errors import StorageError
-from deid.manifest import MANIFEST
-from deid.site import Site
+from deid.release.manifest import MANIFEST
 
 # An entry is canonical JSON, so its fields come in one order; kinds and subjects hold nothing that is escaped.
 _ENTRY = re.compile(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from deid.plan import TablePlan
-from deid.policy import Basis, Policy
+from deid.documents.policy import Basis, Policy
+from deid.planning.plan import TablePlan
 from deid.schema import DatasetDescription, Table
 from deid.segments.ranges import segments
 from deid.segments.rules import MINORS, PART2, Part2Basis, SegmentRule

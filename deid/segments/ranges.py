@@ -19,9 +19,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
+from deid.cells.text_cells import without_fraction
 from deid.schema import Column
-from deid.text_cells import without_fraction
 
 VERSION = "2026.2"
 _TABLE = "segments.csv"

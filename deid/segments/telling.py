@@ -11,15 +11,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import plain, validity
-from deid.days import NO_DAY
-from deid.policy import Policy
+from deid.cells.buffers import plain, validity
+from deid.cells.days import NO_DAY
+from deid.cells.text_cells import without_fraction
+from deid.documents.policy import Policy
+from deid.observing.selection import days_of, whole_years
 from deid.schema import Column, DatasetDescription, Table
 from deid.segments.ranges import ranges_of, told
 from deid.segments.rules import MINORS, PART2, STATES, SegmentRule, Unit
-from deid.selection import days_of, whole_years
-from deid.text_cells import without_fraction
-from deid.visits import end_of_visit, start_of_visit
+from deid.visits.columns import end_of_visit, start_of_visit
 
 Bools = npt.NDArray[np.bool_]
 Days = npt.NDArray[np.int32]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from deid.manifest import ExcludedEntry
-from deid.plan import Plan
-from deid.policy import Basis
+from deid.documents.policy import Basis
+from deid.planning.plan import Plan
+from deid.release.manifest import ExcludedEntry
 from deid.segments.ranges import VERSION, digest, segments
 from deid.segments.rules import MINORS, Part2Basis, SegmentRule, Unit
 from deid.segments.telling import rules_of

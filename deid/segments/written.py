@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from deid.documents import Document
+from deid.documents.reading import Document
 from deid.segments.ranges import segment_names
 from deid.segments.rules import (
     ADULT,

@@ -15,12 +15,14 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deid.engine.ahead import Behind
 from deid.errors import StorageError, VerificationError
-from deid.manifest import TABLE_NAME
-from deid.private import make_folder, sync_folder
+from deid.release.manifest import TABLE_NAME
+from deid.sealing.private import make_folder, sync_folder
 from deid.sinks.part_file import PartFile, WrittenFile, on_disk
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sinks.row_groups import (
+    Order,
     batch_bytes,
     is_worth_a_dictionary,
     plain_type,
@@ -52,11 +54,17 @@ def stored_schema(schema: pa.Schema) -> pa.Schema:
     return pq.read_schema(sink.getvalue())
 
 
+def _written(file: PartFile, columns: list[list[pa.Array]], order: Order | None) -> None:
+    file.write(columns, order)
+    pa.default_memory_pool().release_unused()  # what a row group took would else stay with the process
+
+
 class TableWriter:
     """Writes one table of a release as part files below `folder`/data/`table`.
 
     `statistics` names the columns whose minimum and maximum reveal nothing. Close it, or use it in a `with` block:
-    an exception there closes every handle and leaves removal to the caller, who owns the staging folder.
+    an exception there closes every handle and leaves removal to the caller, who owns the staging folder. `is_apart`:
+    whether a row group is written in a thread of its own, while the next one is gathered.
     """
 
     def __init__(
@@ -69,6 +77,7 @@ class TableWriter:
         statistics: tuple[str, ...] = (),
         shuffle: bool = True,
         sizes: Sizes = Sizes(),
+        is_apart: bool = False,
     ) -> None:
         if not TABLE_NAME.fullmatch(table):
             raise StorageError(
@@ -84,6 +93,7 @@ class TableWriter:
         self._file: PartFile | None = None
         self._done: list[WrittenFile] = []
         self._closed = False
+        self._behind = Behind(is_apart=is_apart)
         self._folder = folder / "data" / table
         on_disk(self._folder, lambda: make_folder(self._folder))
 
@@ -111,6 +121,7 @@ class TableWriter:
             return tuple(self._done)
         try:
             self._flush()
+            self._settle()
             if not self._done and self._file is None:  # an empty table still has a file, so that its columns are known
                 self._open(frozenset())
             self._finish()
@@ -126,6 +137,7 @@ class TableWriter:
         """Close every handle without finishing; what is on disk is incomplete and the caller removes it."""
         self._pending.clear()
         self._closed = True
+        self._behind.wait()
         if self._file is not None:
             self._file.abandon()
             self._file = None
@@ -172,6 +184,7 @@ class TableWriter:
     def _flush(self) -> None:
         if not self._pending_rows:
             return
+        self._settle()  # at most one row group waits, so that memory stays bounded
         rows = self._pending_rows
         columns = [[batch.column(i) for batch in self._pending] for i in range(len(self._schema))]
         self._pending.clear()
@@ -181,9 +194,14 @@ class TableWriter:
             names = self._schema.names
             self._open(frozenset(n for n, chunks in zip(names, columns, strict=True) if is_worth_a_dictionary(chunks)))
         assert self._file is not None
-        self._file.write(columns, random_order(rows) if self._shuffle else None)
-        pa.default_memory_pool().release_unused()  # what a row group took would else stay with the process
-        if self._file.rows >= self._sizes.file_rows or self._file.size >= self._sizes.file_bytes:
+        file, order = self._file, random_order(rows) if self._shuffle else None
+        self._behind.start(lambda: _written(file, columns, order))
+
+    def _settle(self) -> None:
+        """Wait for the row group that is being written, and end its file where that is large enough."""
+        self._behind.settle()
+        file = self._file
+        if file is not None and (file.rows >= self._sizes.file_rows or file.size >= self._sizes.file_bytes):
             self._finish()
 
     def _open(self, dictionaries: frozenset[str]) -> None:

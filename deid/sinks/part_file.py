@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deid.errors import StorageError
-from deid.manifest import FileEntry
-from deid.private import private
+from deid.release.manifest import FileEntry
+from deid.sealing.private import private
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sinks.row_groups import Order, combine
 

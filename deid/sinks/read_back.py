@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deid.errors import DeidError, ReleaseError, VerificationError
-from deid.manifest import FILE_NAME, FileEntry
+from deid.release.manifest import FILE_NAME, FileEntry
 from deid.sinks.part_file import WrittenFile
 from deid.sinks.release_keys import ReleaseKeys
 

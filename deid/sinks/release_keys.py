@@ -25,7 +25,7 @@ from deid.keys import parquet_kms
 from deid.keys.base import KEY_BYTES, KeyProvider
 from deid.keys.keys_file import KeysFile, encode_keys, open_manifest_key, parse_keys, wrap_keys
 from deid.keys.parquet_kms import FreshKeks
-from deid.manifest import FORMAT, KEYS, RELEASE_ID
+from deid.release.manifest import FORMAT, KEYS, RELEASE_ID
 
 PORTABLE, COLUMNS = "portable", "columns"
 DEFAULT_GROUP = "data"

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from deid.buffers import spans
+from deid.cells.buffers import spans
 
 Order = npt.NDArray[np.int64]
 

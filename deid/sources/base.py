@@ -20,6 +20,7 @@ from blake3 import blake3
 from deid.errors import SourceError
 from deid.schema import DatasetDescription, Table
 from deid.sources.files import DataFile, locate, stated_size
+from deid.sources.splits import Split
 
 _SPOKEN = 20  # names listed in one message; more would bury the remedy
 Together = Iterator[tuple[str, pa.RecordBatch]]
@@ -43,8 +44,12 @@ class Source(Protocol):
         """
         ...
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the raw cells of these columns, in this order, in bounded memory.
+    def splits(self, table: str) -> tuple[Split, ...]:
+        """Return the parts of a table that can be read each by itself: their rows, in their order, are the table's."""
+        ...
+
+    def read(self, table: str, columns: Sequence[str], split: Split | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the raw cells of these columns, in this order, in bounded memory; of one split, or of the table.
 
         Cells that are spelled as nulls come as null; text is neither stripped nor parsed. Types are string or
         dictionary<int32, string>, and in Parquet sources the file's own.
@@ -80,6 +85,10 @@ class SourceAround:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+
+    def splits(self, table: str) -> tuple[Split, ...]:
+        """See Source."""
+        return self._source.splits(table)
 
     @property
     def digests(self) -> Mapping[str, str]:
@@ -121,8 +130,12 @@ class FileSource(ABC):
         """See Source."""
         return self._withheld
 
+    def splits(self, table: str) -> tuple[Split, ...]:
+        """See Source; what cannot be cut is one split, whose digest is noted when it is read."""
+        return (Split(table),)
+
     @abstractmethod
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(self, table: str, columns: Sequence[str], split: Split | None = None) -> Iterator[pa.RecordBatch]:
         """See Source."""
 
     def read_together(self, tables: Mapping[str, Sequence[str]]) -> Together:
@@ -168,8 +181,8 @@ class FileSource(ABC):
 class SharedFileSource(FileSource):
     """What sources share in whose files many tables lie: one pass, which for a table alone is the pass of one."""
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """See Source."""
+    def read(self, table: str, columns: Sequence[str], split: Split | None = None) -> Iterator[pa.RecordBatch]:
+        """See Source; there is one split, which is the table."""
         return (batch for _, batch in self.read_together({table: columns}))
 
     def read_together(self, tables: Mapping[str, Sequence[str]]) -> Together:

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.values import parse
 from deid.kinds import KINDS, Value
 from deid.schema import Column, DatasetDescription, Table
 from deid.sources.base import Source, SourceAround, Together
-from deid.values import parse
+from deid.sources.splits import Split
 
 _SEPARATOR, _ESCAPE = "|", "\\"
 _NUMBER = Column("part", KINDS["year"])  # any whole number is read as one of these
@@ -34,9 +35,9 @@ class ComposedSource(SourceAround):
         """See Source."""
         self._source.check({name: self._stored(name, columns) for name, columns in tables.items()})
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(self, table: str, columns: Sequence[str], split: Split | None = None) -> Iterator[pa.RecordBatch]:
         """See Source."""
-        for batch in self._source.read(table, self._stored(table, columns)):
+        for batch in self._source.read(table, self._stored(table, columns), split):
             yield self._joined(table, columns, batch)
 
     def read_together(self, tables: Mapping[str, Sequence[str]]) -> Together:

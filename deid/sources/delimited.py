@@ -9,6 +9,7 @@ import codecs
 import csv
 import io
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +22,8 @@ from deid.schema import Column, Table
 from deid.sources.base import FileSource, listed
 from deid.sources.files import DataFile
 from deid.sources.headers import as_described, compare_header, refuse_headers
-from deid.sources.streams import TextFile, head_of
+from deid.sources.splits import SPLIT_BYTES, Split, can_be_cut, cuts_of, identity_of, require_same_file
+from deid.sources.streams import TextFile, compression, head_of
 
 BLOCK_BYTES = 8 << 20  # what is parsed at a time, whatever the number of columns; also the longest possible row
 _HEAD_BYTES = 1 << 20
@@ -43,10 +45,33 @@ class DelimitedSource(FileSource):
                 problems += compare_header(table, file, as_described(table, open_head(table, file).names), columns)
         refuse_headers(problems)
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def splits(self, table: str) -> tuple[Split, ...]:
+        """See Source; a plain file is cut between rows, what is compressed or of a wider encoding is one split."""
+        described = self._table(table, ())
+        found: list[Split] = []
+        digests: list[str] = []
+        for number, file in enumerate(self._files(described)):
+            identity = identity_of(file)
+            is_plain = compression(file) is None and can_be_cut(described.text.encoding)
+            # A cell cut in two is noticed by the number of cells, which takes two columns.
+            size = SPLIT_BYTES if is_plain and len(open_head(described, file).names) > 1 else sys.maxsize
+            cuts, digest = cuts_of(file, described.text.quote.encode(), size)
+            digests.append(digest)
+            for start, stop in zip([0, *cuts], [*cuts, None], strict=True):
+                found.append(Split(table, len(found), number, start, stop, identity))
+        self._record(table, digests)
+        return tuple(found)
+
+    def read(self, table: str, columns: Sequence[str], split: Split | None = None) -> Iterator[pa.RecordBatch]:
         """See Source."""
         described = self._table(table, columns)
         digests: list[str] = []
+        if split is not None and split.file is not None:
+            file = self._files(described)[split.file]
+            require_same_file(split, file)
+            yield from _read_file(described, file, columns, digests, split)
+            require_same_file(split, file)
+            return
         for file in self._files(described):
             yield from _read_file(described, file, columns, digests)
         self._record(table, digests)
@@ -91,16 +116,19 @@ def open_head(table: Table, file: DataFile) -> Head:
         return Head(names, [""])
 
 
-def _read_file(table: Table, file: DataFile, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:
+def _read_file(
+    table: Table, file: DataFile, columns: Sequence[str], digests: list[str], split: Split | None = None
+) -> Iterator[pa.RecordBatch]:
     head = open_head(table, file)
     # The header is compared again: the file may have been exchanged since `check`.
     refuse_headers(compare_header(table, file, as_described(table, head.names), columns))
     ragged = [0]
     # pyarrow takes a ragged row that is no UTF-8 for a defect, and prints a traceback that holds a byte of it.
     is_utf8 = table.text.encoding in ("utf-8", "utf8")
-    with TextFile(file, quote=table.text.quote.encode(), utf8=is_utf8) as stream:
+    start, stop = (split.start, split.stop) if split is not None else (0, None)
+    with TextFile(file, quote=table.text.quote.encode(), utf8=is_utf8, start=start, stop=stop) as stream:
         try:
-            for batch in _batches(table, stream, columns, head, ragged):
+            for batch in _batches(table, stream, columns, head, ragged, is_begun=start > 0):
                 named = batch.rename_columns(list(columns))
                 _refuse_line_breaks(table, file, named)
                 yield named
@@ -111,7 +139,7 @@ def _read_file(table: Table, file: DataFile, columns: Sequence[str], digests: li
 
 
 def _batches(
-    table: Table, stream: TextFile, columns: Sequence[str], head: Head, ragged: list[int]
+    table: Table, stream: TextFile, columns: Sequence[str], head: Head, ragged: list[int], *, is_begun: bool
 ) -> Iterator[pa.RecordBatch]:
     def count(_: object) -> str:
         ragged[0] += 1
@@ -124,7 +152,11 @@ def _batches(
     described = {written[column.name]: column for column in table.columns if column.name in set(columns)}
     reader = arrow_csv.open_csv(
         pa.PythonFile(stream, mode="r"),
-        read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES, encoding=table.text.encoding),
+        read_options=arrow_csv.ReadOptions(
+            block_size=BLOCK_BYTES,
+            encoding=table.text.encoding,
+            column_names=head.names if is_begun else None,  # below the first line there is no header
+        ),
         parse_options=arrow_csv.ParseOptions(
             delimiter=table.text.delimiter,
             quote_char=table.text.quote or False,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deid.date_text import LAYOUTS
-from deid.documents import Document
+from deid.cells.date_text import LAYOUTS
+from deid.documents.reading import Document
 from deid.kinds import KINDS, Role, Value
 from deid.schema import Column, Table
 from deid.sources.composed import fault_of

@@ -9,7 +9,7 @@ import codecs
 import hashlib
 from pathlib import Path
 
-from deid.documents import Document, load
+from deid.documents.reading import Document, load
 from deid.errors import DocumentError
 from deid.schema import DatasetDescription, Link, Table, TextFormat
 from deid.sources.described_columns import check_columns, column_of

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from deid.closing import Closing
 from deid.schema import DatasetDescription
-from deid.sealed_batches import SealedBatches
+from deid.sealing.closing import Closing
+from deid.sealing.sealed_batches import SealedBatches
 from deid.sources.base import Source, SourceAround, Together
+from deid.sources.splits import Split
 
 
 @dataclass(slots=True)
@@ -65,12 +66,16 @@ class ReadOnce(SourceAround, Closing):
             if len(group) > 1:
                 self._passes |= dict.fromkeys(group, _Pass(group))
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def splits(self, table: str) -> tuple[Split, ...]:
+        """See Source; tables that share files are not cut, as one pass gives all of them."""
+        return (Split(table),) if table in self._passes else self._source.splits(table)
+
+    def read(self, table: str, columns: Sequence[str], split: Split | None = None) -> Iterator[pa.RecordBatch]:
         """See Source."""
         shared = self._passes.get(table)
         if shared is None or shared.is_running or not set(columns) <= set(shared.tables[table]):
             # What was not announced is read from the source; its digest must be that of the first reading.
-            yield from self._source.read(table, columns)
+            yield from self._source.read(table, columns, split)
         elif shared.is_done:
             yield from self._kept.read(table, columns)
         else:

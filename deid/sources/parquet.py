@@ -13,6 +13,7 @@ from deid.schema import Table
 from deid.sources.base import FileSource
 from deid.sources.files import DataFile, unreadable
 from deid.sources.headers import as_described, compare_header, refuse_headers
+from deid.sources.splits import SPLIT_BYTES, Split, identity_of, require_same_file
 from deid.sources.streams import HashingFile
 from deid.stores.files import StoreFile
 
@@ -39,11 +40,32 @@ class ParquetSource(FileSource):
                 ]
         refuse_headers(problems)
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def splits(self, table: str) -> tuple[Split, ...]:
+        """See Source; a file is cut between row groups."""
+        described = self._table(table, ())
+        found: list[Split] = []
+        digests: list[str] = []
+        for number, file in enumerate(self._files(described)):
+            identity = identity_of(file)
+            digests.append(_digest(file))
+            with _opened(described, file) as parquet:
+                cuts = _cuts(parquet.metadata)
+            for start, stop in zip([0, *cuts], [*cuts, None], strict=True):
+                found.append(Split(table, len(found), number, start, stop, identity))
+        self._record(table, digests)
+        return tuple(found)
+
+    def read(self, table: str, columns: Sequence[str], split: Split | None = None) -> Iterator[pa.RecordBatch]:
         """See Source."""
         self.check({table: columns})
         described = self._table(table, columns)
         digests: list[str] = []
+        if split is not None and split.file is not None:
+            file = self._files(described)[split.file]
+            require_same_file(split, file)
+            yield from _rows_of(described, file, columns, split)
+            require_same_file(split, file)
+            return
         for file in self._files(described):
             yield from _read_file(described, file, columns, digests)
         self._record(table, digests)
@@ -54,22 +76,39 @@ def _read_file(table: Table, file: DataFile, columns: Sequence[str], digests: li
     # before and after tie that pass to the rows that were read.
     before = _identity(file)
     digest = _digest(file)
-    with _opened(table, file) as parquet:
-        names = parquet.schema_arrow.names
-        written = dict(zip(as_described(table, names), names, strict=True))
-        asked = [written[name] for name in columns]
-        try:
-            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=asked):
-                named = batch.select(asked).rename_columns(list(columns))
-                _refuse_broken_text(table, file, named)
-                yield _with_nulls(table, named)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise _damaged(table, file, error) from None
+    yield from _rows_of(table, file, columns, None)
     if _identity(file) != before:
         raise SourceError(
             f"{table.name}: {file.name} changed while it was read", hint="run again when nothing writes to the source"
         )
     digests.append(digest)
+
+
+def _rows_of(table: Table, file: DataFile, columns: Sequence[str], split: Split | None) -> Iterator[pa.RecordBatch]:
+    with _opened(table, file) as parquet:
+        names = parquet.schema_arrow.names
+        written = dict(zip(as_described(table, names), names, strict=True))
+        asked = [written[name] for name in columns]
+        groups = None if split is None else list(range(parquet.num_row_groups))[split.start : split.stop]
+        try:
+            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=asked, row_groups=groups):
+                named = batch.select(asked).rename_columns(list(columns))
+                _refuse_broken_text(table, file, named)
+                yield _with_nulls(table, named)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _damaged(table, file, error) from None
+
+
+def _cuts(facts: pq.FileMetaData) -> list[int]:
+    """Return the row groups, without the first, before which a file is cut."""
+    cuts: list[int] = []
+    size = 0
+    for group in range(facts.num_row_groups):
+        if size >= SPLIT_BYTES:
+            cuts.append(group)
+            size = 0
+        size += facts.row_group(group).total_byte_size
+    return cuts
 
 
 def _opened(table: Table, file: DataFile) -> pq.ParquetFile:

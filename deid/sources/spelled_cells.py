@@ -7,7 +7,7 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import plain
+from deid.cells.buffers import plain
 from deid.kinds import Value
 from deid.schema import Column, Table
 

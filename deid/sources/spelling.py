@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from deid.documents import Document, parse
+from deid.documents.reading import Document, parse
 from deid.schema import Use
 
 GUESS = "?"  # a kind written with this mark is a guess of `deid describe` that nobody has decided

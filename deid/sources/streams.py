@@ -23,14 +23,17 @@ CHUNK = 1 << 20
 
 
 class HashingFile(io.RawIOBase):
-    """A file read from beginning to end, whose digest (BLAKE3) is taken as the bytes go by."""
+    """A file read from beginning to end, or a part of it, whose digest (BLAKE3) is taken as the bytes go by."""
 
-    def __init__(self, path: DataFile) -> None:
+    def __init__(self, path: DataFile, *, start: int = 0, stop: int | None = None) -> None:
         super().__init__()
         self._path = path
         self._hash = blake3()
+        self._left = None if stop is None else stop - start
         try:
             self._file = path.open("rb", buffering=0)
+            if start:
+                self._file.seek(start)
         except OSError as error:
             raise unreadable(path, error) from None
 
@@ -40,10 +43,13 @@ class HashingFile(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes; empty at the end."""
+        size = CHUNK if size is None or size < 0 else size
         try:
-            data = self._file.read(CHUNK if size is None or size < 0 else size)
+            data = self._file.read(size if self._left is None else min(size, self._left))
         except OSError as error:
             raise unreadable(self._path, error) from None
+        if self._left is not None:
+            self._left -= len(data or b"")
         self._hash.update(data or b"")
         return data or b""
 
@@ -64,17 +70,20 @@ class TextFile(io.RawIOBase):
     """The decompressed bytes of a file, with its digest and counts of what must not occur.
 
     `nuls` counts NUL bytes, `quotes` the bytes equal to `quote`. With `utf8` it raises SourceError, with the line,
-    before it hands out a byte that is no UTF-8. Use it as a context manager.
+    before it hands out a byte that is no UTF-8. Use it as a context manager. `start` to `stop` are bytes of a file that
+    is not compressed.
     """
 
-    def __init__(self, path: DataFile, *, quote: bytes = b"", utf8: bool = False) -> None:
+    def __init__(
+        self, path: DataFile, *, quote: bytes = b"", utf8: bool = False, start: int = 0, stop: int | None = None
+    ) -> None:
         super().__init__()
-        self.path = path
+        self.path, self._start = path, start
         self.nuls = 0
         self.quotes = 0
         self._quote = quote
         self._text = _Utf8() if utf8 else None
-        self._raw = HashingFile(path)
+        self._raw = HashingFile(path, start=start, stop=stop)
         self._inner = self._raw if (codec := compression(path)) is None else _decompressor(self._raw, codec)
 
     def readable(self) -> bool:
@@ -97,7 +106,7 @@ class TextFile(io.RawIOBase):
             self.quotes += data.count(self._quote)
         if self._text is not None and size != 0 and (at := self._text.fault_in(data)) is not None:
             raise SourceError(
-                f"{self.path.name}, line {_line_at(self.path, at):,}: bytes that are not utf-8 text",
+                f"{self.path.name}, line {_line_at(self.path, self._start + at):,}: bytes that are not utf-8 text",
                 hint="save the file as UTF-8, or write its `encoding` in the description",
             )
         return data

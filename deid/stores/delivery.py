@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deid.errors import ReleaseError, StoreError
-from deid.manifest import ENVELOPE, MAC, MANIFEST, MAX_BYTES, RECALL, UNLISTED, Manifest
+from deid.release.manifest import ENVELOPE, MAC, MANIFEST, MAX_BYTES, RECALL, UNLISTED, Manifest
 from deid.stores.place import Place
 from deid.stores.reading import BLOCK, Reader
 from deid.stores.settings import Settings

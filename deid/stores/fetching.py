@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deid.errors import ReleaseError, StorageError
-from deid.manifest import MANIFEST, MAX_BYTES, RECALL, UNLISTED, from_bytes
-from deid.private import make_folder, private
-from deid.staging import Marks, storage_fault, workspace
+from deid.release.manifest import MANIFEST, MAX_BYTES, RECALL, UNLISTED, from_bytes
+from deid.release.staging import Marks, storage_fault, workspace
+from deid.sealing.private import make_folder, private
 from deid.stores.delivery import recall_names
 from deid.stores.place import Place
 from deid.stores.reading import BLOCK, Reader

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from deid.documents.request import NAME
 from deid.errors import ReleaseError
-from deid.manifest import DOCUMENT_NAME, FILE_NAME, MANIFEST, RELEASE_ID, UNLISTED
-from deid.request import NAME
+from deid.release.manifest import DOCUMENT_NAME, FILE_NAME, MANIFEST, RELEASE_ID, UNLISTED
 from deid.stores.place import Place
 from deid.stores.reading import Reader, Stored
 from deid.stores.settings import Settings

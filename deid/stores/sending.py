@@ -14,22 +14,22 @@ from pathlib import Path
 from deid.audit import AuditLog
 from deid.audit.events import EventKind
 from deid.audit.site import record, site_log
-from deid.authorization import authorize, load_recipients
-from deid.compiler import compile_plan
+from deid.documents.period import parse_period
+from deid.documents.policy import load_policy
+from deid.documents.request import load_request
+from deid.documents.site import Site
 from deid.errors import DocumentError, ReleaseError
 from deid.keys.base import KeyProvider
-from deid.manifest import MANIFEST, RECALL, RELEASE_ID, Manifest, from_bytes
 from deid.opening.folder import faults_in, read_small
-from deid.period import parse_period
-from deid.policy import load_policy
+from deid.papers.authorization import authorize, load_recipients
+from deid.papers.trust import load_trust
+from deid.planning.compiler import compile_plan
 from deid.recall.gate import refuse_recalled_release
-from deid.request import load_request
-from deid.site import Site
+from deid.release.manifest import MANIFEST, RECALL, RELEASE_ID, Manifest, from_bytes
 from deid.sources.description import load_dataset
 from deid.stores.delivery import Delivered, Delivery, Progress
 from deid.stores.place import Place
 from deid.stores.settings import settings
-from deid.trust import load_trust
 
 
 def deliver(

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from deid.codes import CODE_SYSTEMS
 from deid.disclosure.coded import Coded, CodeTree
 from deid.disclosure.dated import Tied
-from deid.entries import Entries
+from deid.known_codes.entries import Entries
 from deid.synthetic.histories import Histories, Mentions
 
 Numbers = npt.NDArray[np.int32]

@@ -5,8 +5,8 @@ Tables are for everybody, so no agreement binds a reader. The policy's rule for 
 
 from __future__ import annotations
 
+from deid.documents.policy import Basis, Policy
 from deid.errors import PlanError
-from deid.policy import Basis, Policy
 from deid.tables.people import kind_of
 from deid.tables.tabulation import CODES, PERIODS, PLACES, Tabulation
 from deid.transforms.base import Transform

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from deid.cells.days import NO_DAY
 from deid.codes import system_of
-from deid.cohort import Predicate
-from deid.days import NO_DAY
+from deid.documents.cohort import Predicate
 from deid.errors import PlanError
+from deid.observing.selection import matches
 from deid.schema import Column, DatasetDescription, Table
-from deid.selection import matches
 from deid.tables.people import Numbers
 from deid.tables.tabulation import CODES, Tabulation
-from deid.visits import encounter_key, start_of_visit
+from deid.visits.columns import encounter_key, start_of_visit
 
 ALL = ""  # the group of all visits, number 0
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from deid.days import number_of
+from deid.cells.days import number_of
+from deid.documents.period import Period
 from deid.errors import PlanError
-from deid.period import Period
 from deid.tables.cube import Cube
 from deid.tables.people import Visits
 from deid.tables.periods import whole_periods

@@ -14,23 +14,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from deid.cohort import Combine
-from deid.days import NO_DAY, number_of
+from deid.cells.days import NO_DAY, number_of
+from deid.documents.cohort import Combine
 from deid.errors import PlanError
-from deid.observers import CohortPatients, Links
-from deid.patients import Patients, Tagger
-from deid.quarantine import refuse_bad_rows
-from deid.rows import LinkMap, Rows, Screen, TypedRows
+from deid.observing.observers import CohortPatients, Links
+from deid.observing.rows import LinkMap, Rows, Screen, TypedRows
+from deid.observing.selection import days_of
+from deid.patients.positions import Patients, Tagger
+from deid.release.quarantine import refuse_bad_rows
 from deid.schema import DatasetDescription, Table
-from deid.sealed import SealedMap
-from deid.selection import days_of
+from deid.sealing.sealed import SealedMap
 from deid.sources import Source
 from deid.tables.code_groups import CodeGroups
 from deid.tables.coverage import Coverage
 from deid.tables.pairs import Pairs
 from deid.tables.people import Attribute, Numbers, People, Visits, columns_of
 from deid.tables.tabulation import CODES, PEOPLE, PLACES, Tabulation
-from deid.visits import encounter_key, start_of_visit
+from deid.visits.columns import encounter_key, start_of_visit
 
 Progress = Callable[[str, int], None]
 _SEALED = 24 * 2**20

@@ -11,7 +11,7 @@ from datetime import date
 
 import numpy as np
 
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 from deid.tables.people import Numbers
 
 _THIN = 0.1  # of a usual month's visits: below it, a month is not covered

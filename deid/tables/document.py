@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from deid.cohort import Cohort, CohortError, Unit, parse_cohort
-from deid.documents import Document, load
+from deid.documents.cohort import Cohort, CohortError, Unit, parse_cohort
+from deid.documents.reading import Document, load
+from deid.documents.request import NAME
 from deid.kinds import KINDS, Role, Value
-from deid.request import NAME
 from deid.tables.bands import Band, read_bands
 from deid.tables.standards import STANDARDS, check_bands
 from deid.tables.tabulation import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deid.days import NO_DAY
+from deid.cells.days import NO_DAY
 from deid.tables.people import Numbers
 from deid.tables.system import Flags
 

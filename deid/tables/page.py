@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from deid.limits import TableLimits
+from deid.documents.limits import TableLimits
 from deid.tables.sheets import Shown
 from deid.tables.tabulation import PATIENTS, Measure, TableRequest, Tabulation
 

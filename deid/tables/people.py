@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.places import zip3
+from deid.cells.places import zip3
 from deid.schema import Table
 from deid.tables.system import Flags
 from deid.tables.tabulation import PLACES

@@ -8,8 +8,8 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from deid.days import number_of
-from deid.period import Period, parse_period
+from deid.cells.days import number_of
+from deid.documents.period import Period, parse_period
 from deid.tables.people import Numbers
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from deid.documents.limits import TableLimits
 from deid.errors import DisclosureError, VerificationError
-from deid.limits import TableLimits
 from deid.tables.audit import Audit
 from deid.tables.cube import Address, Cube
 from deid.tables.insiders import Insiders

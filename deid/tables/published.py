@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deid.documents.limits import TableLimits
 from deid.errors import DisclosureError
-from deid.limits import TableLimits
 from deid.tables.beside import Cell, Codes, Section, carried, cells_beside, groups_beside, terms_of
 from deid.tables.cube import Address, Cube, Earlier
 from deid.tables.linking import Linked

@@ -11,7 +11,7 @@ from deid.tables.people import BETWEEN
 from deid.tables.periods import holds, is_span
 from deid.tables.tabulation import PEOPLE, Measure
 
-HIERARCHICAL = frozenset({"icd10cm", "icd10pcs", "icd10", "icd9cm", "icd_any"})  # as in deid.selection
+HIERARCHICAL = frozenset({"icd10cm", "icd10pcs", "icd10", "icd9cm", "icd_any"})  # as in deid.observing.selection
 
 
 class Relation(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from deid.documents.limits import TableLimits
 from deid.errors import DisclosureError
-from deid.limits import TableLimits
 from deid.tables.audit import Audit
 from deid.tables.system import Attacker, Counts, System
 

@@ -12,25 +12,26 @@ from pathlib import Path
 
 from deid.audit.log import AuditLog
 from deid.audit.site import site_log
-from deid.authorization import policy_paper
 from deid.choices.screen import Screen
 from deid.choices.screening import screened_alone
 from deid.choices.subject import Subject
+from deid.documents.period import Period
+from deid.documents.policy import Policy, load_policy
+from deid.documents.site import Site
 from deid.errors import DocumentError, PlanError, SourceError
 from deid.keys.base import KeyProvider
-from deid.manifest import RELEASE_ID
+from deid.papers.authorization import policy_paper
 from deid.papers.paper import Paper, Standards, held_of, let_through, require_not_withdrawn
 from deid.papers.register import register
-from deid.period import Period
-from deid.policy import Policy, load_policy
-from deid.private import make_folder, sync_folder, write_new
+from deid.papers.trust import load_trust
+from deid.release.manifest import RELEASE_ID
+from deid.release.staging import staged
 from deid.schema import DatasetDescription
+from deid.sealing.private import make_folder, sync_folder, write_new
 from deid.segments.obstacles import untold_in
-from deid.site import Site
 from deid.sources import open_source
 from deid.sources.description import load_dataset
 from deid.sources.once import ReadOnce
-from deid.staging import staged
 from deid.tables import basis, release
 from deid.tables.counted import counted, periods_of
 from deid.tables.counting import Reader
@@ -45,7 +46,6 @@ from deid.tables.shown import shown_cells
 from deid.tables.store import Store
 from deid.tables.tabulation import PLACES, Tabulation
 from deid.tables.tallies import Counter
-from deid.trust import load_trust
 
 Progress = Callable[[str, int], None]
 SPILL = "spill"

@@ -9,7 +9,7 @@ from importlib import resources
 
 import numpy as np
 
-from deid.documents import Document
+from deid.documents.reading import Document
 from deid.tables.bands import Band
 from deid.tables.system import Reals
 

@@ -18,9 +18,9 @@ import msgspec
 from deid.crosswalks.generations import Generations, Index
 from deid.crosswalks.locking import lock
 from deid.crosswalks.partitions import DomainWriter, storage
+from deid.documents.request import NAME
 from deid.errors import KeyFaultError, StorageError
-from deid.private import make_folder
-from deid.request import NAME
+from deid.sealing.private import make_folder
 from deid.tables.beside import Section
 from deid.tables.release import TABLES
 

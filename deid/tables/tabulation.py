@@ -8,7 +8,7 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
-from deid.cohort import Cohort
+from deid.documents.cohort import Cohort
 from deid.tables.bands import Band
 
 PERIODS, PLACES = ("years", "year", "quarter", "month"), ("state", "county", "zip3")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from deid.days import number_of
+from deid.cells.days import number_of
+from deid.documents.period import Period
 from deid.errors import DocumentError
-from deid.period import Period
-from deid.selection import whole_years
+from deid.observing.selection import whole_years
 from deid.tables.bands import Band, band_of
 from deid.tables.incidence import new_cases, plausible
 from deid.tables.people import Numbers, People, Visits

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.domains import Domain
+from deid.cells.domains import Domain
 from deid.schema import Column
 
 Integers = npt.NDArray[np.int32]

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.domains import Between
+from deid.cells.domains import Between
 from deid.errors import PlanError
 from deid.kinds import Value
 from deid.schema import Column

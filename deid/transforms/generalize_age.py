@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from deid.buffers import validity
-from deid.domains import OneOfNumbers
+from deid.cells.buffers import validity
+from deid.cells.domains import OneOfNumbers
 from deid.errors import PlanError
 from deid.schema import Column
 from deid.transforms.base import Context, Output

@@ -8,11 +8,11 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import over_dictionary
-from deid.domains import Matching
+from deid.cells.buffers import over_dictionary
+from deid.cells.domains import Matching
+from deid.cells.shapes import SHAPES, TextShape, wellformed
 from deid.errors import PlanError
 from deid.schema import Column
-from deid.shapes import SHAPES, TextShape, wellformed
 from deid.transforms.base import Context, Output
 from deid.transforms.options import whole
 

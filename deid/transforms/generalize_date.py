@@ -9,9 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import validity
-from deid.days import FIRST_YEAR, LAST_YEAR, clip_to_calendar, day_numbers, iso_weeks, labels, months, number_of_day
-from deid.domains import Between, Matching
+from deid.cells.buffers import validity
+from deid.cells.days import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    clip_to_calendar,
+    day_numbers,
+    iso_weeks,
+    labels,
+    months,
+    number_of_day,
+)
+from deid.cells.domains import Between, Matching
 from deid.errors import PlanError
 from deid.kinds import Value
 from deid.schema import Column

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from deid.domains import Matching, OneOf
+from deid.cells.domains import Matching, OneOf
+from deid.cells.places import CENSUS_VINTAGE, WITHHELD, releasable, zip3, zip5
 from deid.errors import PlanError
-from deid.places import CENSUS_VINTAGE, WITHHELD, releasable, zip3, zip5
 from deid.schema import Column
 from deid.transforms.base import Context, Output
 from deid.transforms.options import choice

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from deid.domains import Anything
+from deid.cells.domains import Anything
+from deid.cells.shapes import SHAPES, wellformed
 from deid.kinds import Value
 from deid.schema import Column
-from deid.shapes import SHAPES, wellformed
 from deid.transforms.base import Context, Output
 
 ARROW_TYPES: dict[Value, pa.DataType] = {

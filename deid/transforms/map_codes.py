@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from deid.cells.domains import Either
+from deid.cells.shapes import wellformed
 from deid.codes import system_of
 from deid.codes.mapped_levels import MappedLevels, mapped_levels
-from deid.domains import Either
 from deid.errors import PlanError
 from deid.schema import Column
-from deid.shapes import wellformed
 from deid.transforms.base import Context, Output
 
 
@@ -20,8 +20,8 @@ from deid.transforms.base import Context, Output
 class MapCodes:
     """Write what the run's map of the column's code system makes of each code; docs/adr/0017.
 
-    The map is chosen once, in the light of everybody's codes, under the ceiling of `limits.codes` (deid.limits), and
-    is the same for every patient.
+    The map is chosen once, in the light of everybody's codes, under the ceiling of `limits.codes`
+    (deid.documents.limits), and is the same for every patient.
 
     Contract:
     - accepts: kinds whose code system is in deid.codes.mapped_levels, but no numbers of persons, providers or events;

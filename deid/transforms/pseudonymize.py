@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from deid.domains import Base32
+from deid.cells.domains import Base32
 from deid.errors import PlanError
-from deid.prf import PSEUDONYM_LENGTH
+from deid.keys.prf import PSEUDONYM_LENGTH
 from deid.schema import Column
 from deid.transforms.base import Context, Output
 from deid.transforms.options import choice

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from deid.buffers import plain
-from deid.domains import Anything
+from deid.cells.buffers import plain
+from deid.cells.domains import Anything
 from deid.errors import PlanError
 from deid.kinds import Value
 from deid.schema import Column

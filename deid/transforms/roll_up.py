@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from deid.cells.shapes import wellformed
 from deid.codes import CODE_SYSTEMS, system_of
 from deid.codes.base import CodeSystem
 from deid.errors import PlanError
 from deid.schema import Column
-from deid.shapes import wellformed
 from deid.transforms.base import Context, Output
 
 

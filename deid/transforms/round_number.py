@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deid.buffers import validity
-from deid.domains import Between
+from deid.cells.buffers import validity
+from deid.cells.domains import Between
 from deid.schema import Column
 from deid.transforms.base import Context, Output
 from deid.transforms.code_limits import number_type

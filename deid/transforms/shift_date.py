@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import validity
-from deid.days import FIRST_DAY, LAST_DAY, day_numbers, number_of
-from deid.domains import Anything
+from deid.cells.buffers import validity
+from deid.cells.days import FIRST_DAY, LAST_DAY, day_numbers, number_of
+from deid.cells.domains import Anything
 from deid.errors import PlanError
 from deid.kinds import Value
 from deid.schema import Column

@@ -16,7 +16,7 @@ from deid.audit import log as log_module
 from deid.audit.entries import Keys, encode, hash_of
 from deid.errors import AuditError, TrustError
 from deid.keys.officers import SigningKey, generate_signing_key
-from deid.trust import TrustRoot, add_person
+from deid.papers.trust import TrustRoot, add_person
 
 COUNT = 8
 

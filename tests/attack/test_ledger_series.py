@@ -16,13 +16,13 @@ from sites import PASSPHRASE
 from tiny_sources import World
 
 from deid.cli.ledger import ledger as command
-from deid.decision import Decision
 from deid.errors import DisclosureError, StorageError, VerificationError
 from deid.ledger.arrivals import Arrivals, arrive
 from deid.ledger.run import SeriesRun
 from deid.ledger.state import RELEASED
-from deid.manifest import from_bytes
-from deid.patients import SELECTED
+from deid.observing.decision import Decision
+from deid.patients.positions import SELECTED
+from deid.release.manifest import from_bytes
 
 K = 4
 MONTHS = ("2026-07", "2026-08", "2026-09", "2026-10")
@@ -247,7 +247,7 @@ def test_a_failed_release_leaves_the_ledger_as_it_was(world: World, monkeypatch:
     first = hospital.release(request, MONTHS[0])
     hospital.month(MONTHS[1], 40)
     with monkeypatch.context() as patched:
-        patched.setattr("deid.staging._publish", _refuses)
+        patched.setattr("deid.release.staging._publish", _refuses)
         with pytest.raises(StorageError):
             world.site.run(request, period=MONTHS[1])
     second = hospital.release(request, MONTHS[1])

@@ -16,11 +16,11 @@ from deid.cli import cli
 from deid.errors import DeidError, TrustError
 from deid.export import export
 from deid.keys.officers import SigningKey, generate_signing_key
-from deid.manifest import MANIFEST, SIGNATURE
 from deid.opening import verify_release
-from deid.signing import payload_of
-from deid.statements import seal
-from deid.trust import TrustRoot, add_person, load_trust, trust_in_site
+from deid.papers.signing import payload_of
+from deid.papers.statements import seal
+from deid.papers.trust import TrustRoot, add_person, load_trust, trust_in_site
+from deid.release.manifest import MANIFEST, SIGNATURE
 
 
 class Place:

@@ -12,17 +12,17 @@ from desks import TODAY, Desk
 from sites import PASSPHRASE, TEST_SCRYPT_N
 from tiny_sources import EXPERT, REQUESTED, SAFE
 
-from deid.actual_knowledge import knowledge_path
+from deid.documents.policy import load_policy
+from deid.documents.request import load_request
 from deid.errors import DocumentError, TrustError
 from deid.export import export
 from deid.keys.officers import generate_signing_key
 from deid.keys.recipients import generate_identity
+from deid.papers.actual_knowledge import knowledge_path
 from deid.papers.agreement import UNDERTAKINGS, load_agreement
 from deid.papers.approval import approval_path, sign_request
 from deid.papers.determination import determination_path, sign_determination
-from deid.policy import load_policy
-from deid.request import load_request
-from deid.signing import statement_path
+from deid.papers.signing import statement_path
 
 
 @pytest.fixture(scope="module")

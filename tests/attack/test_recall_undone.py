@@ -16,18 +16,18 @@ from tiny_sources import LIMITED
 
 from deid.audit.events import EventKind
 from deid.audit.site import audit_folder, record, renew
+from deid.documents.policy import load_policy
 from deid.errors import DeidError, DocumentError, KeyFaultError, ReleaseError, StorageError, TrustError
 from deid.keys.officers import SigningKey
-from deid.manifest import RECALL, RECALL_STATEMENT
 from deid.opening import open_with
-from deid.policy import load_policy
+from deid.papers.signing import sign_document, statement_path
+from deid.papers.trust import DESTRUCTION, RESUMPTION, add_person, load_trust
 from deid.recall.gate import refuse_recalled_release
 from deid.recall.holdings import holdings
 from deid.recall.papers import Destruction, Notice, Resumption, digest_of, do_of, encode, load
 from deid.recall.resuming import resume
 from deid.recall.run import finish
-from deid.signing import sign_document, statement_path
-from deid.trust import DESTRUCTION, RESUMPTION, add_person, load_trust
+from deid.release.manifest import RECALL, RECALL_STATEMENT
 
 
 @pytest.fixture(scope="module")

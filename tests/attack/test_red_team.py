@@ -15,7 +15,7 @@ from weak_releases import figure, silent
 
 from deid.attacks import ATTACKERS
 from deid.opening import OpenedRelease
-from deid.plan import Plan
+from deid.planning.plan import Plan
 from deid.red_team import Verdict, attack
 from deid.red_team.intervals import wilson
 from deid.red_team.run import Scored

@@ -20,7 +20,7 @@ from weak_releases import Target, hashed, random_pseudonyms, renamed, target, we
 from deid.attacks import ATTACKERS
 from deid.attacks.knowledge import Knowledge
 from deid.attacks.released import Released
-from deid.days import number_of
+from deid.cells.days import number_of
 from deid.opening import OpenedRelease
 from deid.red_team import Figure, Verdict
 from deid.red_team.draws import draw

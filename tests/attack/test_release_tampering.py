@@ -19,8 +19,8 @@ from made_releases import CANARY, Made, columns, make, portable, publish, tables
 from deid.errors import DeidError, KeyFaultError, ReleaseError
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.local import generate_provider
-from deid.manifest import ENVELOPE, MAC, MANIFEST, FileEntry, Manifest
 from deid.opening import open_with, verify_release
+from deid.release.manifest import ENVELOPE, MAC, MANIFEST, FileEntry, Manifest
 from deid.sinks.read_back import batches_of
 from deid.sinks.release_keys import ReleaseKeys
 

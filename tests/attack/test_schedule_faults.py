@@ -26,7 +26,7 @@ import os, signal, sys
 from pathlib import Path
 from deid.keys import open_provider
 from deid.schedule.running import Keys, Runner
-from deid.site import load_site
+from deid.documents.site import load_site
 
 site_path, request, passphrase, point, nth = sys.argv[1:]
 met = 0

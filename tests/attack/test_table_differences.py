@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from deid.documents.limits import TableLimits
 from deid.errors import DisclosureError
-from deid.limits import TableLimits
 from deid.tables.beside import Cell, Section, cells_beside, groups_beside, terms_of
 from deid.tables.cube import Address, Cube
 from deid.tables.linking import link

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from deid.documents.limits import TableLimits
 from deid.errors import DisclosureError
-from deid.limits import TableLimits
 from deid.tables.audit import Audit
 from deid.tables.cube import Address, Cube
 from deid.tables.insiders import Insiders, lockstep

@@ -18,15 +18,21 @@ from sites import REPOSITORY
 from tiny_sources import EXPERT
 
 from deid.audit.site import renew, site_log
-from deid.authorization import papers_of, policy_paper
+from deid.documents.policy import load_policy
+from deid.documents.request import load_request
+from deid.documents.site import Site
 from deid.errors import AuditError, SupersededError, TrustError, WithdrawnError
 from deid.export import export
 from deid.keys.officers import SigningKey
 from deid.papers.agreement import load_agreement, sign_agreement
 from deid.papers.approval import approval_path, sign_request
+from deid.papers.authorization import papers_of, policy_paper
 from deid.papers.determination import sign_determination
 from deid.papers.paper import Standards
 from deid.papers.register import register_without_keys
+from deid.papers.signing import payload_of, statement_path
+from deid.papers.statements import seal
+from deid.papers.trust import WITHDRAWAL, TrustRoot, load_trust
 from deid.papers.withdrawal import (
     Held,
     agreement_held,
@@ -36,18 +42,12 @@ from deid.papers.withdrawal import (
     request_held,
     withdraw,
 )
-from deid.plan import Plan
-from deid.policy import load_policy
+from deid.planning.plan import Plan
 from deid.reidentify import run
-from deid.request import load_request
-from deid.signing import payload_of, statement_path
-from deid.site import Site
-from deid.statements import seal
 from deid.stores.place import parse_place
 from deid.stores.sending import deliver
 from deid.tables.document import load_tabulation
 from deid.tables.run import tabulate
-from deid.trust import WITHDRAWAL, TrustRoot, load_trust
 
 LATER = timedelta(minutes=2)  # of another second, and within what clocks may differ
 

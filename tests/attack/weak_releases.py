@@ -19,7 +19,6 @@ from sites import TestSite
 
 from deid.attacks.released import Released
 from deid.keys.recipients import generate_identity, load_identity, load_recipient, seal_envelope
-from deid.manifest import ENVELOPE, ColumnEntry, DocumentEntry, FileEntry, Manifest, Suppression, TableEntry, Versions
 from deid.opening import OpenedRelease
 from deid.opening.opened import open_with
 from deid.red_team.identified import Population
@@ -27,6 +26,16 @@ from deid.red_team.population import read_population
 from deid.red_team.run import Scored, let_loose
 from deid.red_team.score import Figure
 from deid.red_team.truth import Truth
+from deid.release.manifest import (
+    ENVELOPE,
+    ColumnEntry,
+    DocumentEntry,
+    FileEntry,
+    Manifest,
+    Suppression,
+    TableEntry,
+    Versions,
+)
 from deid.sinks.encrypted_parquet import Sizes, TableWriter, stored_schema
 from deid.sinks.release_keys import ReleaseKeys
 from deid.synthetic import Population as People

@@ -19,7 +19,7 @@ from deid.audit import EventKind
 from deid.audit.site import audit_folder, site_log
 from deid.cli import main
 from deid.keys.officers import generate_signing_key
-from deid.trust import add_person
+from deid.papers.trust import add_person
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tiny_sources import World
 from deid.audit.site import known_receipts, verify_site
 from deid.cli import cli
 from deid.errors import DocumentError, StorageError
-from deid.trust import load_trust
+from deid.papers.trust import load_trust
 
 MANY = "\n".join(f"q{n}" for n in range(20))
 

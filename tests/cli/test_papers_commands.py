@@ -15,8 +15,8 @@ from deid.cli import cli
 from deid.errors import DeidError, TrustError, WithdrawnError
 from deid.keys.officers import generate_signing_key
 from deid.papers.approval import approval_path, record_path
-from deid.signing import statement_path
-from deid.trust import add_person
+from deid.papers.signing import statement_path
+from deid.papers.trust import add_person
 
 
 class Typed:

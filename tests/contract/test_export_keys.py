@@ -106,7 +106,7 @@ def test_a_release_that_is_not_published_keeps_no_guard_key(
     def fail(*_: object) -> None:
         raise DeidError("the disk is full", hint="make room")
 
-    monkeypatch.setattr("deid.release_documents.check_envelope", fail)
+    monkeypatch.setattr("deid.release.documents.check_envelope", fail)
     with pytest.raises(DeidError, match="disk is full"):
         site.run(request, name="r1")
     assert provider.guards() == before

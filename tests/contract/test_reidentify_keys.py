@@ -11,8 +11,8 @@ from reidentifying import Officers
 from tiny_sources import LIMITED, SAFE
 
 from deid.errors import KeyFaultError
-from deid.private import make_folder
 from deid.reidentify.answers import Found
+from deid.sealing.private import make_folder
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -379,3 +379,15 @@ def test_notes_and_names_of_the_real_fhir_files_are_read_as_text(tmp_path: Path)
     assert set(notes.column("patient_id").to_pylist()) <= set(people.column("patient_id").to_pylist())
     assert people.column("race").null_count == 0
     assert source.unread["Patient.text"] == 13
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_the_splits_of_a_table_give_its_rows_and_its_digest(tmp_path: Path, base: str) -> None:
+    """Reading all splits gives what reading the table gives, and the digest is the same."""
+    whole, cut = open_source(_dataset(tmp_path, base)), open_source(_dataset(tmp_path, base))
+    rows = [row for batch in whole.read("patients", ["id", "zip"]) for row in batch.to_pylist()]
+    parts = cut.splits("patients")
+    found = [row for part in parts for batch in cut.read("patients", ["id", "zip"], part) for row in batch.to_pylist()]
+    assert found == rows
+    assert [part.number for part in parts] == list(range(len(parts)))
+    assert dict(cut.digests) == dict(whole.digests)

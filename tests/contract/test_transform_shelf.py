@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deid.buffers import plain
+from deid.cells.buffers import plain
+from deid.cells.shapes import SHAPES, TextShape, malformed
 from deid.codes import CODE_SYSTEMS
 from deid.codes.mapped_levels import mapped_system
-from deid.controls import CodeMap
 from deid.errors import PlanError
+from deid.keys.prf import BatchCmac, base32
 from deid.kinds import KINDS, Kind, Value
-from deid.mapped_codes import map_cells
-from deid.prf import BatchCmac, base32
+from deid.known_codes.mapped_codes import map_cells
+from deid.observing.controls import CodeMap
 from deid.schema import Column
-from deid.shapes import SHAPES, TextShape, malformed
 from deid.transforms import TRANSFORMS, Context, Transform, build
 from deid.transforms.keep import ARROW_TYPES
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tiny_sources import World, write_csv
 
 from deid.errors import DisclosureError
-from deid.manifest import MANIFEST, from_bytes
+from deid.release.manifest import MANIFEST, from_bytes
 
 EXAMPLES = int(os.environ.get("DEID_EXAMPLES", "6"))
 KINDS = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid import entries as counted
-from deid.entries import Entries
+from deid.known_codes import entries as counted
+from deid.known_codes.entries import Entries
 
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(-1, 6)), max_size=60)
 

@@ -11,7 +11,7 @@ from deid.disclosure import counting, holdings, sampling
 from deid.disclosure.coded import Coded
 from deid.disclosure.pairs import Attacker, attack
 from deid.disclosure.sampling import Dates, candidates
-from deid.limits import Adversary
+from deid.documents.limits import Adversary
 from tests.naive_codes import Naive, drawn_codes
 
 Case = tuple[Coded, np.ndarray, np.ndarray, np.ndarray | None]

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deid.cells.days import NO_DAY, number_of_day
+from deid.cells.shapes import SHAPES
 from deid.codes import CODE_SYSTEMS
 from deid.codes.base import UNMAPPED, Status
-from deid.days import NO_DAY, number_of_day
-from deid.shapes import SHAPES
 
 NAMES = ("icd10cm", "icd10pcs", "icd9cm", "icd9cm_procedure", "drg", "icd10", "icd_any")
 # From fine to coarse; each of these is a function of the one before.

@@ -21,9 +21,9 @@ from deid.crosswalks.frozen import tagger
 from deid.crosswalks.lookup import DomainLookup
 from deid.crosswalks.partitions import DomainFile, DomainWriter, Entries
 from deid.crosswalks.reversing import tags_of
-from deid.prf import BatchCmac, base32
+from deid.keys.prf import BatchCmac, base32
+from deid.patients.tags import U64
 from deid.reidentify.marks import Marks, surrogate_bytes
-from deid.tags import U64
 
 KEY = bytes(range(32))
 DOMAINS = ("a/p/patient_id", "b/p/patient_id", "a/p/date-offset")

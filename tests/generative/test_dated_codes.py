@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deid.disclosure import counting, holdings
 from deid.disclosure.pairs import Attacker, attack
-from deid.limits import Adversary
+from deid.documents.limits import Adversary
 from tests.naive_dated import NaiveDated, entries_of, mentions_of
 
 EVERYBODY = tuple(Adversary)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from deid.disclosure.code_maps import search_map
 from deid.disclosure.coded import Coded, CodeTree
+from deid.documents.limits import CodeLimits
 from deid.errors import DisclosureError
-from deid.limits import CodeLimits
 
 K = 3
 LEVELS = ("code", "category", "block", "chapter")

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from sites import REPOSITORY, TODAY
 from tiny_sources import LIMITED, SAFE, World, write_csv
 
-from deid.derive import DERIVED, GROUPS
-from deid.sealed import SealedMap
+from deid.sealing.sealed import SealedMap
+from deid.visits.derive import DERIVED, GROUPS
 
 EXAMPLES = int(os.environ.get("DEID_EXAMPLES", "20"))
 LAST_COMPLETE_DAY = date(TODAY.year - 1, 12, 31)

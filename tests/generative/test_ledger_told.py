@@ -9,12 +9,12 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid.buffers import scattered
+from deid.cells.buffers import scattered
 from deid.disclosure.pairs import attack
-from deid.entries import NO_VISIT
+from deid.documents.limits import Adversary
+from deid.known_codes.entries import NO_VISIT
 from deid.ledger import RELEASED, State
 from deid.ledger.told import ITEMS, Told
-from deid.limits import Adversary
 
 Row = tuple[int, str | None, int, int]  # patient, item or None for what was left empty, dates, visit or -1
 ROWS = st.lists(

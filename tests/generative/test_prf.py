@@ -1,4 +1,4 @@
-"""Laws of deid.prf: equal to the published functions on every input, bounded in memory, uniform offsets."""
+"""Laws of deid.keys.prf: equal to the published functions on every input, bounded in memory, uniform offsets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid.errors import KeyFaultError
-from deid.prf import BatchCmac, base32, derive_key, offsets
+from deid.keys.prf import BatchCmac, base32, derive_key, offsets
 
 KEY = bytes(range(32))
 RFC_KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from note_spans import SHIFTED, SHOWN, one, written
 
-from deid.days import number_of
+from deid.cells.days import number_of
+from deid.keys.prf import BatchCmac
 from deid.kinds import KINDS
 from deid.notes.date_forms import read
 from deid.notes.known import KnownIdentifiers
 from deid.notes.leak_check import leaks
 from deid.notes.surrogates import Surrogates, keys_of
 from deid.notes.surrogates.writer import SURROGATE_KINDS
-from deid.prf import BatchCmac
 from deid.schema import Column
 from deid.transforms import Context, ShiftDate
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deid.documents.period import parse_period
 from deid.errors import DocumentError
-from deid.period import parse_period
 from deid.schedule.calendar import Calendar, Every, Late, is_of, label_of
 
 DAYS = st.dates(date(1990, 1, 1), date(2060, 12, 31))

@@ -1,4 +1,4 @@
-"""`deid.sealed`: what was added is found again, in memory or spilled, and nothing stands on disk in clear."""
+"""`deid.sealing.sealed`: what was added is found again, in memory or spilled, and nothing stands on disk in clear."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid.errors import StorageError
-from deid.sealed import RECORD, SealedMap, SealedRows
-from deid.spill import SpillFile
+from deid.sealing.sealed import RECORD, SealedMap, SealedRows
+from deid.sealing.spill import SpillFile
 
 SCHEMA = pa.schema([("number", pa.int32()), ("flag", pa.bool_()), ("digest", pa.binary(3)), ("name", pa.string())])
 TAGS = st.one_of(st.integers(0, 6), st.integers(0, 15).map(lambda top: top << 60), st.integers(0, 2**64 - 1))
@@ -182,7 +182,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np, pyarrow as pa
 from deid.errors import StorageError
-from deid.sealed import SealedMap
+from deid.sealing.sealed import SealedMap
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
     with SealedMap(pa.schema([("a", pa.int64())]), folder=Path(sys.argv[1]), budget=30_000) as sealed:

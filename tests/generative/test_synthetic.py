@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deid.cells.places import releasable
 from deid.kinds import KINDS
-from deid.places import releasable
 from deid.synthetic import (
     Population,
     generate,

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from deid.documents.limits import TableLimits
 from deid.errors import DisclosureError
-from deid.limits import TableLimits
 from deid.tables.cube import Address
 from deid.tables.protect import Protected
 from deid.tables.published import Published

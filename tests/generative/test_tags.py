@@ -1,4 +1,4 @@
-"""`deid.tags`: an index of tags agrees with a dictionary, whatever the tags and however they are batched."""
+"""`deid.patients.tags`: an index of tags agrees with a dictionary, whatever the tags and however they are batched."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deid.tags import TagIndex, first_words, words
+from deid.patients.tags import TagIndex, first_words, words
 
 # Few distinct values make repeats; near and extreme ones make neighbors collide and reach 0 and 2^64 - 1.
 TAGS = st.one_of(

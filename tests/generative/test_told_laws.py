@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid.entries import NO_VISIT
+from deid.known_codes.entries import NO_VISIT
 from deid.ledger.told import ITEMS, Told
 
 Shown = tuple[int, int, int]  # patient, item, dates

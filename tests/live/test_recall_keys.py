@@ -10,9 +10,9 @@ from key_services import fresh, moto  # noqa: F401  # a fixture
 from recalling import Recalling
 
 from deid.errors import KeyFaultError
-from deid.manifest import RECALL
 from deid.opening import open_with
 from deid.recall.run import finish
+from deid.release.manifest import RECALL
 
 pytestmark = pytest.mark.live
 

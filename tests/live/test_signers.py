@@ -21,9 +21,9 @@ from deid.cli import cli
 from deid.errors import KeyFaultError
 from deid.keys.officers import SigningKey, load_public_key, write_public_key
 from deid.keys.signers import make_token_key, open_signer
-from deid.signing import sign_document, verify_document
-from deid.statements import read
-from deid.trust import add_person, load_trust
+from deid.papers.signing import sign_document, verify_document
+from deid.papers.statements import read
+from deid.papers.trust import add_person, load_trust
 
 pytestmark = pytest.mark.live
 DIGEST = "ab" * 32

@@ -20,7 +20,7 @@ from deid.audit.events import EventKind
 from deid.audit.log import AuditLog
 from deid.audit.site import audit_folder
 from deid.cli import main
-from deid.manifest import MANIFEST, RECALL
+from deid.release.manifest import MANIFEST, RECALL
 
 pytestmark = pytest.mark.live
 

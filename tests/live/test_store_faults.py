@@ -23,9 +23,9 @@ from stores import Fault, Store, enforcing, store  # noqa: F401  # a fixture
 from tiny_sources import COLUMNS, LIMITED, PATIENTS, World
 
 from deid.errors import DeidError, DocumentError, ReleaseError, SourceError, StoreError, TrustError
-from deid.manifest import KEYS, MANIFEST, RECALL
 from deid.opening import open_release, verify_release
-from deid.signing import statement_path
+from deid.papers.signing import statement_path
+from deid.release.manifest import KEYS, MANIFEST, RECALL
 from deid.sources import load_dataset, open_source
 from deid.stores import reading, writing
 from deid.stores.delivery import Delivered

@@ -16,7 +16,7 @@ from key_services import PIN, WRONG_PIN, make_token, softhsm, token_uri
 
 from deid.errors import KeyFaultError
 from deid.keys import make_provider, open_provider
-from deid.prf import BatchCmac
+from deid.keys.prf import BatchCmac
 
 pytestmark = pytest.mark.live
 VALUES = pa.array(["", "a", "b" * 15, "c" * 16, "d" * 17, "e" * 255, "f" * 256, "g" * 257, "h" * 5000, None] * 3)

@@ -19,7 +19,7 @@ from deid.audit.site import audit_folder, known_receipts, manifest_digest, renew
 from deid.errors import AuditError, DeidError, DocumentError, KeyFaultError, TrustError
 from deid.export import Exported, export
 from deid.keys.officers import SigningKey, generate_signing_key
-from deid.trust import add_person, load_trust
+from deid.papers.trust import add_person, load_trust
 
 KINDS = {"patients": {"ID": "patient_id", "SEX": "sex"}}
 

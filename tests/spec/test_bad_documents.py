@@ -12,6 +12,8 @@ from refusals import refused
 from sites import PASSPHRASE, TEST_SCRYPT_N, TODAY
 from tiny_sources import LIMITED, REQUESTED, SAFE, World
 
+from deid.documents.policy import load_policy
+from deid.documents.request import load_request
 from deid.errors import (
     DocumentError,
     KeyFaultError,
@@ -23,11 +25,9 @@ from deid.keys.local import open_local
 from deid.keys.officers import generate_signing_key
 from deid.keys.recipients import generate_identity
 from deid.opening import open_release
-from deid.policy import load_policy
-from deid.request import load_request
-from deid.signing import sign_document
+from deid.papers.signing import sign_document
+from deid.papers.trust import add_person
 from deid.sources.description import load_dataset
-from deid.trust import add_person
 
 TABLES = REQUESTED | {"encounters": [*REQUESTED["encounters"], "COST"]}
 

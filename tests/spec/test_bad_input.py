@@ -28,7 +28,7 @@ from deid.errors import (
     StorageError,
 )
 from deid.export import export
-from deid.quarantine import read_quarantined
+from deid.release.quarantine import read_quarantined
 
 TABLES = REQUESTED | {"encounters": [*REQUESTED["encounters"], "COST"]}
 
@@ -322,7 +322,7 @@ def test_a_full_disk_under_the_spill_leaves_nothing(
 ) -> None:
     """Sealed spill that cannot grow ends the run, and no trace of it stays."""
     world = World(tmp_path / "site")  # whose audit log is still smaller than the disk
-    monkeypatch.setattr("deid.workshop._SEALED", 3_000)  # so that a small source spills
+    monkeypatch.setattr("deid.observing.workshop._SEALED", 3_000)  # so that a small source spills
     encounters = [f"e{i} SENTINEL-PAT-1 2025-07-23 2025-07-25 inpatient 1" for i in range(3_000)]
     dataset = world.source(encounters="\n".join(["ENC PATIENT START STOP CLASS COST", *encounters]))
     request = world.request(dataset, TABLES, cohort={"rows": {"any": [{"encounter_class": ["inpatient"]}]}})

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deid.describe import draft
+from deid.describing.describe import draft
+from deid.describing.guesses import guess_column
 from deid.errors import DeidError, DocumentError, SourceError
-from deid.guesses import guess_column
 from deid.sources import load_dataset, open_source
 from deid.sources.paths import PathError, compile_path, referenced
 from deid.sources.spelling import expand

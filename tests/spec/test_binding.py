@@ -12,8 +12,8 @@ from tiny_sources import LIMITED, REQUESTED, SAFE, World
 from deid.errors import TrustError
 from deid.export import export
 from deid.keys.recipients import generate_identity
-from deid.plan import Plan
-from deid.signing import sign_document
+from deid.papers.signing import sign_document
+from deid.planning.plan import Plan
 from deid.sources.description import load_dataset
 
 REPOSITORY = Path(__file__).resolve().parents[2]

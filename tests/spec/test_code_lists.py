@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from deid.cells.days import NO_DAY, number_of
 from deid.cli import cli
 from deid.codes import CODE_SYSTEMS
 from deid.codes.added import systems_with
 from deid.codes.adding import add_list
 from deid.codes.base import CodeSystem, Status
 from deid.codes.list_reader import Layout
-from deid.days import NO_DAY, number_of
 from deid.errors import DeidError, DocumentError, SourceError, StorageError
 
 NAMES = {status.name: status for status in Status}

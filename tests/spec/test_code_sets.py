@@ -18,8 +18,8 @@ from tiny_sources import World
 
 from deid import pipeline
 from deid.attacks import ATTACKERS
-from deid.code_sets import as_sets, not_sets
 from deid.errors import VerificationError
+from deid.known_codes.code_sets import as_sets, not_sets
 from deid.red_team import attack
 
 CEILING = 0.09

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
+from deid.cells.days import NO_DAY, number_of
 from deid.codes import CODE_SYSTEMS, system_of
 from deid.codes.base import UNMAPPED, Status
 from deid.codes.building.writing import code_lists_page
 from deid.codes.icd10cm import attributes
-from deid.days import NO_DAY, number_of
 
 DATA = Path("deid/codes/data")
 V, HEADING, NOT_YET, RETIRED, UNKNOWN, BAD = (

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from deid.buffers import plain
+from deid.cells.buffers import plain
+from deid.cells.days import NO_DAY, number_of
+from deid.cells.shapes import SHAPES, TextShape
 from deid.codes import CODE_SYSTEMS, system_of
 from deid.codes.base import UNMAPPED, CodeSystem, Status
 from deid.codes.formed import FormedSystem
 from deid.codes.page import page
-from deid.days import NO_DAY, number_of
 from deid.kinds import KINDS
-from deid.shapes import SHAPES, TextShape
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEMS = [system for system in CODE_SYSTEMS.values() if isinstance(system, FormedSystem)]

@@ -12,7 +12,7 @@ from sites import REPOSITORY
 from deid.codes import comorbidity
 from deid.codes.comorbidity import System
 from deid.codes.conditions import AHRQ_CONDITIONS
-from deid.derived_page import page
+from deid.visits.derived_page import page
 
 # By hand from the papers: condition | codes that show it | neighbors that do not, each in both revisions.
 CHARLSON = """

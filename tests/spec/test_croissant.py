@@ -19,11 +19,11 @@ from full_releases import limited, safe_harbor
 from made_releases import make
 from sites import make_site
 
-from deid.croissant import CROISSANT, about, croissant
-from deid.data_package import PACKAGE, data_package
 from deid.errors import ReleaseError
-from deid.manifest import ColumnEntry, FileEntry, TableEntry
 from deid.opening import CONVERTERS, OpenedRelease, open_with
+from deid.release.croissant import CROISSANT, about, croissant
+from deid.release.data_package import PACKAGE, data_package
+from deid.release.manifest import ColumnEntry, FileEntry, TableEntry
 from deid.sinks.release_keys import ReleaseKeys
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

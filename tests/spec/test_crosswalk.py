@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from deid.crosswalks.crosswalk import Crosswalk
 from deid.crosswalks.frozen import FrozenCrosswalk
 from deid.errors import DeidError, KeyFaultError, StorageError
-from deid.prf import derive_key
+from deid.keys.prf import derive_key
 
 KEY = bytes(range(32))
 PARTY = "outcomes/patient_id"

@@ -18,9 +18,9 @@ import pytest
 from coded_people import KINDS, Row
 from test_code_maps_export import CEILING, Opened, Runs, item_of
 
-from deid import code_decision, dated_steps, tied_entries
 from deid.disclosure import dated
 from deid.errors import DisclosureError, PlanError, VerificationError
+from deid.known_codes import code_decision, dated_steps, tied_entries
 
 JOINED = {"patients": ["ID", "SEX"], "encounters": ["ENC", "PATIENT", "START"], "diagnoses": ["PATIENT", "ENC", "DX"]}
 IN_ROWS = {"patients": ["ID", "SEX"], "diagnoses": ["PATIENT", "DX", "SEEN"]}

@@ -12,11 +12,12 @@ from refusals import refused
 from sites import REPOSITORY
 from tiny_sources import COLUMNS, DIAGNOSES, ENCOUNTERS, EXPERT, LIMITED, SAFE, SOUND, World
 
-from deid import prerequisites, workshop
-from deid.derive import GROUPS
 from deid.errors import DocumentError, PlanError, SourceError
+from deid.observing import workshop
+from deid.planning import prerequisites
+from deid.sealing.spill import SpillFile
 from deid.sources.description import load_dataset
-from deid.spill import SpillFile
+from deid.visits.derive import GROUPS
 
 MARKED = DIAGNOSES | {"SEQ": "sequence_number", "POA": "present_on_admission"}
 TABLES = {

@@ -16,7 +16,7 @@ from deid.schema import DatasetDescription
 from deid.sources import load_dataset, open_source
 from deid.sources.fhir_documents import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_VALUES
 from deid.sources.fhir_rows import MAX_VALUES
-from deid.visits import start_of_visit
+from deid.visits.columns import start_of_visit
 
 UUID = "urn:uuid:6f1c1c4e-0000-4000-8000-00000000000"
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"

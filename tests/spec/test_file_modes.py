@@ -11,7 +11,7 @@ import pytest
 from tiny_sources import REQUESTED, SAFE, SOUND, World
 
 from deid.export import export
-from deid.private import make_folder, new_file, private
+from deid.sealing.private import make_folder, new_file, private
 
 BAD = SOUND["patients"].rstrip() + "\n- 1950-01-02 Zandobrith 900-00-0001 M 94110"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import yaml
 
-from deid.cohort import parse_cohort
+from deid.documents.cohort import parse_cohort
+from deid.documents.policy import load_policy
+from deid.documents.request import load_request
 from deid.kinds import KINDS
 from deid.legal import verdict
-from deid.policy import load_policy
-from deid.request import load_request
 from deid.transforms import TRANSFORMS
 
 FORMATS = Path(__file__).resolve().parents[2] / "docs" / "formats"

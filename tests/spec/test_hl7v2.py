@@ -11,14 +11,14 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from deid.cells.values import parse
 from deid.errors import DocumentError, SourceError
 from deid.kinds import KINDS
-from deid.patients import Patients
-from deid.rows import Rows
+from deid.observing.rows import Rows
+from deid.patients.positions import Patients
 from deid.sources import Source, load_dataset, open_source
 from deid.sources.hl7v2 import blocks, cells, framing
 from deid.sources.spelling import built_in
-from deid.values import parse
 
 INPUTS = Path(__file__).resolve().parents[2] / ".." / "shared" / "inputs" / "hl7v2"
 SENTINEL = "Quixwerble"

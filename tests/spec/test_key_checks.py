@@ -13,7 +13,7 @@ from deid.errors import KeyFaultError
 from deid.keys.key_checks import FILE, steady_cmac
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.local import LocalProvider, generate_provider
-from deid.prf import BatchCmac
+from deid.keys.prf import BatchCmac
 
 
 @pytest.fixture

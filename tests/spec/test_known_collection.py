@@ -11,8 +11,8 @@ import pytest
 import yaml
 from sites import TestSite, make_site
 
-from deid.decision import Decision
-from deid.own_identifiers import identifiers_of
+from deid.observing.decision import Decision
+from deid.patients.own_identifiers import identifiers_of
 
 PEOPLE = ("brandwine", "oxmantle", "ferrowick")
 KINDS = {

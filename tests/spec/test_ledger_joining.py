@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_sources import World
 
+from deid.documents.limits import Limits, RiskLimits
+from deid.documents.policy import load_policy
 from deid.errors import DisclosureError
 from deid.ledger import Movement, ReleaseEntry, SeriesRules, State, Withheld, arrive
 from deid.ledger.book import Book
 from deid.ledger.joining import hold, is_same_party, join, of_one_party
 from deid.ledger.records import Frozen, JoinFigure
-from deid.limits import Limits, RiskLimits
-from deid.policy import load_policy
 from deid.red_team.ceilings import of_one_recipient
 
 MOVED = Movement(**dict.fromkeys(Movement.__dataclass_fields__, 0))

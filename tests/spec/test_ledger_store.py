@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from deid.controls import Chosen, CodeMap
 from deid.errors import DeidError, DisclosureError, KeyFaultError, StorageError
 from deid.ledger import (
     Frozen,
@@ -29,7 +28,8 @@ from deid.ledger import (
     tagger,
     tags_of,
 )
-from deid.manifest import Manifest, Suppression, Versions, to_bytes
+from deid.observing.controls import Chosen, CodeMap
+from deid.release.manifest import Manifest, Suppression, Versions, to_bytes
 
 KEY = bytes(range(32))
 RULES = SeriesRules(k=3, hold=2, coarsest=None, is_increment=False)

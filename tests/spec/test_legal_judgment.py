@@ -25,11 +25,11 @@ from legal_plans import (
     ruled,
 )
 
+from deid.documents.policy import Basis, Policy
+from deid.documents.request import Schedule, Series
 from deid.errors import PlanError
 from deid.kinds import KINDS
 from deid.legal import Finding, Judgment, judge, require, together, verdict
-from deid.policy import Basis, Policy
-from deid.request import Schedule, Series
 from deid.schema import Column, Link
 from deid.transforms import build
 

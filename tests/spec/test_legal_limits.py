@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from legal_plans import EXPERT, LIMITED, PATIENTS, SAFE_HARBOR, VISITS, broken, plan, rows, ruled
 
+from deid.documents.policy import Basis, Limits, Policy
+from deid.documents.request import Schedule
 from deid.kinds import KINDS, Group
 from deid.legal import judge, require
-from deid.policy import Basis, Limits, Policy
-from deid.request import Schedule
 from deid.transforms import build
 
 B1 = "(b)(1)"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from legal_plans import EXPERT, LIMITED, SAFE_HARBOR, TODAY, VISITS, plan, rows, ruled
 
-from deid.compiler import compile_plan
+from deid.documents.policy import Policy, load_policy
+from deid.documents.request import Schedule, load_request
 from deid.errors import PlanError
 from deid.kinds import KINDS
 from deid.legal import require
-from deid.policy import Policy, load_policy
-from deid.request import Schedule, load_request
+from deid.planning.compiler import compile_plan
 from deid.sources.description import load_dataset
 from deid.transforms import build
 

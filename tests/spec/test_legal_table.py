@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from deid.documents.policy import Basis
 from deid.kinds import KINDS
 from deid.legal import verdict
 from deid.legal.table import VARIANTS, kinds_page, legal_table
-from deid.policy import Basis
 from deid.transforms import TRANSFORMS, Transform, build
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from deid.buffers import plain
-from deid.code_numbers import CodeItems, CodeNumbers, items_of
+from deid.cells.buffers import plain
 from deid.codes.base import CodeSystem
 from deid.codes.icd10cm import ICD10CM
 from deid.codes.mapped_levels import NAMES, OTHER, mapped_levels, mapped_system
 from deid.codes.ndc import NDC
-from deid.controls import CodeMap, Controls, Emptied
-from deid.mapped_codes import map_cells, release_cells
+from deid.known_codes.code_numbers import CodeItems, CodeNumbers, items_of
+from deid.known_codes.mapped_codes import map_cells, release_cells
+from deid.observing.controls import CodeMap, Controls, Emptied
 
 
 def numbered(codes: list[str], declared: tuple[str, ...] = (), system: CodeSystem = ICD10CM) -> CodeItems:

@@ -10,16 +10,16 @@ import pytest
 import yaml
 from legal_plans import EXPERT, VISITS, broken, plan, ruled
 
-from deid.code_decision import declared_codes, limits_of, tells_visits
-from deid.code_sets import set_words, sets_of
-from deid.cohort import parse_cohort
+from deid.documents.cohort import parse_cohort
+from deid.documents.limits import Adversary, CodeLimits
+from deid.documents.policy import Basis, Policy, load_policy
 from deid.errors import DocumentError
 from deid.kinds import KINDS
+from deid.known_codes.code_decision import declared_codes, limits_of, tells_visits
+from deid.known_codes.code_sets import set_words, sets_of
 from deid.legal import judge
 from deid.legal.mapped_codes import tells_codes
-from deid.limits import Adversary, CodeLimits
-from deid.plan import Plan
-from deid.policy import Basis, Policy, load_policy
+from deid.planning.plan import Plan
 from deid.schema import Column, Use
 from deid.transforms import build
 

@@ -26,10 +26,10 @@ from meds import CodeMetadataSchema, DataSchema, DatasetMetadataSchema, SubjectS
 
 from deid.errors import ReleaseError, StorageError
 from deid.kinds import KINDS as VOCABULARY
-from deid.manifest import RECALL
 from deid.opening import CONVERTERS, open_with, to_meds, workbench
 from deid.opening.instants import instant
 from deid.opening.names import Col, nearest
+from deid.release.manifest import RECALL
 from deid.schema import Column
 from deid.sinks.release_keys import ReleaseKeys
 from deid.transforms.base import Context

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from legal_plans import EXPERT, plan, ruled
 
+from deid.documents.policy import Basis, Policy, load_policy
+from deid.documents.text_rules import dates_in_text, writing_of
 from deid.errors import DocumentError, PlanError
 from deid.legal import judge
-from deid.plan import Plan
-from deid.policy import Basis, Policy, load_policy
-from deid.prerequisites import patient_arrays, uses_birth_days
-from deid.text_rules import dates_in_text, writing_of
+from deid.planning.plan import Plan
+from deid.planning.prerequisites import patient_arrays, uses_birth_days
 from deid.transforms import RedactNote, build
 
 WINDOW = (date(2015, 1, 1), date(2025, 12, 31))

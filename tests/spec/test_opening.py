@@ -28,11 +28,11 @@ from deid.errors import KeyFaultError, ReleaseError, StorageError
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.local import LocalProvider, generate_provider
 from deid.keys.recipients import Recipient, generate_identity, seal_envelope
-from deid.manifest import ENVELOPE, MANIFEST, RECALL, from_bytes, to_bytes
 from deid.opening import CONVERTERS, OpenedRelease, Verification, open_release, open_with, verify_release
 from deid.opening.in_clear import converted
+from deid.release.manifest import ENVELOPE, MANIFEST, RECALL, from_bytes, to_bytes
+from deid.release.small_counts import shown
 from deid.sinks.release_keys import ReleaseKeys
-from deid.small_counts import shown
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from deid.disclosure.code_nodes import NodeChoice, NodeFound, search_node
 from deid.disclosure.coded import Coded, CodeTree
 from deid.disclosure.pairs import attack
 from deid.disclosure.screening import Screen, pairs_of, part_of, thinned
+from deid.documents.limits import CodeLimits
 from deid.errors import DisclosureError
-from deid.limits import CodeLimits
 from deid.synthetic.histories import Histories, draw_histories
 from deid.synthetic.histories_coded import classes, coded_histories
 

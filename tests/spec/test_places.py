@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from deid.places import CENSUS_VINTAGE, ZIP3_RELEASABLE, populations, table_digest, zip3, zip5
+from deid.cells.places import CENSUS_VINTAGE, ZIP3_RELEASABLE, populations, table_digest, zip3, zip5
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / ".." / "shared" / "reference" / "zip3_population_2020.csv"

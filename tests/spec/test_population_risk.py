@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from sites import TestSite, make_site
 from tiny_sources import World
 
-from deid import places
-from deid.controls import Vectors
+from deid.cells import places
 from deid.disclosure.estimators import METHODS, uniques
 from deid.disclosure.risk import figures
+from deid.documents.site import load_site
 from deid.errors import DisclosureError, DocumentError
-from deid.population_classes import people_of_classes
-from deid.population_table import census, nationwide, read_population
-from deid.site import load_site
+from deid.observing.controls import Vectors
+from deid.population.classes import people_of_classes
+from deid.population.table import census, nationwide, read_population
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 300)), min_size=1, max_size=20), st.integers(2, 12))

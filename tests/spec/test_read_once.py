@@ -20,7 +20,7 @@ from tiny_sources import SAFE, World
 from deid import export
 from deid.errors import SourceError
 from deid.schema import DatasetDescription
-from deid.sealed_batches import SealedBatches
+from deid.sealing.sealed_batches import SealedBatches
 from deid.sources import load_dataset, open_source
 from deid.sources.once import ReadOnce
 

@@ -21,21 +21,21 @@ from tiny_sources import EXPERT, LIMITED
 
 from deid.audit.events import EventKind
 from deid.audit.site import manifest_digest, record
+from deid.documents.policy import load_policy
 from deid.errors import DocumentError, KeyFaultError, ReleaseError, TrustError
 from deid.export import export
 from deid.keys.base import KeyProvider
 from deid.keys.files import folder_lock
 from deid.keys.local import open_local
 from deid.keys.recipients import load_identity
-from deid.manifest import MANIFEST, RECALL, RECALL_STATEMENT, from_bytes
 from deid.opening import open_with
 from deid.opening.folder import faults_in
-from deid.policy import load_policy
 from deid.recall.gate import SeriesGate, refuse_recalled_release
 from deid.recall.holdings import holdings
 from deid.recall.papers import encode
 from deid.recall.resuming import resume
 from deid.recall.run import finish, recall, verify_notice
+from deid.release.manifest import MANIFEST, RECALL, RECALL_STATEMENT, from_bytes
 
 HOW = "The rows were taken out of the source, and two people looked at the next release."
 

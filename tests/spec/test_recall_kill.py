@@ -14,14 +14,14 @@ from sites import PASSPHRASE
 
 from deid.audit.entries import Entry
 from deid.audit.site import site_log
+from deid.documents.site import load_site
 from deid.errors import KeyFaultError, ReleaseError
 from deid.keys.local import open_local
-from deid.manifest import RECALL, RECALL_STATEMENT
 from deid.opening import open_with
+from deid.papers.trust import load_trust
 from deid.recall.gate import SeriesGate, refuse_recalled_release
 from deid.recall.run import finish
-from deid.site import load_site
-from deid.trust import load_trust
+from deid.release.manifest import RECALL, RECALL_STATEMENT
 
 # Carries a notice out in copies of a site, and is stopped before the n-th call that changes the disk.
 STOPPED = """
@@ -31,8 +31,8 @@ from deid.audit.site import site_log
 from deid.errors import DeidError
 from deid.keys import open_provider
 from deid.recall.run import recall
-from deid.site import load_site
-from deid.trust import load_trust
+from deid.documents.site import load_site
+from deid.papers.trust import load_trust
 
 base, copies, notice, passphrase, how, step = *map(Path, sys.argv[1:4]), *sys.argv[4:6], int(sys.argv[6])
 POINTS = {"write", "fsync", "replace", "rename", "mkdir", "link", "pwrite", "ftruncate"}

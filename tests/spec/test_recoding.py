@@ -16,8 +16,8 @@ from tiny_sources import World
 
 from deid import legal
 from deid.cli.plan import as_lines, as_record
+from deid.documents.policy import Basis, load_policy
 from deid.errors import DeidError, DisclosureError, DocumentError, PlanError
-from deid.policy import Basis, load_policy
 from deid.transforms import build
 
 PATIENTS = {"patients": ["ID", "BIRTH", "SEX"]}

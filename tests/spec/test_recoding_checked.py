@@ -18,7 +18,7 @@ from deid.disclosure import k_anonymity
 from deid.disclosure.k_anonymity import Counted
 from deid.errors import VerificationError
 from deid.ledger.checking import SeriesCheck
-from deid.plan import Plan
+from deid.planning.plan import Plan
 
 ASKED = {"patients": ["ID", "BIRTH", "SEX"], "encounters": ["ENC", "PATIENT", "CLASS"]}
 TWO = [("1981-05-05", "F")] * 4 + [("1962-05-05", "M")] * 3

@@ -18,8 +18,8 @@ from tiny_sources import World
 from deid import legal
 from deid.disclosure.diversity import Spread, told
 from deid.disclosure.sensitive import Held, broken, classes_tell, rule_of
+from deid.documents.limits import Sensitive
 from deid.errors import DisclosureError, DocumentError, PlanError
-from deid.limits import Sensitive
 
 ASKED = {"patients": ["ID", "SEX"], "diagnoses": ["PATIENT", "DX"]}
 SEXES: dict[str, Any] = {"quasi_identifiers": ["sex"], "recoding": {"sex": ["keep", "drop"]}}

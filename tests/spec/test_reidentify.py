@@ -14,17 +14,17 @@ from tiny_sources import LIMITED, SAFE, SENTINELS
 
 from deid.audit import Entry
 from deid.audit.site import audit_folder, site_log
+from deid.documents.request import load_request
 from deid.errors import AuditError, DeidError, DocumentError, KeyFaultError, PlanError, ReleaseError, TrustError
 from deid.keys.officers import SigningKey
 from deid.keys.recipients import generate_identity, load_identity, open_envelope, seal_envelope
 from deid.papers.register import register_without_keys
+from deid.papers.signing import countersign, sign_document, statement_path
+from deid.papers.trust import REIDENTIFICATION, load_trust
 from deid.reidentify.answers import Answer, Found, read_answers, write_answers
 from deid.reidentify.consent import require_consent
 from deid.reidentify.order import load_order
 from deid.reidentify.run import reidentify
-from deid.request import load_request
-from deid.signing import countersign, sign_document, statement_path
-from deid.trust import REIDENTIFICATION, load_trust
 
 UNKNOWN = "a" * 16
 

@@ -26,7 +26,7 @@ from deid.errors import DeidError
 from deid.keys import open_provider
 from deid.reidentify.answers import write_answers
 from deid.reidentify.run import reidentify
-from deid.site import load_site
+from deid.documents.site import load_site
 
 base, order, request, passphrase, how = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5]
 site = load_site(base / "site.yaml")

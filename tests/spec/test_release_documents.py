@@ -13,10 +13,10 @@ import pytest
 from frictionless import Package
 from tiny_sources import SAFE, World
 
-from deid.empties import EmptyCells
 from deid.export import Exported
-from deid.manifest import from_bytes
-from deid.small_counts import shown
+from deid.release.empties import EmptyCells
+from deid.release.manifest import from_bytes
+from deid.release.small_counts import shown
 
 REQUESTED = {
     "patients": ["ID", "BIRTH", "SEX", "ZIP"],

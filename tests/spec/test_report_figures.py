@@ -17,9 +17,9 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
 from deid.disclosure.sensitive import Reached
+from deid.documents.limits import Limits, RiskLimits, Sensitive
 from deid.errors import ReleaseError
-from deid.limits import Limits, RiskLimits, Sensitive
-from deid.patients import Tagger
+from deid.patients.positions import Tagger
 from deid.reports import from_json, to_html, to_json
 from deid.reports.code_use import spearman
 from deid.reports.column_tally import ColumnTally

@@ -17,12 +17,12 @@ from schedules import NOW, Clinic, faults, make_clinic, month, told
 from sites import expert_without_ceiling
 
 from deid.audit.site import audit_folder, renew
+from deid.documents.request import load_request
 from deid.errors import DocumentError, KeyServiceError, ScheduleError
 from deid.keys.base import KeyProvider
 from deid.ledger.site import series_of
 from deid.ledger.store import open_ledger
 from deid.opening import open_release
-from deid.request import load_request
 from deid.schedule.due import require_come
 from deid.schedule.record import Happened, What, append, holding, make_runs, read_record
 

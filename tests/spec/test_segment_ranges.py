@@ -14,7 +14,7 @@ import pytest
 import yaml
 from sites import REPOSITORY, SHARED
 
-from deid.days import NO_DAY, number_of
+from deid.cells.days import NO_DAY, number_of
 from deid.kinds import KINDS
 from deid.schema import Column
 from deid.segments.page import segments_page

@@ -13,7 +13,7 @@ from sites import SHARED
 from tiny_sources import SAFE, World
 
 from deid.errors import DocumentError, PlanError, SourceError
-from deid.manifest import MANIFEST, from_bytes
+from deid.release.manifest import MANIFEST, from_bytes
 from deid.segments.telling import is_marked
 from deid.segments.words import NOTICE
 

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deid import shape_words
-from deid.buffers import plain
+from deid.cells import shape_words
+from deid.cells.buffers import plain
+from deid.cells.shapes import SHAPES, NumberShape, TextShape, malformed, shapes_page, wellformed
+from deid.cells.values import parse
 from deid.kinds import KINDS, Value
 from deid.schema import Column, Table
-from deid.shapes import SHAPES, NumberShape, TextShape, malformed, shapes_page, wellformed
 from deid.sources import load_dataset, open_source
 from deid.transforms import Context, build
-from deid.values import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / ".." / "shared"

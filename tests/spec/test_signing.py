@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deid.actual_knowledge import NO_KNOWLEDGE, sign_knowledge, verify_knowledge
 from deid.errors import KeyFaultError, TrustError
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.officers import SigningKey, generate_signing_key, load_public_key, load_signing_key
 from deid.keys.recipients import Recipient, recipients_digest
-from deid.signing import CLOCK_SKEW, countersign, sign_document, statement_path, verify_document
-from deid.statements import MAX_BYTES, PAYLOAD_TYPE
-from deid.trust import TrustRoot, add_person, load_trust
+from deid.papers.actual_knowledge import NO_KNOWLEDGE, sign_knowledge, verify_knowledge
+from deid.papers.signing import CLOCK_SKEW, countersign, sign_document, statement_path, verify_document
+from deid.papers.statements import MAX_BYTES, PAYLOAD_TYPE
+from deid.papers.trust import TrustRoot, add_person, load_trust
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OTHER = hashlib.sha256(b"other").hexdigest()

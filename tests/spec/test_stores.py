@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tiny_sources import World
 
+from deid.documents.site import load_site
 from deid.errors import DocumentError, StoreError
-from deid.site import load_site
 from deid.sources import load_dataset
 from deid.stores.faults import code_of_arrow, reason
 from deid.stores.fetching import fetched

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from deid.documents.limits import TableLimits
 from deid.errors import DeidError
-from deid.limits import TableLimits
 from deid.tables.document import load_tabulation
 from deid.tables.run import tabulate
 from tests.sites import TestSite, make_site

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid.days import NO_DAY, number_of
+from deid.cells.days import NO_DAY, number_of
 from deid.errors import DocumentError, PlanError
 from deid.tables.coverage import Coverage
 from deid.tables.document import load_tabulation

@@ -14,13 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tiny_sources import LIMITED, SAFE, World, rows_of
 
+from deid.cells.values import parse
 from deid.errors import DocumentError, SourceError
 from deid.kinds import KINDS
 from deid.schema import Column, Table
 from deid.sources import load_dataset, open_source
 from deid.sources.composed import _cells
 from deid.sources.spelling import BUILT_IN, built_in
-from deid.values import parse
 
 CELL = "Zzyzx-7731"
 

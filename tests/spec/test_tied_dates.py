@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 from legal_plans import EXPERT, plan, ruled
 
-from deid.code_decision import limits_of
-from deid.dated_steps import all_moved, tied_steps
-from deid.days import NO_DAY
-from deid.limits import Adversary
-from deid.plan import Plan
-from deid.tied_dates import VisitDates, set_prints
-from deid.tied_entries import TiedEntries
+from deid.cells.days import NO_DAY
+from deid.documents.limits import Adversary
+from deid.known_codes.code_decision import limits_of
+from deid.known_codes.dated_steps import all_moved, tied_steps
+from deid.known_codes.tied_dates import VisitDates, set_prints
+from deid.known_codes.tied_entries import TiedEntries
+from deid.planning.plan import Plan
 from deid.transforms import build
 
 COUNTED = {"pid": "patient_id", "born": "birth_date", "sex": "sex"}

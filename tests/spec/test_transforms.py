@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pytest
 import yaml
 
+from deid.cells.values import parse
 from deid.errors import PlanError
 from deid.kinds import KINDS
 from deid.schema import Column
 from deid.transforms import TRANSFORMS, Context, GeneralizeDate, Pseudonymize, RedactNote, ShiftDate, Transform, build
-from deid.values import parse
 
 WINDOW = (dt.date(2020, 1, 1), dt.date(2024, 12, 31))
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from deid.errors import DocumentError
 from deid.keys.key_file import SMALLEST_N
 from deid.keys.officers import SigningKey, generate_signing_key
-from deid.trust import (
+from deid.papers.trust import (
     AUDIT_HEAD,
     DESTRUCTION,
     DETERMINATION,

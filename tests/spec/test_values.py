@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deid.cells.values import parse
 from deid.errors import DocumentError, SourceError
 from deid.kinds import KINDS
 from deid.schema import Column
-from deid.values import parse
 
 # Kind, date format, cell (in quotes, as it stands in the file) and value; - is null, ! is bad.
 CELLS = """

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deid.keys.prf import BatchCmac
 from deid.notes.folding import fold
 from deid.notes.surrogates import numbers, places
 from deid.notes.surrogates.draws import Draws
 from deid.notes.surrogates.names import Names
 from deid.notes.writing import NAME_KINDS
-from deid.prf import BatchCmac
 
 Way = Callable[[Draws, str], str | None]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import validity
+from deid.cells.buffers import validity
 from deid.errors import SourceError
 from deid.sources.hl7v2.block import MSH, PID, Numbers
 from deid.sources.hl7v2.fields import Field, fault_at

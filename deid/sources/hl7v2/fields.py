@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.buffers import validity
+from deid.cells.buffers import validity
 from deid.errors import SourceError
 from deid.sources.hl7v2.block import COMPONENT, REPETITION, SUBCOMPONENT, Block, Numbers, Spans
 from deid.sources.hl7v2.paths import Selector, Way

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deid.patients import Tagger
+from deid.patients.positions import Tagger
+from deid.patients.tags import TagIndex
 from deid.sources.hl7v2.framing import Place
 from deid.sources.hl7v2.paths import Path, compile_path
-from deid.tags import TagIndex
 
 SENDER = compile_path("MSH-4")
 AUTHORITY = "^"  # between a number and its authority, see fields.Field

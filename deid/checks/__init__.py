@@ -1,0 +1,1 @@
+"""What was really written, read back and held against the plan."""

@@ -1,0 +1,1 @@
+"""Drafts of descriptions, for tables that nobody has described."""

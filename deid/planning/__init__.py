@@ -1,0 +1,1 @@
+"""What would happen: one step for each column, before any data is read."""

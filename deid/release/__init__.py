@@ -1,0 +1,1 @@
+"""What leaves beside the rows: manifest, codebook and packages, staged with them, all or nothing."""
