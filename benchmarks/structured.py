@@ -165,7 +165,9 @@ def prepare_export(job: dict[str, Any]) -> Any:
     plan = site.plan(request)
     if plan.policy.basis == "safe_harbor":
         site.attest(plan)
-    return lambda: export(plan, site.site, site.provider, progress=lambda _w, _r: None) and None
+    workers = job.get("workers", 1)
+    pa.set_cpu_count(workers)
+    return lambda: export(plan, site.site, site.provider, progress=lambda _w, _r: None, workers=workers) and None
 
 
 def prepare_floor(job: dict[str, Any]) -> Any:

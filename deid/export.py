@@ -26,6 +26,7 @@ from deid.crosswalks.crosswalk import Crosswalk
 from deid.crosswalks.site import crosswalk_folder, newest_logged
 from deid.documents.request import Profile
 from deid.documents.site import Site
+from deid.engine.memory import give_back_large_arrays
 from deid.errors import DocumentError
 from deid.keys.base import KeyProvider
 from deid.keys.key_checks import steady_cmac
@@ -84,14 +85,16 @@ def export(
     *,
     progress: Progress,
     now: datetime | None = None,
-    processes: int = 1,
+    workers: int = 1,
     signing: SigningKey | None = None,
 ) -> Exported:
     """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise.
 
-    `processes`: how many search notes at once. `signing`: the site's key, which signs the manifest, and the head of the
-    audit log beside the release; without it, neither is signed.
+    `workers`: 1 does one thing after another; with more, batches are read ahead and written behind, and so many
+    processes search notes. The release is the same. `signing`: the site's key, which signs the manifest, and the head
+    of the audit log beside the release; without it, neither is signed.
     """
+    give_back_large_arrays()
     name = plan.release
     if not RELEASE_ID.fullmatch(name) or not RELEASE_ID.fullmatch(quarantine_id(plan.request.name, name)):
         raise DocumentError(
@@ -107,7 +110,7 @@ def export(
     log = site_log(site, provider)
     with RunEntries(log, site, plan.request.name, name, documents=documents, signing=signing) as entries:
         done = _run(
-            plan, site, provider, entries, progress=progress, now=now or datetime.now(UTC), processes=processes,
+            plan, site, provider, entries, progress=progress, now=now or datetime.now(UTC), workers=workers,
             signing=signing,
         )  # fmt: skip
         entries.published(
@@ -124,7 +127,7 @@ def _run(
     *,
     progress: Progress,
     now: datetime,
-    processes: int,
+    workers: int,
     signing: SigningKey | None,
 ) -> Exported:
     name = plan.release
@@ -151,14 +154,18 @@ def _run(
         screen = screened(
             Subject.of_plan(plan), known.lists, source, workshop.sealed_map, progress, on=known.days(now.date())
         )
-        redactor = stack.enter_context(Redactor(processes=processes))
-        run = Run(plan, source, workshop, quarantine, progress, systems_with(site.codes), redactor, screen)
+        redactor = stack.enter_context(Redactor(processes=workers))
+        run = Run(
+            plan, source, workshop, quarantine, progress, systems_with(site.codes), redactor, screen, workers=workers
+        )
         written, decision = run.write(folder, keys)
         plan = run.plan
         judgment = legal.require(plan)  # each rung was allowed alone; the ones that were chosen are judged together
         back = ReleaseSide(plan, run.source_side, decision.controls.codes)
         check = LeftOutCheck(plan, decision, screen) if screen is not None else None
-        measured = verify_staged(plan, decision, folder, written, keys, progress, series, seen_by(back.see, check))
+        measured = verify_staged(
+            plan, decision, folder, written, keys, progress, series, seen_by(back.see, check), is_ahead=workers > 1
+        )
         if check is not None and screen is not None:
             check.finish(source)
             bias.write(bias_report(screen, created=now.date()))

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from deid.sources import Source
 from deid.sources.base import Together
+from deid.sources.splits import Split
 
 
 class Counting:
@@ -23,10 +24,14 @@ class Counting:
         self.announced = {table: tuple(columns) for table, columns in tables.items()}
         self.below.check(tables)
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def splits(self, table: str) -> tuple[Split, ...]:
+        """Those of the source below."""
+        return self.below.splits(table)
+
+    def read(self, table: str, columns: Sequence[str], split: Split | None = None) -> Iterator[pa.RecordBatch]:
         """Note a pass for one table."""
         self.passes.append({table: tuple(columns)})
-        return self.below.read(table, columns)
+        return self.below.read(table, columns, split)
 
     def read_together(self, tables: Mapping[str, Sequence[str]]) -> Together:
         """Note a pass for several."""

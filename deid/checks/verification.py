@@ -25,6 +25,7 @@ from deid.checks.number_check import NumberCheck
 from deid.checks.vector_check import VectorCheck
 from deid.disclosure.further import FurtherRisk
 from deid.disclosure.sensitive import Reached
+from deid.engine.ahead import ahead
 from deid.errors import DEFECT, VerificationError
 from deid.known_codes.code_decision import Mapped
 from deid.ledger.checking import SeriesCheck
@@ -51,11 +52,14 @@ def verify_staged(
     progress: Progress,
     series: SeriesRun | None = None,
     see: See = lambda _planned, _batch: None,
+    *,
+    is_ahead: bool = False,
 ) -> ReadBack:
     """Read every staged file back and raise VerificationError at the first promise that does not hold.
 
     Returns what was measured on what was read back; DisclosureError where it is over the ceiling of the policy.
-    `see` is shown each batch that was found good, the population's first.
+    `see` is shown each batch that was found good, the population's first. `is_ahead`: whether files are decrypted in a
+    thread of their own, ahead of what is checked.
     """
     check = _Check(plan, decision, series)
     population = plan.dataset.population
@@ -64,7 +68,7 @@ def verify_staged(
         expected = sum(file.rows for file in written[name])
         found = 0
         progress(f"verifying {name}", 0)
-        for batch in read_back(folder, written[name], keys):
+        for batch in ahead(read_back(folder, written[name], keys), is_apart=is_ahead):
             check.batch(planned, batch)
             see(planned, batch)
             found += batch.num_rows

@@ -34,6 +34,10 @@ site_option = click.option(
     show_default=True,
     help=f"The site file; {SITE} in the environment says the same.",
 )
+workers_option = click.option(
+    "--workers", type=click.IntRange(1, 256), default=min(2, os.cpu_count() or 1), show_default=True,
+    help="1 does one thing after another; more read ahead and write behind, and search notes in so many processes.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 

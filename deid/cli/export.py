@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 
 from deid.audit.receipts import require_signer
-from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option, site_signer
+from deid.cli.common import (
+    PathArgument,
+    json_option,
+    passphrase,
+    print_json,
+    progress_bar,
+    site_option,
+    site_signer,
+    workers_option,
+)
 from deid.cli.plan import compile_request
 from deid.documents.site import load_site
 from deid.errors import DocumentError
@@ -25,12 +34,10 @@ from deid.release.small_counts import shown
 @site_option
 @click.option("--period", help="The period of this release: 2026, 2026-Q3 or 2026-10.")
 @click.option("--release", "name", help="The name of this release.  [default: the period, or `all`]")
-@click.option(
-    "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="How many search notes at once."
-)
+@workers_option
 @json_option
 def export(
-    request_path: Path, site_path: Path, period: str | None, name: str | None, processes: int, as_json: bool
+    request_path: Path, site_path: Path, period: str | None, name: str | None, workers: int, as_json: bool
 ) -> None:
     """Run a REQUEST and publish an encrypted release; nothing is left behind if anything fails."""
     if name is not None and not RELEASE_ID.fullmatch(name):
@@ -45,7 +52,7 @@ def export(
     if signing is not None:
         require_signer(signing, load_trust(site.trust))
     with progress_bar() as progress:
-        done = run_export(plan, site, provider, progress=progress, processes=processes, signing=signing)
+        done = run_export(plan, site, provider, progress=progress, workers=workers, signing=signing)
     if as_json:
         print_json(
             {

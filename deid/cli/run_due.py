@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deid.audit.receipts import require_signer
-from deid.cli.common import PathArgument, passphrase, print_json, progress_bar, site_signer
+from deid.cli.common import PathArgument, passphrase, print_json, progress_bar, site_signer, workers_option
 from deid.cli.due import places_of, schedule_options
 from deid.documents.site import Site, load_site
 from deid.errors import DeidError
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 @schedule_options
 @click.option("--again", is_flag=True, help="Try at once what failed lately.")
 @click.option("--alerts", type=PathArgument, help="A file that is replaced by what --json prints.")
-@click.option(
-    "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="How many search notes at once."
-)
+@workers_option
 def run_due(
     places: tuple[Path, ...],
     site_path: Path,
@@ -36,14 +34,14 @@ def run_due(
     as_json: bool,
     again: bool,
     alerts: Path | None,
-    processes: int,
+    workers: int,
 ) -> None:
     """Make the releases of the standing REQUESTS, files or folders, that are due, each of them once."""
     try:
         site = load_site(site_path)
         keys = Keys(lambda: open_provider(site.keys, passphrase("the site's keys")), lambda: _signer(site))
         with progress_bar() as progress:
-            runner = Runner(site, keys, progress, processes=processes, again=again)
+            runner = Runner(site, keys, progress, workers=workers, again=again)
             done = runner.run(places_of(places, site_path), as_of)
     except DeidError as fault:
         if alerts is not None:  # or those of an earlier run would go on saying that all is well

@@ -66,7 +66,7 @@ class Runner:
     progress: Progress
     clock: Callable[[], datetime] = now_utc
     sleep: Callable[[float], None] = time.sleep
-    processes: int = 1
+    workers: int = 1
     again: bool = False
     _opened: tuple[KeyProvider, SigningKey | None] | None = field(default=None, repr=False)
     _refused: DeidError | None = field(default=None, repr=False)
@@ -189,7 +189,7 @@ class Runner:
     ) -> None:
         now = self.clock()
         plan = plan_of(standing, period, as_of, now)
-        export(plan, self.site, provider, progress=self.progress, now=now, processes=self.processes, signing=signing)
+        export(plan, self.site, provider, progress=self.progress, now=now, workers=self.workers, signing=signing)
 
     def _repeated(self, call: Callable[[], T]) -> T:
         """Call, and call again where a key service does not answer, after longer and longer pauses."""

@@ -191,7 +191,7 @@ def test_several_processes_write_what_one_writes(site: TestSite, source: Path) -
     for processes in (1, 2):
         path = site.request(source, TABLES, request=f"tags-{processes}", policy=str(own), agreement=None)
         plan = site.plan(path)
-        done = export(plan, site.site, site.provider, progress=lambda _what, _rows: None, processes=processes)
+        done = export(plan, site.site, site.provider, progress=lambda _what, _rows: None, workers=processes)
         assert done.withheld_notes == 0
         texts.append(sorted(row["text"] for row in site.open(done).read("notes").to_pylist()))
     assert len(texts[0]) == 2 * PEOPLE

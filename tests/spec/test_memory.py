@@ -1,0 +1,37 @@
+"""Freed memory goes back to the system, so that what a run holds is what it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_HELD = """
+import sys
+import numpy as np
+from deid.engine.memory import give_back_large_arrays
+
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")) // 1024
+
+if sys.argv[1] == "yes":
+    assert give_back_large_arrays()
+for size in range(16, 33):  # each freed array raises the size up to which the C library keeps arrays
+    np.ones(size << 17)
+before = resident()
+kept = [np.ones(3 << 19) for _ in range(8)]
+top = np.ones(16)
+del kept
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
+def test_freed_arrays_leave_the_process() -> None:
+    """After the setting, freed arrays of 12 MiB are not held any more, whatever was freed before them."""
+    held = {
+        told: int(subprocess.run([sys.executable, "-c", _HELD, told], check=True, capture_output=True).stdout)
+        for told in ("yes", "no")
+    }
+    assert held["yes"] < 12 < held["no"]
