@@ -26,7 +26,7 @@ from deid.crosswalks.crosswalk import Crosswalk
 from deid.crosswalks.site import crosswalk_folder, newest_logged
 from deid.documents.request import Profile
 from deid.documents.site import Site
-from deid.engine.memory import give_back_large_arrays
+from deid.engine.memory import give_back_large_arrays, within
 from deid.errors import DocumentError
 from deid.keys.base import KeyProvider
 from deid.keys.key_checks import steady_cmac
@@ -95,6 +95,7 @@ def export(
     of the audit log beside the release; without it, neither is signed.
     """
     give_back_large_arrays()
+    progress = within(site.memory_mib, progress)
     name = plan.release
     if not RELEASE_ID.fullmatch(name) or not RELEASE_ID.fullmatch(quarantine_id(plan.request.name, name)):
         raise DocumentError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -25,6 +26,7 @@ class Site:
     among whom the patients live, or how many they are (deid.population.table). `signing`: the URI of the key that
     signs heads of the audit log, its path absolute for the `file` scheme; None where nothing is signed. `choices`: the
     sealed lists of patients' choices, which need not be there. `agreements`: the signed data-use agreements.
+    `memory_mib`: what a run may hold in memory, in MiB; None where nothing bounds it.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Site:
     signing: str | None = None
     choices: Path = Path("choices")
     agreements: Path = Path("agreements")
+    memory_mib: int | None = None
 
 
 class _Site(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,6 +53,7 @@ class _Site(msgspec.Struct, forbid_unknown_fields=True):
     signing: str | None = None
     choices: str = "choices"
     agreements: str = "agreements"
+    memory_mib: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 def load_site(path: Path) -> Site:
@@ -75,4 +79,13 @@ def load_site(path: Path) -> Site:
         signing = f"file:{here / signing.removeprefix('file:')}"
     people = here / raw.population if isinstance(raw.population, str) else raw.population
     folders = (here / raw.trust, here / raw.state, here / raw.releases, here / raw.codes)
-    return Site(raw.site, keys, *folders, people, signing, here / raw.choices, here / raw.agreements)
+    return Site(
+        raw.site,
+        keys,
+        *folders,
+        people,
+        signing,
+        here / raw.choices,
+        here / raw.agreements,
+        raw.memory_mib,
+    )

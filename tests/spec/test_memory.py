@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from tiny_sources import REQUESTED, World
+
+from deid.errors import StorageError
+from deid.export import export
 
 _HELD = """
 import sys
@@ -35,3 +41,17 @@ def test_freed_arrays_leave_the_process() -> None:
         for told in ("yes", "no")
     }
     assert held["yes"] < 12 < held["no"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system does not tell what a process holds")
+def test_a_run_that_holds_more_than_its_site_allows_ends_with_nothing_left_behind(tmp_path: Path) -> None:
+    """A run over `memory_mib` is refused, naming both figures and the remedy; the same run under it publishes."""
+    world = World(tmp_path / "site")
+    plan = world.site.plan(world.request(world.source(), REQUESTED))
+    site = world.site.site
+    with pytest.raises(StorageError, match="and the site allows 10") as refused:
+        export(plan, replace(site, memory_mib=10), world.site.provider, progress=lambda _w, _r: None)
+    assert "memory_mib" in refused.value.hint
+    assert world.site.leftovers() == []
+    done = export(plan, replace(site, memory_mib=100_000), world.site.provider, progress=lambda _w, _r: None)
+    assert done.folder.is_dir()
