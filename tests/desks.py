@@ -17,6 +17,7 @@ from deid.export import Exported, export
 from deid.keys.officers import SigningKey, generate_signing_key
 from deid.papers.approval import approve
 from deid.papers.authorization import load_recipients
+from deid.papers.bound import propose
 from deid.papers.trust import TrustRoot, add_person, load_trust
 from deid.planning.compiler import compile_plan
 from deid.planning.plan import Plan
@@ -64,7 +65,7 @@ class Desk:
         """Approve the request as it stands, by default as the officer."""
         plan = self.plan()
         now = at or datetime.now(UTC)
-        approve(plan, load_recipients(plan), key or self.site.officer, self.trust, at=now, expires=expires)
+        approve(propose(plan, load_recipients(plan)), key or self.site.officer, self.trust, at=now, expires=expires)
 
     def run(self, release: str = "one", *, now: datetime | None = None) -> Exported:
         """Run the request as it stands."""

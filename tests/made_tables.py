@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from deid.documents.limits import TableLimits
+from deid.documents.policy import load_policy
 from deid.tables import release
 from deid.tables.counted import counted
 from deid.tables.cube import Address, Cube, Earlier
@@ -24,6 +25,7 @@ from deid.tables.published import Published, remembered
 from deid.tables.shown import shown_cells
 from deid.tables.tabulation import TableRequest, Tabulation
 from deid.tables.tallies import Counter
+from tests.sites import POLICIES
 
 BASE: dict[str, Any] = {
     "request": "drawn",
@@ -110,7 +112,9 @@ def publish(
     """Return tables.json as it would be published."""
     place = {address: i for i, address in enumerate(linked.addresses)}
     cells = shown_cells(asked, tables, cube, protected, place, None)
-    facts = Facts("p", 1, "0", "expert_determination", "d", date(2026, 1, 1), "all", limits, {})
+    policy = load_policy(POLICIES / "public-tables.yaml")
+    policy = replace(policy, limits=replace(policy.limits, tables=limits))
+    facts = Facts(policy, "d", date(2026, 1, 1), "all", {})
     files = release.files(asked, facts, {t.name: (t, cells[t.name]) for t in tables})
     release.verify(files, {a: bool(protected.hidden[i]) for a, i in place.items()})
     record: dict[str, Any] = msgspec.json.decode(files[release.TABLES])

@@ -12,7 +12,7 @@ import pyarrow as pa
 import yaml
 
 from deid.documents.period import parse_period
-from deid.documents.policy import Basis, load_policy
+from deid.documents.policy import Basis, Policy, load_policy
 from deid.documents.request import load_request
 from deid.documents.site import Site, load_site
 from deid.errors import DeidError
@@ -26,12 +26,17 @@ from deid.papers.actual_knowledge import sign_knowledge
 from deid.papers.agreement import UNDERTAKINGS, load_agreement, sign_agreement
 from deid.papers.approval import approval_path, approve, sign_request
 from deid.papers.authorization import load_recipients
+from deid.papers.bound import propose
 from deid.papers.determination import sign_determination
 from deid.papers.signing import sign_document
 from deid.papers.trust import add_person, load_trust
 from deid.planning.compiler import compile_plan
 from deid.planning.plan import Plan
 from deid.sources.description import load_dataset
+from deid.tables import proposal as tables_proposal
+from deid.tables.document import load_tabulation
+from deid.tables.run import Tabulated, tabulate
+from deid.tables.tabulation import Tabulation
 
 TEST_SCRYPT_N = 2**14
 PASSPHRASE = b"correct horse"
@@ -104,17 +109,40 @@ class TestSite:
         if plan.policy.basis is Basis.LIMITED_DATA_SET and plan.request.agreement:
             self.agree(plan.request.agreement, plan.request.party)
         if plan.policy.basis is Basis.EXPERT_DETERMINATION:
-            sign_determination(
-                plan.policy,
-                self.expert,
-                trust,
-                document_sha256="0" * 64,
-                expires=now.date() + timedelta(days=365),
-                at=now,
-            )
+            self.determine(plan.policy)
         approval_path(plan.request.path).unlink(missing_ok=True)
         sign_request(plan.request, self.requester, trust, at=now)
-        approve(plan, load_recipients(plan), self.officer, trust, at=now)
+        approve(propose(plan, load_recipients(plan)), self.officer, trust, at=now)
+
+    def ask_for_tables(self, path: Path) -> Tabulation:
+        """Have a request for tables signed and approved anew as it stands, with what its policy's basis needs."""
+        asked = load_tabulation(path)
+        policy, dataset = load_policy(asked.policy), load_dataset(asked.dataset)
+        proposal = tables_proposal.propose(asked, policy, dataset, tables_proposal.own_denominators(asked))
+        now, trust = datetime.now(UTC), load_trust(self.site.trust)
+        if policy.basis is Basis.EXPERT_DETERMINATION:
+            self.determine(policy)
+        if policy.basis is Basis.SAFE_HARBOR:
+            sign_knowledge(
+                path, self.officer, name=asked.name, request_sha256=asked.digest, policy_sha256=policy.digest,
+                dataset_sha256=dataset.digest, recipients=(), signed_at=now,
+            )  # fmt: skip
+        approval_path(path).unlink(missing_ok=True)
+        sign_request(asked, self.requester, trust, at=now)
+        approve(proposal, self.officer, trust, at=now)
+        return asked
+
+    def tabulate(self, path: Path, *, name: str | None = None) -> Tabulated:
+        """Have a request for tables signed and approved as it stands, and make its tables."""
+        return tabulate(
+            self.ask_for_tables(path), self.site, self.provider, progress=lambda _what, _rows: None, name=name
+        )
+
+    def determine(self, policy: Policy) -> None:
+        """Have an expert determine the risk under a policy."""
+        now = datetime.now(UTC)
+        last, trust = now.date() + timedelta(days=365), load_trust(self.site.trust)
+        sign_determination(policy, self.expert, trust, document_sha256="0" * 64, expires=last, at=now)
 
     def agree(self, name: str, party: str, **fields: Any) -> None:
         """Make and sign a data-use agreement, or take one more party into it; `fields` override."""

@@ -45,6 +45,8 @@ class EventKind(StrEnum):
     RELEASE_ATTACKED = "release-attacked"
     TABLES_PREPARED = "tables-prepared"
     TABLES_PUBLISHED = "tables-published"
+    TABLES_FOUND = "tables-found"
+    TABLES_REMEMBERED = "tables-remembered"
     KEY_ROTATED = "key-rotated"
     KEY_SHREDDED = "key-shredded"
     CROSSWALK_EXPORTED = "crosswalk-exported"
@@ -119,6 +121,10 @@ _PAPER = {
     "signed": _maybe(INSTANT),
 }  # fmt: skip
 _RELEASE = {"manifest_sha256": DIGEST}
+_TABLES = {
+    "request_sha256": DIGEST, "sha256": DIGEST,
+    "dataset": _maybe(NAME), "store": _maybe(NUMBER), "store_sha256": _maybe(DIGEST),
+}  # fmt: skip
 _DELIVERY = _RELEASE | {"place": PLACE}
 SCHEMAS: Mapping[EventKind, Mapping[str, Form]] = {
     EventKind.LOG_BEGUN: {
@@ -146,8 +152,10 @@ SCHEMAS: Mapping[EventKind, Mapping[str, Form]] = {
     EventKind.RELEASE_ATTACKED: _RELEASE | {
         "outcome": _one_of("passed", "failed", "undecided", "measured"), "targets": NUMBER, "failed": _maybe(NAMES),
     },
-    EventKind.TABLES_PREPARED: {"request_sha256": DIGEST, "sha256": DIGEST},
-    EventKind.TABLES_PUBLISHED: {"request_sha256": DIGEST, "sha256": DIGEST, "tables": NUMBER},
+    EventKind.TABLES_PREPARED: _TABLES | {"statements": _maybe(DIGESTS)},
+    EventKind.TABLES_PUBLISHED: _TABLES | {"tables": NUMBER},
+    EventKind.TABLES_FOUND: {"sha256": DIGEST},
+    EventKind.TABLES_REMEMBERED: {"store": NUMBER, "store_sha256": DIGEST},
     EventKind.KEY_ROTATED: {"purpose": NAME, "keyid": _maybe(NAME), "keys": NUMBER},
     EventKind.KEY_SHREDDED: {"purpose": NAME, "keys": NUMBER},
     EventKind.CROSSWALK_EXPORTED: {"generation": NUMBER, "sha256": DIGEST},

@@ -29,6 +29,11 @@ _MEANING: Mapping[EventKind, tuple[str, str]] = {
         "tables are about to be renamed into their place; `sha256` of tables.json",
     ),
     EventKind.TABLES_PUBLISHED: ("publication", "they lie there"),
+    EventKind.TABLES_FOUND: ("publication", "they lay there when the log began; `sha256` of tables.json"),
+    EventKind.TABLES_REMEMBERED: (
+        "dataset",
+        "the store of what was published is found further than the log: a run was ended, or the log is new",
+    ),
     EventKind.KEY_ROTATED: ("key, release or series", "keys were renewed"),
     EventKind.KEY_SHREDDED: ("release or series", "keys were destroyed"),
     EventKind.CROSSWALK_EXPORTED: ("`crosswalk`", "a copy was taken"),

@@ -29,6 +29,7 @@ from deid.release.manifest import MANIFEST, Manifest
 from deid.sealing.private import sync_folder
 
 _ASIDE = "audit-set-aside-"
+_TABLES = "tables.json"
 _DEEP = 64 * 2**20  # a manifest is read in one piece; a larger file is none
 
 
@@ -77,12 +78,15 @@ def verify_site(site: Site, key: bytes | None, receipts: Sequence[Receipt]) -> V
     older = [receipt for receipt in receipts if receipt.is_beside and receipt.head.log in before]
     receipts = [receipt for receipt in receipts if receipt not in older]
     # Listed first: a release that comes while the log is read is not held against it.
-    lying = list(_manifests(site.releases))
+    lying, published = list(_manifests(site.releases)), list(_tables(site.releases))
     names = _Manifests()
     verified = verify(audit_folder(site), receipts, key=key, seen=names.see)
     for subject, digest in lying:
         if not names.know(subject, digest):
             raise damaged(Fault.UNKNOWN_RELEASE, f"release {subject} lies there under a manifest that it does not name")
+    for subject, digest in published:
+        if not names.know(subject, digest):
+            raise damaged(Fault.UNKNOWN_RELEASE, f"tables {subject} lie there with bytes that it does not name")
     return replace(verified, older_receipts=len(older))
 
 
@@ -99,8 +103,13 @@ def _before(site: Site) -> frozenset[str]:
     return frozenset(names)
 
 
+_STANDS = frozenset(
+    {EventKind.RELEASE_FOUND, EventKind.RELEASE_PUBLISHED, EventKind.TABLES_FOUND, EventKind.TABLES_PUBLISHED}
+)
+
+
 class _Manifests:
-    """Which manifest each release must have by the log: the last that was published or found, or is about to be."""
+    """Which manifest each release, and which tables.json, must lie there: the last published or found, or prepared."""
 
     def __init__(self) -> None:
         self._stands: dict[str, str] = {}
@@ -108,10 +117,10 @@ class _Manifests:
 
     def see(self, entry: Entry, _hash: str) -> None:
         """Take an entry."""
-        digest = str(entry.details.get("manifest_sha256"))
-        if entry.kind == EventKind.RELEASE_PREPARED:
+        digest = str(entry.details.get("manifest_sha256", entry.details.get("sha256")))
+        if entry.kind in (EventKind.RELEASE_PREPARED, EventKind.TABLES_PREPARED):
             self._prepared[entry.subject] = digest
-        elif entry.kind in (EventKind.RELEASE_FOUND, EventKind.RELEASE_PUBLISHED):
+        elif entry.kind in _STANDS:
             self._stands[entry.subject] = digest
             self._prepared.pop(entry.subject, None)
         elif entry.kind == EventKind.RUN_REFUSED:
@@ -195,9 +204,11 @@ def _last_held(site: Site, key: bytes) -> Head | None:
 
 def _found(site: Site) -> list[Event]:
     now = datetime.now(UTC)
+    releases = [(EventKind.RELEASE_FOUND, "manifest_sha256", *found) for found in _manifests(site.releases)]
+    tables = [(EventKind.TABLES_FOUND, "sha256", *found) for found in _tables(site.releases)]
     return [
-        Event(now, EventKind.RELEASE_FOUND, subject, {"manifest_sha256": digest})
-        for subject, digest in _manifests(site.releases)
+        Event(now, kind, subject, {detail: digest})
+        for kind, detail, subject, digest in (*releases, *tables)
         if SUBJECT.fullmatch(subject)  # a folder that somebody put there by hand; verification names it
     ]
 
@@ -217,3 +228,16 @@ def _manifests(releases: Path) -> Iterator[tuple[str, str]]:
     """Give each release that lies there, as the subject of entries, with the SHA-256 of its manifest."""
     for path in sorted(releases.glob(f"[!.]*/[!.]*/{MANIFEST}")):
         yield f"{path.parent.parent.name}/{path.parent.name}", manifest_digest(path.parent)
+
+
+def _tables(releases: Path) -> Iterator[tuple[str, str]]:
+    """Give all tables that lie there, as the subject of entries, with the SHA-256 of their tables.json."""
+    for path in sorted(releases.glob(f"[!.]*/[!.]*/{_TABLES}")):
+        subject = f"{path.parent.parent.name}/{path.parent.name}"
+        try:
+            with path.open("rb") as file:
+                yield subject, hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise StorageError(
+                f"the tables {subject} cannot be read: {error.strerror}", hint="check who may read them"
+            ) from None

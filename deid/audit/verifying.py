@@ -17,7 +17,8 @@ from deid.audit.remembered import NOT_REMEMBERED, head_path, remembered
 from deid.audit.segments import Segment, lines_of, lock, read, read_newest, segments, whole
 from deid.errors import AuditError
 
-_SETTLED = (EventKind.RELEASE_PUBLISHED, EventKind.RUN_REFUSED)
+_PREPARED = (EventKind.RELEASE_PREPARED, EventKind.TABLES_PREPARED)
+_SETTLED = (EventKind.RELEASE_PUBLISHED, EventKind.TABLES_PUBLISHED, EventKind.RUN_REFUSED)
 _SHOWN = 100  # places of a clock that went back which are listed
 
 
@@ -53,7 +54,7 @@ class _Story:
         self.began = self.newest = ""
         self.follows: Head | None = None
         self.clock_back: list[int] = []
-        self.prepared: dict[str, str] = {}
+        self.prepared: dict[str, None] = {}
 
     def take(self, entry: Entry, found: str) -> None:
         """Take an entry."""
@@ -64,8 +65,8 @@ class _Story:
         self.began, self.newest = self.began or entry.at, entry.at
         if entry.n == 1:
             self.follows = followed(entry)
-        if entry.kind == EventKind.RELEASE_PREPARED:
-            self.prepared[entry.subject] = str(entry.details.get("manifest_sha256"))
+        if entry.kind in _PREPARED:
+            self.prepared.setdefault(entry.subject)
         elif entry.kind in _SETTLED:
             self.prepared.pop(entry.subject, None)
         if self._seen is not None:

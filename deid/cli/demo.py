@@ -7,6 +7,7 @@ import secrets
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,7 +19,12 @@ from deid.errors import StorageError
 from deid.keys.base import KeyProvider
 from deid.keys.officers import SigningKey, generate_signing_key
 
+if TYPE_CHECKING:
+    from deid.documents.policy import Policy
+    from deid.papers.trust import TrustRoot
+
 REQUESTS = ("diabetes-encounters", "emergency-visits")
+TABLES = "diabetes-by-county"
 DEMO_SCRYPT_N = 2**15  # the demo's passphrase is random and thrown away, so it needs no costly stretching
 
 
@@ -38,6 +44,7 @@ def demo(folder: Path, project: Path) -> None:
         _sign_policy(policy, officer)
     for name in REQUESTS:
         _run(folder, folder / "exports" / f"{name}.yaml", provider, officer, asker, expert, signing)
+    _approve_tables(folder, officer, asker, expert)
     click.echo(f"\nEverything is in {folder}/. Try: deid plan {folder}/exports/{REQUESTS[0]}.yaml")
 
 
@@ -103,7 +110,7 @@ def _run(
     from deid.papers.actual_knowledge import sign_knowledge  # noqa: PLC0415
     from deid.papers.approval import approve, sign_request  # noqa: PLC0415
     from deid.papers.authorization import load_recipients  # noqa: PLC0415
-    from deid.papers.determination import sign_determination  # noqa: PLC0415
+    from deid.papers.bound import propose  # noqa: PLC0415
     from deid.papers.trust import load_trust  # noqa: PLC0415
 
     plan = compile_request(request, None)
@@ -125,12 +132,9 @@ def _run(
     site = load_site(folder / "site.yaml")
     trust, now = load_trust(site.trust), datetime.now(UTC)
     if plan.policy.basis is Basis.EXPERT_DETERMINATION:
-        report = b"A stand-in for an expert's report, for made-up patients: it determines nothing.\n"
-        (folder / "expert-report.txt").write_bytes(report)
-        digest, last = hashlib.sha256(report).hexdigest(), now.date() + timedelta(days=365)
-        sign_determination(plan.policy, expert, trust, document_sha256=digest, expires=last, at=now)
+        _determine(folder, plan.policy, expert, trust)
     sign_request(plan.request, asker, trust, at=now)
-    approve(plan, load_recipients(plan), officer, trust, at=now)
+    approve(propose(plan, load_recipients(plan)), officer, trust, at=now)
     click.echo("asked for by the researcher and approved by the officer")
     with progress_bar() as progress:
         done = export(plan, site, provider, progress=progress, signing=signing)
@@ -140,3 +144,28 @@ def _run(
     target.parent.mkdir(mode=0o700, exist_ok=True)
     CONVERTERS["csv"](opened, target)
     click.echo(f"opened with the researcher's key into {target}/")
+
+
+def _determine(folder: Path, policy: Policy, expert: SigningKey, trust: TrustRoot) -> None:
+    from deid.papers.determination import sign_determination  # noqa: PLC0415
+
+    report = b"A stand-in for an expert's report, for made-up patients: it determines nothing.\n"
+    (folder / "expert-report.txt").write_bytes(report)
+    digest, now = hashlib.sha256(report).hexdigest(), datetime.now(UTC)
+    last = now.date() + timedelta(days=365)
+    sign_determination(policy, expert, trust, document_sha256=digest, expires=last, at=now)
+
+
+def _approve_tables(folder: Path, officer: SigningKey, asker: SigningKey, expert: SigningKey) -> None:
+    """Have the request for tables signed and approved, so that `deid tabulate` may be tried."""
+    from deid.cli.proposals import asked_at  # noqa: PLC0415
+    from deid.documents.site import load_site  # noqa: PLC0415
+    from deid.papers.approval import approve, sign_request  # noqa: PLC0415
+    from deid.papers.trust import load_trust  # noqa: PLC0415
+
+    trust, now = load_trust(load_site(folder / "site.yaml").trust), datetime.now(UTC)
+    proposal = asked_at(folder / "exports" / f"{TABLES}.yaml").propose()
+    _determine(folder, proposal.policy, expert, trust)
+    sign_request(proposal.asked, asker, trust, at=now)
+    approve(proposal, officer, trust, at=now)
+    click.echo(f"\ntables {TABLES} are asked for and approved, and not made: deid tabulate makes them")

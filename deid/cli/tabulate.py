@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from deid.audit.events import EventKind
-from deid.audit.site import record, site_log
 from deid.cli.common import PathArgument, json_option, passphrase, print_json, progress_bar, site_option
 from deid.documents.period import parse_period
-from deid.documents.policy import load_policy
 from deid.documents.site import load_site
 from deid.keys import open_provider
-from deid.papers.trust import load_trust
-from deid.recall.gate import SeriesGate
 from deid.release.small_counts import shown
-from deid.sources.description import load_dataset
 from deid.tables.document import load_tabulation
-from deid.tables.run import Tabulated, store_of
+from deid.tables.run import Tabulated, restore
 from deid.tables.run import tabulate as run_tables
 
 
@@ -40,6 +33,8 @@ def tabulate(
 ) -> None:
     """Make the tables of a REQUEST and publish them in clear; nothing is left behind if anything fails.
 
+    The request must be signed and approved: `deid request`.
+
     Counts of few patients are hidden, with what would give them away, and an audit proves that it is enough.
     """
     asked = load_tabulation(request_path)
@@ -47,24 +42,12 @@ def tabulate(
     site = load_site(site_path)
     provider = open_provider(site.keys, passphrase("the site's keys"))
     if is_restoring:
-        generation = store_of(load_dataset(asked.dataset).name, site, provider).restore()
+        generation = restore(asked, site, provider)
         click.echo(f"restored: generation {generation} of what was published; it knows every table below the releases")
-        click.echo("tables that were published after it and lie elsewhere are not known: bring them back first")
+        click.echo("and the audit log names no later one")
         return
-    log = site_log(site, provider)
-    told: dict[str, str] = {"request_sha256": asked.digest}
-    publication = f"{asked.name}/{name or (within.label if within else 'all')}"
-
-    def prepared(sha256: str) -> None:
-        gate.close()
-        told["sha256"] = sha256
-        record(log, EventKind.TABLES_PREPARED, publication, **told)
-
-    policy, trust = load_policy(asked.policy), load_trust(site.trust)
-    gate = SeriesGate(asked.name, "", policy.digest, site, trust, log, datetime.now(UTC))
-    with gate, progress_bar() as progress:
-        done = run_tables(asked, site, provider, progress=progress, period=within, name=name, prepared=prepared)
-    record(log, EventKind.TABLES_PUBLISHED, publication, tables=len(done.cells), **told)
+    with progress_bar() as progress:
+        done = run_tables(asked, site, provider, progress=progress, period=within, name=name)
     if as_json:
         print_json(
             {

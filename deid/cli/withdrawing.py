@@ -43,7 +43,7 @@ def known_here(site: Site) -> Register:
         return register_without_keys(site)
     except StorageError as error:
         click.echo(f"{error.message}: what it calls withdrawn or superseded is not told here", err=True)
-        return Register({}, {}, {}, frozenset())
+        return Register({}, {}, {}, {}, frozenset())
 
 
 def take_back(held: Held, site: Site, trust: TrustRoot, *, key_path: str, reason: str, later: bool) -> None:

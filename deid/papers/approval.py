@@ -6,28 +6,21 @@ docs/formats/approval.md is the specification.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from deid.documents.request import Request
 from deid.errors import TrustError
 from deid.keys.files import replace_file
 from deid.keys.officers import SigningKey
-from deid.keys.recipients import Recipient
-from deid.papers.bound import BOUND, bound, record_of
+from deid.papers.bound import BOUND, AskedFor, Proposal, bound, record_of
 from deid.papers.signing import Asked, Statement, countersign, payload_of, sign_document, verify, verify_document
 from deid.papers.statements import Payload, read, seal, utc
 from deid.papers.trust import APPROVAL, REQUEST, Person, TrustRoot
-from deid.planning.plan import Plan
 
 VERSION = "1"  # requests have no version of their own; their digest tells one from another
 CONDITIONS, RECORD, STATEMENT = "conditions", "record_sha256", "statement"
-APPROVED = (
-    "I have read the request, the policy, the description of the dataset and the plan that comes of them, and approve "
-    "releases to these recipients."
-)
 
 
 def approval_path(request: Path) -> Path:
@@ -57,7 +50,7 @@ def signer_of(trust: TrustRoot, key: SigningKey, statement_type: str) -> Person:
     return person
 
 
-def sign_request(request: Request, key: SigningKey, trust: TrustRoot, *, at: datetime) -> Path:
+def sign_request(request: AskedFor, key: SigningKey, trust: TrustRoot, *, at: datetime) -> Path:
     """Sign a request as it stands, as whoever asks for it; return the path of the statement.
 
     Raises TrustError if the key is of nobody who may ask.
@@ -68,7 +61,7 @@ def sign_request(request: Request, key: SigningKey, trust: TrustRoot, *, at: dat
     )
 
 
-def verify_request(request: Request, trust: TrustRoot, *, at: datetime) -> Statement:
+def verify_request(request: AskedFor, trust: TrustRoot, *, at: datetime) -> Statement:
     """Return the statement of whoever asks; raise TrustError unless it holds."""
     try:
         return verify_document(request.path, request.digest, trust, REQUEST, name=request.name, version=VERSION, at=at)
@@ -89,8 +82,7 @@ class Approved:
 
 
 def approve(
-    plan: Plan,
-    recipients: Sequence[Recipient],
+    proposal: Proposal,
     key: SigningKey,
     trust: TrustRoot,
     *,
@@ -98,12 +90,12 @@ def approve(
     expires: date | None = None,
     conditions: str | None = None,
 ) -> Approved:
-    """Approve a plan for these recipients, or add a signature to an approval that is over just the same.
+    """Approve a proposal, or add a signature to an approval that is over just the same.
 
     Raises TrustError for a key that may not approve, of whoever asked, or that has approved already; and where an
     approval with another expiry or other conditions lies there that this one would throw away.
     """
-    request = plan.request
+    request = proposal.asked
     asked = verify_request(request, trust, at=at)
     person = signer_of(trust, key, APPROVAL)
     if person.name in asked.signers:
@@ -111,8 +103,8 @@ def approve(
             f"{person.name} asked for {request.name}, and nobody approves what they ask for",
             hint="have it approved by somebody else",
         )
-    record = record_of(plan, recipients)
-    terms = bound(plan, recipients) | {STATEMENT: APPROVED, RECORD: hashlib.sha256(record).hexdigest()}
+    record = record_of(proposal)
+    terms = bound(proposal) | {STATEMENT: proposal.statement, RECORD: hashlib.sha256(record).hexdigest()}
     path = approval_path(request.path)
     standing = _standing(path, request, terms, at)
     if standing is not None:
@@ -126,17 +118,13 @@ def approve(
     return Approved(path, tuple(each.name for each in people if each is not None), trust.threshold(APPROVAL))
 
 
-def verify_approval(
-    plan: Plan, recipients: Sequence[Recipient], trust: TrustRoot, asked: Statement, *, at: datetime
-) -> Statement:
-    """Return the approval of a plan; raise TrustError unless it is over just this, and enough others have signed it.
+def verify_approval(proposal: Proposal, trust: TrustRoot, asked: Statement, *, at: datetime) -> Statement:
+    """Return the approval of a proposal; raise TrustError unless it is over just this, and enough others signed it.
 
     `asked`: the verified statement of the request, whose signers do not count here.
     """
-    request = plan.request
-    hint = (
-        f"an officer reads `deid plan {request.path.name}`, then `deid request approve {request.path.name} --key KEY`"
-    )
+    request = proposal.asked
+    hint = f"an officer reads `{proposal.shown_by}`, then `deid request approve {request.path.name} --key KEY`"
     path = approval_path(request.path)
     if not path.exists():
         raise TrustError(f"{request.path.name} is not approved: there is no {path.name} beside it", hint=hint)
@@ -146,8 +134,8 @@ def verify_approval(
         )
     except TrustError as error:
         raise TrustError(f"no approval of {request.path.name} holds: {error.message}", hint=hint) from None
-    drifted = drift(statement.terms, bound(plan, recipients))
-    if drifted or statement.terms.get(STATEMENT) != APPROVED:
+    drifted = drift(statement.terms, bound(proposal))
+    if drifted or statement.terms.get(STATEMENT) != proposal.statement:
         what = " and ".join(drifted) or "what was stated"
         raise TrustError(
             f"{request.path.name} is not as it was approved: {what} changed since",
@@ -158,10 +146,10 @@ def verify_approval(
 
 def drift(terms: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Return what is no longer as it was approved, in words; empty where all of it is."""
-    return [words for term, words in BOUND.items() if terms.get(term) != now[term]]
+    return [words for term, words in BOUND.items() if terms.get(term) != now.get(term)]
 
 
-def _standing(path: Path, request: Request, terms: Mapping[str, str], at: datetime) -> Payload | None:
+def _standing(path: Path, request: AskedFor, terms: Mapping[str, str], at: datetime) -> Payload | None:
     """Return the approval that lies there if it is over the same and in force, so that it may be added to."""
     try:
         _, payload = read(path, request.path.name)

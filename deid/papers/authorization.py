@@ -1,12 +1,13 @@
 """Whether a plan may run: its judgment, the statements over what it was compiled from, and the keys it is sealed to.
 
-The one gate: nothing runs on a document that is unsigned, altered, expired, withdrawn, superseded, not approved or
-approved otherwise. What it lets through, and the withdrawals that it meets, it enters in the audit log.
+The one gate, of releases and of published tables: nothing runs on a document that is unsigned, altered, expired,
+withdrawn, superseded, not approved or approved otherwise. What it lets through, and the withdrawals that it meets, it
+enters in the audit log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,6 +21,7 @@ from deid.legal import Judgment
 from deid.papers.actual_knowledge import verify_knowledge
 from deid.papers.agreement import verify_agreement
 from deid.papers.approval import verify_approval, verify_request
+from deid.papers.bound import Proposal, propose
 from deid.papers.determination import verify_determination
 from deid.papers.paper import Paper, Standards, held_of, let_through, paper_of
 from deid.papers.register import register
@@ -63,42 +65,72 @@ def authorize(
 
 def papers_of(plan: Plan, site: Site, recipients: Sequence[Recipient], against: Standards) -> list[Paper]:
     """Return every paper that a plan needs, each with its statement or with what is wrong with it."""
-    papers = _papers(plan, site, recipients, against)
+
+    def agreement(against: Standards) -> Paper:
+        return paper_of(
+            AGREEMENT, against, lambda: verify_agreement(plan, site.agreements, against.trust, at=against.at),
+            lambda made: agreement_held(made.name, made.sha256, site.agreements) if made is not None else None,
+        )  # fmt: skip
+
+    judgment = legal.judge(plan)
+    return papers_for(
+        propose(plan, recipients),
+        against,
+        needs_statement=judgment.needs_statement,
+        agreement=agreement if judgment.needs_agreement else None,
+    )
+
+
+def papers_for(
+    proposal: Proposal,
+    against: Standards,
+    *,
+    needs_statement: bool,
+    agreement: Callable[[Standards], Paper] | None = None,
+) -> list[Paper]:
+    """Return every paper that a proposal needs: of its policy, of whoever asks and approves, and of its basis.
+
+    `needs_statement`: that nothing is known by which anybody could be identified; `agreement`: gives the paper of the
+    data-use agreement where one is needed.
+    """
+
+    def gathered(against: Standards) -> list[Paper]:
+        papers = _asked_and_approved(proposal, against)
+        papers += [agreement(against)] if agreement is not None else []
+        return papers + _of_basis(proposal, against, needs_statement=needs_statement)
+
+    papers = gathered(against)
     if met := [paper.withdrawal for paper in papers if paper.withdrawal is not None]:
         # One over another text than the one that lies there now takes back what was signed before it, too.
-        return _papers(plan, site, recipients, replace(against, known=against.known.knowing(met)))
+        return gathered(replace(against, known=against.known.knowing(met)))
     return papers
 
 
-def _papers(plan: Plan, site: Site, recipients: Sequence[Recipient], against: Standards) -> list[Paper]:
+def _asked_and_approved(proposal: Proposal, against: Standards) -> list[Paper]:
     trust, at = against.trust, against.at
-    policy = policy_paper(plan.policy, against)
-    asked_for = request_held(plan.request)
-    request = paper_of(REQUEST, against, lambda: verify_request(plan.request, trust, at=at), lambda _: asked_for)
+    policy = policy_paper(proposal.policy, against)
+    asked_for = request_held(proposal.asked)
+    request = paper_of(REQUEST, against, lambda: verify_request(proposal.asked, trust, at=at), lambda _: asked_for)
     asked = request.statement if request.state != "withdrawn" else None  # a request takes its approval with it
-    papers = [policy, request]
     if asked is not None:  # without it nobody knows whose approval would not count
-        papers.append(paper_of(APPROVAL, against, lambda: verify_approval(plan, recipients, trust, asked, at=at)))
+        approval = paper_of(APPROVAL, against, lambda: verify_approval(proposal, trust, asked, at=at))
     else:
-        papers.append(Paper(APPROVAL, trust.may_sign.get(APPROVAL, ()), None, request.fault))
-    judgment = legal.judge(plan)
-    if judgment.needs_agreement:
+        approval = Paper(APPROVAL, trust.may_sign.get(APPROVAL, ()), None, request.fault)
+    return [policy, request, approval]
+
+
+def _of_basis(proposal: Proposal, against: Standards, *, needs_statement: bool) -> list[Paper]:
+    policy, papers = proposal.policy, []
+    if policy.basis is Basis.EXPERT_DETERMINATION:
         papers.append(
             paper_of(
-                AGREEMENT, against, lambda: verify_agreement(plan, site.agreements, trust, at=at),
-                lambda made: agreement_held(made.name, made.sha256, site.agreements) if made is not None else None,
+                DETERMINATION, against, lambda: verify_determination(policy, against.trust, at=against.at),
+                lambda _: determination_held(policy),
             )
         )  # fmt: skip
-    if judgment.claimed is Basis.EXPERT_DETERMINATION:
+    if needs_statement:
         papers.append(
-            paper_of(
-                DETERMINATION, against, lambda: verify_determination(plan.policy, trust, at=at),
-                lambda _: determination_held(plan.policy),
-            )
-        )  # fmt: skip
-    if judgment.needs_statement:
-        papers.append(
-            paper_of(NO_ACTUAL_KNOWLEDGE, against, lambda: verify_no_knowledge(plan, trust, recipients, at=at))
+            paper_of(NO_ACTUAL_KNOWLEDGE, against, lambda: verify_no_knowledge(proposal, against.trust, at=against.at))
         )
     return papers
 
@@ -117,16 +149,16 @@ def verify_policy(policy: Policy, trust: TrustRoot, *, at: datetime) -> Statemen
     )
 
 
-def verify_no_knowledge(plan: Plan, trust: TrustRoot, recipients: Sequence[Recipient], *, at: datetime) -> Statement:
-    """Return the statement of no actual knowledge over a plan; raise TrustError unless it binds just this."""
+def verify_no_knowledge(proposal: Proposal, trust: TrustRoot, *, at: datetime) -> Statement:
+    """Return the statement of no actual knowledge over a proposal; raise TrustError unless it binds just this."""
     return verify_knowledge(
-        plan.request.path,
+        proposal.asked.path,
         trust,
-        name=plan.request.name,
-        request_sha256=plan.request.digest,
-        policy_sha256=plan.policy.digest,
-        dataset_sha256=plan.dataset.digest,
-        recipients=recipients,
+        name=proposal.asked.name,
+        request_sha256=proposal.asked.digest,
+        policy_sha256=proposal.policy.digest,
+        dataset_sha256=proposal.dataset_sha256,
+        recipients=proposal.recipients or (),
         at=at,
     )
 

@@ -1,18 +1,21 @@
 """What an approval is over: the digests of request, policy, description, plan and recipients, and a record of them.
 
-docs/formats/approval.md, "What is bound", is the specification.
+A request for a release and one for tables are bound alike; the first names who will have it, the second is for
+everybody. docs/formats/approval.md, "What is bound", is the specification.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
+from deid.documents.policy import Policy
 from deid.errors import DocumentError
 from deid.keys.recipients import Recipient, recipients_digest
 from deid.planning.plan import Plan, Step
@@ -25,7 +28,73 @@ BOUND = {
     "dataset_sha256": "the dataset description",
     "plan_sha256": "the plan",
     "recipients_sha256": "the recipients' keys",
+    "audience": "whom it is for",
 }
+PUBLIC = "public"  # the audience of what everybody may read; no party of a request is spelled in this term
+APPROVED = (
+    "I have read the request, the policy, the description of the dataset and the plan that comes of them, and approve "
+    "releases to these recipients."
+)
+APPROVED_TABLES = (
+    "I have read the request, the policy, the description of the dataset and the plan of the tables that comes of "
+    "them, and approve that these tables are published, for everybody to read."
+)
+
+
+class AskedFor(Protocol):
+    """A document in which somebody asks: a request for a release, or one for tables."""
+
+    @property
+    def name(self) -> str:
+        """The name of the request."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of its bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What an approval is over: what is asked for, under which policy, of which data, what comes of it, and for whom.
+
+    `dataset`: where the description lies; `dataset_sha256`: its digest (docs/formats/dataset.md). `plan`: what will be
+    done, as plain JSON without period, release or day. `recipients`: None where it is for everybody.
+    """
+
+    asked: AskedFor
+    policy: Policy
+    dataset: Path
+    dataset_sha256: str
+    plan: Mapping[str, Any]
+    recipients: tuple[Recipient, ...] | None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether everybody may read what comes of it."""
+        return self.recipients is None
+
+    @property
+    def statement(self) -> str:
+        """The sentence that is signed."""
+        return APPROVED_TABLES if self.is_public else APPROVED
+
+    @property
+    def shown_by(self) -> str:
+        """The command by which an officer reads the plan."""
+        return f"deid request check {self.asked.path.name}" if self.is_public else f"deid plan {self.asked.path.name}"
+
+
+def propose(plan: Plan, recipients: Sequence[Recipient]) -> Proposal:
+    """Return what an approval of a plan for these recipients is over."""
+    request = plan.request
+    return Proposal(request, plan.policy, request.dataset, plan.dataset.digest, plan_entry(plan), tuple(recipients))
 
 
 def plan_entry(plan: Plan) -> dict[str, Any]:
@@ -42,24 +111,26 @@ def plan_entry(plan: Plan) -> dict[str, Any]:
     }
 
 
-def plan_digest(plan: Plan) -> str:
-    """Return the SHA-256 (hex) of what a plan does to every column.
+def plan_digest(plan: Mapping[str, Any]) -> str:
+    """Return the SHA-256 (hex) of the plan of a proposal.
 
     It changes with the program too: an approval given under one version does not cover what another makes of the same
     documents, if that differs.
     """
-    return hashlib.sha256(_canonical(plan_entry(plan))).hexdigest()
+    return hashlib.sha256(_canonical(plan)).hexdigest()
 
 
-def bound(plan: Plan, recipients: Sequence[Recipient]) -> dict[str, str]:
-    """Return the digests (hex) that an approval of this plan for these recipients binds."""
-    return {
-        "request_sha256": plan.request.digest,
-        "policy_sha256": plan.policy.digest,
-        "dataset_sha256": plan.dataset.digest,
-        "plan_sha256": plan_digest(plan),
-        "recipients_sha256": recipients_digest(recipients),
+def bound(proposal: Proposal) -> dict[str, str]:
+    """Return the digests (hex) that an approval binds, and whom it is for."""
+    terms = {
+        "request_sha256": proposal.asked.digest,
+        "policy_sha256": proposal.policy.digest,
+        "dataset_sha256": proposal.dataset_sha256,
+        "plan_sha256": plan_digest(proposal.plan),
     }
+    if proposal.recipients is None:
+        return terms | {"audience": PUBLIC}
+    return terms | {"recipients_sha256": recipients_digest(proposal.recipients)}
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,14 +143,14 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipients: list[str]
 
 
-def record_of(plan: Plan, recipients: Sequence[Recipient]) -> bytes:
-    """Return the record of a plan, as canonical JSON; raise DocumentError if a text changed since it was compiled."""
-    request = _text(plan.request.path, plan.request.digest)
-    policy = _text(plan.policy.path, plan.policy.digest)
+def record_of(proposal: Proposal) -> bytes:
+    """Return the record of a proposal, as canonical JSON; raise DocumentError if a text changed since it was read."""
+    request = _text(proposal.asked.path, proposal.asked.digest)
+    policy = _text(proposal.policy.path, proposal.policy.digest)
     # Its digest covers the built-in description below it too, so that the text alone has none to be held against.
-    dataset = _text(plan.request.dataset, None)
-    keys = sorted(recipient.key for recipient in recipients)
-    return _canonical(msgspec.to_builtins(Record(request, policy, dataset, plan_entry(plan), keys)))
+    dataset = _text(proposal.dataset, None)
+    keys = sorted(recipient.key for recipient in proposal.recipients or ())
+    return _canonical(msgspec.to_builtins(Record(request, policy, dataset, dict(proposal.plan), keys)))
 
 
 def _step_entry(step: Step) -> dict[str, Any]:

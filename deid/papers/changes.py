@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +11,30 @@ import msgspec
 import yaml
 
 from deid.errors import TrustError
-from deid.keys.recipients import Recipient
 from deid.papers.approval import RECORD, approval_path, drift, record_path
-from deid.papers.bound import BOUND, Record, bound, record_of
+from deid.papers.bound import BOUND, Proposal, Record, bound, record_of
 from deid.papers.statements import read
-from deid.planning.plan import Plan
 
 _LARGEST = 16 * 2**20
 _WORDS = {"rule": "is now", "kind": "is of another kind:", "type": "is written as", "values": "holds other values:"}
 
 
-def changes_since(plan: Plan, recipients: Sequence[Recipient]) -> list[str]:
-    """Return what differs between a plan and the one that was approved, a line for each change; empty for none.
+def changes_since(proposal: Proposal) -> list[str]:
+    """Return what differs between a proposal and the one that was approved, a line for each change; empty for none.
 
     Whose signatures the approval carries is not asked here: it is about what they would be over. Raises TrustError
     where nothing was approved, or the record of what was is missing or is not the one that the approval names.
     """
-    path = plan.request.path
+    path = proposal.asked.path
     _, payload = read(approval_path(path), path.name)
-    drifted = drift(payload.terms, bound(plan, recipients))
+    drifted = drift(payload.terms, bound(proposal))
     if not drifted:
         return []
     before = _record(path, payload.terms.get(RECORD, ""))
-    after = msgspec.json.decode(record_of(plan, recipients), type=Record)
+    after = msgspec.json.decode(record_of(proposal), type=Record)
+    is_alike = {"audience"}.isdisjoint(before.plan.keys() | after.plan.keys())
     lines = [
-        *_plan(before.plan, after.plan),
+        *(_plan(before.plan, after.plan) if is_alike else _fields("the plan", before.plan, after.plan)),
         *_document("the request", before.request, after.request),
         *_document("the policy", before.policy, after.policy),
         *_document("the dataset description", before.dataset, after.dataset),
@@ -90,9 +89,12 @@ def _plan(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
 
 def _document(what: str, before: str, after: str) -> Iterator[str]:
     """Yield the fields in which two texts of a document differ; both were parsed before, so that both are sound."""
-    if before == after:
-        return
-    old, new = (dict(_leaves(yaml.safe_load(text), "")) for text in (before, after))
+    if before != after:
+        yield from _fields(what, yaml.safe_load(before), yaml.safe_load(after))
+
+
+def _fields(what: str, before: object, after: object) -> Iterator[str]:
+    old, new = (dict(_leaves(content, "")) for content in (before, after))
     for place in sorted(old.keys() | new.keys()):
         if place not in new:
             yield f"{what}: {place} was taken out; it was {_said(old[place])}"

@@ -27,6 +27,7 @@ from deid.papers.withdrawal import COME_BACK, Held, Withdrawal, takes_back
 _OF_REQUEST = frozenset({REQUEST, APPROVAL, NO_ACTUAL_KNOWLEDGE})
 _ONE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _OF_DOCUMENTS = frozenset({EventKind.DOCUMENT_SIGNED, EventKind.DOCUMENT_APPROVED, EventKind.DOCUMENT_WITHDRAWN})
+_PREPARED = frozenset({EventKind.RELEASE_PREPARED, EventKind.TABLES_PREPARED})
 _TAKEN_WITH: Mapping[str, tuple[str, ...]] = {
     REQUEST: (REQUEST, APPROVAL, NO_ACTUAL_KNOWLEDGE),
     AGREEMENT: (AGREEMENT,),
@@ -39,12 +40,14 @@ class Register:
     """What a whole log, and those set aside before it, tell of documents.
 
     `withdrawn`: type and digest of what was taken back -> the latest instant at which it was. `newest`: what a
-    statement is about -> the latest instant of one that was let through, or at which one was taken back. `policies`:
-    request and policy -> version -> digest. `let_through`: request and digest of what was signed.
+    statement is about -> the latest instant of one that was let through, or at which one was taken back. `highest`:
+    request and policy -> the highest version that was let through; `policies`: version -> digest of those under which
+    something was published, or about to be. `let_through`: request and digest of what was signed.
     """
 
     withdrawn: Mapping[tuple[str, str], str]
     newest: Mapping[_Scope, str]
+    highest: Mapping[tuple[str, str], int]
     policies: Mapping[tuple[str, str], Mapping[int, str]]
     let_through: frozenset[tuple[str, str]]
 
@@ -81,8 +84,8 @@ class Register:
             self._refuse_policy(request, made)
 
     def _refuse_policy(self, request: str, made: Statement) -> None:
-        versions = self.policies.get((request, named(made.name)), {})
-        version, highest = int(made.version), max(versions, default=0)
+        key, version = (request, named(made.name)), int(made.version)
+        versions, highest = self.policies.get(key, {}), self.highest.get(key, 0)
         if version < highest:
             raise SupersededError(
                 f"version {version} of policy {made.name} is superseded: request {request} has been let through under "
@@ -92,7 +95,7 @@ class Register:
             )
         if versions.get(version, made.sha256) != made.sha256:
             raise SupersededError(
-                f"request {request} has been let through under another text of policy {made.name} version {version}",
+                f"request {request} has been published under another text of policy {made.name} version {version}",
                 hint=f"put that text back, or raise `version` in this one, then: {_ANEW[POLICY]}",
             )
 
@@ -101,11 +104,15 @@ class Register:
 class _Walk:
     withdrawn: dict[tuple[str, str], str] = field(default_factory=dict)
     newest: dict[_Scope, str] = field(default_factory=dict)
+    highest: dict[tuple[str, str], int] = field(default_factory=dict)
     policies: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
     let_through: set[tuple[str, str]] = field(default_factory=set)
+    _texts: dict[tuple[str, str], tuple[str, int, str]] = field(default_factory=dict)
 
     def see(self, entry: Entry, _hash: str) -> None:
         """Take an entry."""
+        if entry.kind in _PREPARED:
+            self._prepared(entry)
         if entry.kind not in _OF_DOCUMENTS:
             return
         told = {name: str(value) for name, value in entry.details.items()}
@@ -117,8 +124,17 @@ class _Walk:
         self._note(_scope(request, kind, name, sha256), signed)
         self.let_through.add((request, told.get("statement", "")))
         if kind == POLICY and (version := told.get("version", "")).isdecimal():
-            # The first text that was let through under a version is that version's.
-            self.policies.setdefault((request, name), {}).setdefault(int(version), sha256)
+            self.highest[request, name] = max(self.highest.get((request, name), 0), int(version))
+            self._texts[request, told.get("statement", "")] = name, int(version), sha256
+
+    def _prepared(self, entry: Entry) -> None:
+        """Take what is about to be published: the first text of a version that anything came of is that version's."""
+        request = entry.subject.partition("/")[0]
+        for stood in str(entry.details.get("statements", "")).split(","):
+            kind, _, statement = stood.partition(":")
+            if kind == POLICY and (text := self._texts.get((request, statement))) is not None:
+                name, version, sha256 = text
+                self.policies.setdefault((request, name), {}).setdefault(version, sha256)
 
     def take_back(self, kind: str, name: str, sha256: str, signed: str) -> None:
         """Take a withdrawal, which was signed at an instant."""
@@ -132,7 +148,7 @@ class _Walk:
 
     def register(self) -> Register:
         """Return what was gathered."""
-        return Register(self.withdrawn, self.newest, self.policies, frozenset(self.let_through))
+        return Register(self.withdrawn, self.newest, self.highest, self.policies, frozenset(self.let_through))
 
 
 def register(log: AuditLog, site: Site) -> Register:

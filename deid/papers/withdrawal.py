@@ -15,10 +15,10 @@ from securesystemslib.exceptions import VerificationError
 
 from deid.audit.events import WITHDRAWALS
 from deid.documents.policy import Policy
-from deid.documents.request import Request
 from deid.errors import TrustError, WithdrawnError
 from deid.keys.officers import SigningKey
 from deid.papers.approval import VERSION, signer_of
+from deid.papers.bound import AskedFor
 from deid.papers.signing import Asked, Statement, countersign, payload_of, verify
 from deid.papers.statements import Payload, read, seal, spelled
 from deid.papers.trust import AGREEMENT, DETERMINATION, POLICY, REIDENTIFICATION, REQUEST, WITHDRAWAL, TrustRoot
@@ -74,7 +74,7 @@ def policy_held(policy: Policy) -> Held:
     return Held(POLICY, policy.name, str(policy.version), policy.digest, policy.path)
 
 
-def request_held(request: Request) -> Held:
+def request_held(request: AskedFor) -> Held:
     """Return what takes a request back, with its approval, is over."""
     return Held(REQUEST, request.name, VERSION, request.digest, request.path)
 

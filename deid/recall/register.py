@@ -115,8 +115,8 @@ class _Walk:
             sha256,
             self.entries,
             self.parties.get(entry.subject, ""),
-            entry.kind == EventKind.RELEASE_FOUND,
-            entry.kind in (EventKind.TABLES_PREPARED, EventKind.TABLES_PUBLISHED),
+            entry.kind in (EventKind.RELEASE_FOUND, EventKind.TABLES_FOUND),
+            entry.kind in (EventKind.TABLES_FOUND, EventKind.TABLES_PREPARED, EventKind.TABLES_PUBLISHED),
             is_surely_there,
         )
 
@@ -126,6 +126,7 @@ _MADE = frozenset(
         EventKind.RELEASE_FOUND,
         EventKind.RELEASE_PREPARED,
         EventKind.RELEASE_PUBLISHED,
+        EventKind.TABLES_FOUND,
         EventKind.TABLES_PREPARED,
         EventKind.TABLES_PUBLISHED,
     }
@@ -142,7 +143,7 @@ def register(log: AuditLog, site: Site) -> Register:
     log.verify(seen=walk.see)
     # What was prepared and of which nothing says more: whether the run came to its rename is seen from what lies there.
     there = [known for known in walk.known.values() if known.is_surely_there or folder_of(site, known) is not None]
-    there += _older_tables(site, {(known.subject, known.sha256) for known in there})
+    there += _unnamed_tables(site, {(known.subject, known.sha256) for known in there})
     return Register(
         tuple(sorted(there, key=lambda known: known.number)),
         {sha256: frozenset(found) for sha256, found in walk.notices.items()},
@@ -165,8 +166,8 @@ def folder_of(site: Site, known: Known) -> Path | None:
         return None
 
 
-def _older_tables(site: Site, known: set[tuple[str, str]]) -> list[Known]:
-    """Return the tables that were published before the log began; it enters releases that it finds, and no tables."""
+def _unnamed_tables(site: Site, known: set[tuple[str, str]]) -> list[Known]:
+    """Return the tables that lie there and that no entry names as they are: they can be recalled all the same."""
     found = []
     for path in sorted(site.releases.glob(f"[!.]*/[!.]*/{_TABLES}")):
         one = Known(path.parent.parent.name, path.parent.name, _digest(path), 0, was_found=True, is_tables=True)

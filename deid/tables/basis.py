@@ -55,7 +55,7 @@ def require(asked: Tabulation, policy: Policy) -> None:
 
 
 def _check_dimension(asked: Tabulation, policy: Policy, dimension: str) -> None:
-    for kind in _kinds(asked, dimension):
+    for kind in kinds_of(asked, dimension):
         rule = policy.rules.get(kind)
         if rule is None or isinstance(rule, Drop):
             raise PlanError(
@@ -70,7 +70,8 @@ def _check_dimension(asked: Tabulation, policy: Policy, dimension: str) -> None:
             )
 
 
-def _kinds(asked: Tabulation, dimension: str) -> tuple[str, ...]:
+def kinds_of(asked: Tabulation, dimension: str) -> tuple[str, ...]:
+    """Return the kinds of columns that a dimension of these tables tells of."""
     if dimension in PERIODS:
         return ("service_date",)
     if dimension == CODES:

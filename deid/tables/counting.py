@@ -26,6 +26,7 @@ from deid.schema import DatasetDescription, Table
 from deid.sealing.sealed import SealedMap
 from deid.sources import Source
 from deid.tables.code_groups import CodeGroups
+from deid.tables.columns import columns_read
 from deid.tables.coverage import Coverage
 from deid.tables.pairs import Pairs
 from deid.tables.people import Attribute, Numbers, People, Visits, columns_of
@@ -110,25 +111,9 @@ class Reader:
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """Return the columns that are read of each table."""
-        needed: dict[str, list[str]] = {}
-        for table in self.dataset.tables:
-            names = list(self._cohort.columns(table)) if self._cohort else []
-            if table.name == self.dataset.population:
-                names += [n for d in self._attributes for n in columns_of(table, d)]
-                names += [c.name for c in list(table.of_kind("birth_date"))[:1]]
-            if table.name == self.dataset.encounters or self._groups.columns(table):
-                start = start_of_visit(table)
-                names += [*self._groups.columns(table), *(c.name for c in encounter_key(table))]
-                names += [start.name] if start is not None else []
-            if names or table.name == self.dataset.population:
-                needed[table.name] = names
-        for table in self.dataset.tables:
-            if table.name in needed and table.link is not None:
-                needed.setdefault(table.link.to, []).append(table.link.key)
-        keys = {
-            t.name: t.patient if t.patient is not None else t.link.on if t.link else "" for t in self.dataset.tables
-        }
-        return {name: tuple(dict.fromkeys([keys[name], *names])) for name, names in needed.items()}
+        return columns_read(
+            self.dataset, self._attributes, self._groups, self._cohort.columns if self._cohort is not None else None
+        )
 
     def _check(self) -> None:
         population = self.dataset.table(self.dataset.population)

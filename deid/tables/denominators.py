@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,15 +19,20 @@ from deid.tables.tabulation import PEOPLE, PLACES, TableRequest, Tabulation
 YEAR, POPULATION = "year", "population"
 _COLUMNS = (YEAR, *PLACES, *PEOPLE, POPULATION)
 _MAX_ROWS = 1_000_000
+_MAX_BYTES = 128 * 2**20
 _HINT = f"columns are {', '.join(_COLUMNS)}; docs/formats/tabulate.md, section Denominators"
 
 
 @dataclass(frozen=True, slots=True)
 class Denominators:
-    """People by year, place, age, sex, race and ethnicity, as far as the file tells them apart."""
+    """People by year, place, age, sex, race and ethnicity, as far as the file tells them apart.
+
+    `digest`: SHA-256 (hex) of the bytes that were read.
+    """
 
     columns: tuple[str, ...]
     rows: dict[tuple[str, ...], int] = field(repr=False)
+    digest: str = ""
     _sums: dict[tuple[str, ...], Counter[tuple[str, ...]]] = field(default_factory=dict, repr=False)
 
     def labels(self, dimension: str) -> list[str] | None:
@@ -65,14 +72,20 @@ class Denominators:
 def load_denominators(path: Path, asked: Tabulation) -> Denominators:
     """Read a population table; raise DocumentError for one that is unreadable, contradicts itself or lacks a group."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(line for line in file if not line.startswith("#"))
-            header = next(reader, [])
-            body = [row for row, _ in zip(reader, range(_MAX_ROWS + 1), strict=False)]
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+        # Parsed from the bytes that the digest is of, so that no file exchanged in between is taken for another.
+        text = io.StringIO(data.decode("utf-8-sig"), newline="")
+        reader = csv.reader(line for line in text if not line.startswith("#"))
+        header = next(reader, [])
+        body = [row for row, _ in zip(reader, range(_MAX_ROWS + 1), strict=False)]
     except (OSError, UnicodeDecodeError, csv.Error):
         raise DocumentError(f"cannot read the denominators {path.name}", hint="give a CSV file in UTF-8") from None
-    if len(body) > _MAX_ROWS:
-        raise DocumentError(f"{path.name} has more than {_MAX_ROWS:,} rows", hint="sum what is finer than the tables")
+    if len(body) > _MAX_ROWS or len(data) > _MAX_BYTES:
+        raise DocumentError(
+            f"{path.name} has more than {_MAX_ROWS:,} rows, or {_MAX_BYTES:,} bytes",
+            hint="sum what is finer than the tables",
+        )
     unknown = set(header) - set(_COLUMNS)
     if unknown or POPULATION not in header or len(set(header)) != len(header):
         raise DocumentError(f"the header of {path.name} is not that of denominators", hint=_HINT)
@@ -89,7 +102,7 @@ def load_denominators(path: Path, asked: Tabulation) -> Denominators:
             )
         rows[key] = int(cells[POPULATION])
     _check(path, asked, columns, rows)
-    return Denominators(columns, rows)
+    return Denominators(columns, rows, hashlib.sha256(data).hexdigest())
 
 
 def _check(path: Path, asked: Tabulation, columns: tuple[str, ...], rows: dict[tuple[str, ...], int]) -> None:

@@ -8,25 +8,55 @@ from datetime import date
 from typing import Any
 
 from deid.documents.limits import TableLimits
+from deid.documents.policy import Policy
+from deid.papers.signing import Statement
+from deid.tables.linking import Linked
+from deid.tables.primary import telling_totals
+from deid.tables.protect import Protected
 from deid.tables.sheets import Shown
 from deid.tables.tabulation import PATIENTS, Measure, TableRequest, Tabulation
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What stands over all tables: who made them from what, the rule, and the audit's figures."""
+    """What stands over all tables: who made them from what, the rule, and the audit's figures.
 
-    policy: str
-    policy_version: int
-    policy_sha256: str
-    basis: str
+    `generation`: of the store of what was published; `begin`: of the source, where a table is of incidence;
+    `statements`: what the tables stand on.
+    """
+
+    policy: Policy
     dataset: str
     created: date
     release: str
-    limits: TableLimits
     audit: Mapping[str, Any]
-    generation: int = 0  # of the store of what was published
-    begin: date | None = None  # of the source, where a table is of incidence
+    generation: int = 0
+    begin: date | None = None
+    statements: tuple[Statement, ...] = ()
+
+    @property
+    def limits(self) -> TableLimits:
+        """How small cells are protected."""
+        return self.policy.limits.tables
+
+
+def audit_of(asked: Tabulation, policy: Policy, linked: Linked, protected: Protected) -> dict[str, Any]:
+    """Return the figures of the audit over all tables, as audit.json holds them."""
+    limits, system = policy.limits.tables, linked.system
+    return {
+        "format": "deid-table-audit/1",
+        "cells": len(linked.addresses),
+        "relations": int(system.matrix.shape[0]),
+        "published_before": int((system.known | system.hidden).sum()),
+        "not_audited_with": sorted(limits.weighed_beside.get(asked.name, ())),
+        "primary": linked.primary,
+        "secondary": protected.secondary,
+        "secondary_at_least": protected.fewest,
+        "protection": limits.protection,
+        "narrowest_interval": protected.narrowest,
+        "totals_in_one_cell": telling_totals(system, protected.hidden),
+        "method": limits.method,
+    }
 
 
 def page(asked: Tabulation, facts: Facts, tables: Mapping[str, tuple[TableRequest, Sequence[Shown]]]) -> str:

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deid.audit.log import AuditLog
+from deid.crosswalks.generations import Index
 from deid.documents.limits import TableLimits
+from deid.documents.site import Site
 from deid.errors import DisclosureError
 from deid.tables.beside import Cell, Codes, Section, carried, cells_beside, groups_beside, terms_of
 from deid.tables.cube import Address, Cube, Earlier
@@ -17,6 +20,7 @@ from deid.tables.people import People
 from deid.tables.protect import Protected
 from deid.tables.store import Book, Opened, Store
 from deid.tables.tabulation import Tabulation
+from deid.tables.witness import catch_up, witnessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,14 @@ class Memory:
     limits: TableLimits
     store: Store
 
-    def load(self) -> tuple[Published, Opened]:
-        """Return what was published, under the store's lock.
+    def load(self, log: AuditLog, site: Site) -> tuple[Published, Opened]:
+        """Return what was published, under the store's lock, held against the log.
 
-        Raise StorageError or DisclosureError where it is lost, changed or unlike.
+        Raise StorageError, AuditError or DisclosureError where it is lost, changed, put back or unlike.
         """
-        opened = self.store.open()
+        known = witnessed(log, site, self.store.dataset)
+        opened = self.store.open(known)
+        catch_up(log, self.store.dataset, opened.index, known)
         name, terms = self.asked.name, terms_of(self.asked, self.limits.method, self.limits.base)
         own = opened.book.requests.get(name)
         going_on = terms if own is None else carried(terms, own.terms)
@@ -88,8 +94,10 @@ class Memory:
         )
         return published, opened
 
-    def save(self, opened: Opened, published: Published, release: str, sha256: str) -> None:
+    def save(self, opened: Opened, published: Published, release: str, sha256: str) -> Index:
         """Replace this request's part of the store by what will have been published; raise StorageError.
+
+        Return the index of the new generation.
 
         `sha256`: that of the `tables.json` of `release`, by which the next run knows the folder.
         """
@@ -106,4 +114,4 @@ class Memory:
         terms = terms_of(self.asked, self.limits.method, self.limits.base)
         going_on = carried(terms, before.terms) if before is not None else terms
         section = Section(going_on or terms, releases, labels, cells)
-        self.store.commit(opened, Book({**opened.book.requests, self.asked.name: section}))
+        return self.store.commit(opened, Book({**opened.book.requests, self.asked.name: section}))

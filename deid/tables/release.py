@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from deid.errors import VerificationError
+from deid.papers.signing import Statement
+from deid.papers.statements import spelled
 from deid.tables.cube import Address
 from deid.tables.page import Facts, page
 from deid.tables.sheets import FIGURES, MARK, Shown, dimensions_of, figure, tidy, wide
@@ -67,10 +69,11 @@ def _record(
         "requester": asked.requester,
         "purpose": asked.purpose,
         "request_sha256": asked.digest,
-        "policy": facts.policy,
-        "policy_version": facts.policy_version,
-        "policy_sha256": facts.policy_sha256,
-        "basis": facts.basis,
+        "policy": facts.policy.name,
+        "policy_version": facts.policy.version,
+        "policy_sha256": facts.policy.digest,
+        "basis": facts.policy.basis.value,
+        "statements": [_statement(made) for made in facts.statements],
         "dataset": facts.dataset,
         "generation": facts.generation,
         "created": facts.created,
@@ -94,6 +97,19 @@ def _record(
             }
             for name, (table, cells) in sorted(tables.items())
         },
+    }
+
+
+def _statement(made: Statement) -> dict[str, Any]:
+    """Return what everybody is told of a statement: neither who signed it, nor conditions in words."""
+    return {
+        "type": made.type,
+        "name": made.name,
+        "version": made.version,
+        "sha256": made.sha256,
+        "statement": made.digest,
+        "signed": spelled(made.signed_at),
+        "expires": made.expires,
     }
 
 

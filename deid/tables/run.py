@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from deid.audit.log import AuditLog
 from deid.audit.site import site_log
 from deid.choices.screen import Screen
 from deid.choices.screening import screened_alone
@@ -20,32 +19,34 @@ from deid.documents.policy import Policy, load_policy
 from deid.documents.site import Site
 from deid.errors import DocumentError, PlanError, SourceError
 from deid.keys.base import KeyProvider
-from deid.papers.authorization import policy_paper
-from deid.papers.paper import Paper, Standards, held_of, let_through, require_not_withdrawn
-from deid.papers.register import register
+from deid.papers.paper import require_not_withdrawn
 from deid.papers.trust import load_trust
+from deid.recall.gate import SeriesGate
 from deid.release.manifest import RELEASE_ID
 from deid.release.staging import staged
-from deid.schema import DatasetDescription
 from deid.sealing.private import make_folder, sync_folder, write_new
 from deid.segments.obstacles import untold_in
 from deid.sources import open_source
 from deid.sources.description import load_dataset
 from deid.sources.once import ReadOnce
-from deid.tables import basis, release
+from deid.tables import release
 from deid.tables.counted import counted, periods_of
 from deid.tables.counting import Reader
-from deid.tables.denominators import Denominators, check_covered, load_denominators
-from deid.tables.linking import Linked, link
-from deid.tables.page import Facts
+from deid.tables.denominators import Denominators, check_covered
+from deid.tables.entries import PublicationEntries
+from deid.tables.gate import authorize
+from deid.tables.linking import link
+from deid.tables.page import Facts, audit_of
 from deid.tables.people import People, places_inside, settled
 from deid.tables.primary import telling_totals
+from deid.tables.proposal import own_denominators, propose, require
 from deid.tables.protect import Protected, protect, refuse_empty
 from deid.tables.published import Memory, Published, remembered
 from deid.tables.shown import shown_cells
 from deid.tables.store import Store
 from deid.tables.tabulation import PLACES, Tabulation
 from deid.tables.tallies import Counter
+from deid.tables.witness import witnessed
 
 Progress = Callable[[str, int], None]
 SPILL = "spill"
@@ -83,28 +84,29 @@ def tabulate(
     period: Period | None = None,
     name: str | None = None,
     now: datetime | None = None,
-    prepared: Callable[[str], object] | None = None,
 ) -> Tabulated:
     """Make the tables of a request and publish them below the site's releases; raise DeidError and leave nothing.
 
-    `period`: only what lies within it. The policy must be signed, as for an export. `prepared` is given the SHA-256 of
-    their tables.json just before they are published; what it raises stops them.
+    `period`: only what lies within it. The request must be signed and approved, as for an export; what is about to be
+    published, and that it was, is entered in the audit log.
     """
     now = now or datetime.now(UTC)
     name = name or (period.label if period else "all")
     if not RELEASE_ID.fullmatch(name):
         raise DocumentError("the release's name is no folder name", hint="use letters, digits, dots and hyphens")
-    asked = _within(asked, period, now.date())
     policy, dataset = load_policy(asked.policy), load_dataset(asked.dataset)
+    own = own_denominators(asked)
+    whole, asked = asked, _within(asked, period, now.date())
+    require(whole, policy, dataset, on=now.date())
     log, trust = site_log(site, provider), load_trust(site.trust)
-    papers = _authorize(asked, policy, dataset, Standards(asked.name, trust, register(log, site), now), log)
-    own = load_denominators(asked.denominators, asked) if isinstance(asked.denominators, Path) else None
+    authorized = authorize(propose(whole, policy, dataset, own), site, trust, at=now, log=log)
     home = site.releases / asked.name
     limits = policy.limits.tables
     memory = Memory(asked, limits, store_of(dataset.name, site, provider))
-    with ExitStack() as stack:
+    entries = PublicationEntries(log, f"{asked.name}/{name}", asked.digest, dataset.name, authorized.statements)
+    with SeriesGate(asked.name, "", policy.digest, site, trust, log, now) as gate, ExitStack() as stack:
         stack.enter_context(memory.store.held())
-        before, opened = memory.load()
+        before, opened = memory.load(log, site)
         folder = stack.enter_context(staged(home / name))
         spill = make_folder(site.state / SPILL)
         source = stack.enter_context(ReadOnce(dataset, open_source(dataset), folder=spill, budget=_SHARED))
@@ -135,18 +137,22 @@ def tabulate(
         refuse_empty(tables, cube, protected, place)
         cells = shown_cells(asked, tables, cube, protected, place, own)
         begin = date.fromordinal(_EPOCH + visits.begin) if asked.tells_incidence and visits.begin is not None else None
-        facts = _facts(asked, policy, dataset, name, now.date(), linked, protected, opened.next, begin)
+        facts = Facts(
+            policy, dataset.name, now.date(), name, audit_of(asked, policy, linked, protected), opened.next, begin,
+            authorized.statements,
+        )  # fmt: skip
         written = release.files(asked, facts, {t.name: (t, cells[t.name]) for t in tables})
         release.verify(written, {a: bool(protected.hidden[i]) for a, i in place.items()})
         for file, data in written.items():
             write_new(folder / file, data)
         sync_folder(folder)
-        require_not_withdrawn(held_of(papers), site, trust, at=datetime.now(UTC), log=log)
+        require_not_withdrawn(authorized.held, site, trust, at=datetime.now(UTC), log=log)
+        gate.close()
         # Remembered first: tables that are remembered and not published cost cells, the reverse costs patients.
         told = hashlib.sha256(written[release.TABLES]).hexdigest()
-        memory.save(opened, remembered(before, cube, linked, protected, people), name, told)
-        if prepared is not None:
-            prepared(told)
+        index = memory.save(opened, remembered(before, cube, linked, protected, people), name, told)
+        entries.prepared(told, index)
+    entries.published(len(cells))
     return Tabulated(
         home / name,
         {t.name: (len(cells[t.name]), sum(c.count is None for c in cells[t.name])) for t in tables},
@@ -189,21 +195,15 @@ def store_of(dataset: str, site: Site, provider: KeyProvider) -> Store:
     return Store(dataset, site.state, site.releases, provider.subkey("published-tables", dataset))
 
 
-def _authorize(
-    asked: Tabulation, policy: Policy, dataset: DatasetDescription, against: Standards, log: AuditLog
-) -> list[Paper]:
-    """Return what tables that may be made stand on; raise PlanError or TrustError. docs/adr/0019 says who may ask."""
-    if asked.expires < against.at.date():
-        raise PlanError("the request has expired", hint="renew it, and have it read again")
-    if not dataset.confirmed:
-        raise PlanError(
-            f"the description of dataset {dataset.name} is a draft that nobody has confirmed",
-            hint="read it, correct the kinds, and remove the line `confirmed: false`",
-        )
-    basis.require(asked, policy)
-    papers = [policy_paper(policy, against)]
-    let_through(papers, against, log)
-    return papers
+def restore(asked: Tabulation, site: Site, provider: KeyProvider) -> int:
+    """Put back the newest kept generation of what was published of a request's dataset; return its number.
+
+    Raises StorageError where none knows every published table and the audit log.
+    """
+    dataset = load_dataset(asked.dataset).name
+    store = store_of(dataset, site, provider)
+    with store.held():
+        return store.restore(witnessed(site_log(site, provider), site, dataset))
 
 
 def _within(asked: Tabulation, period: Period | None, today: date) -> Tabulation:
@@ -230,44 +230,3 @@ def _settled(asked: Tabulation, people: People, smallest: int, before: Published
             allowed[dimension] = told
     least = {d: max(smallest, asked.least_place) if d in PLACES else smallest for d in people.attributes}
     return settled(people, least=least, allowed=allowed)
-
-
-def _facts(
-    asked: Tabulation,
-    policy: Policy,
-    dataset: DatasetDescription,
-    name: str,
-    today: date,
-    linked: Linked,
-    protected: Protected,
-    generation: int,
-    begin: date | None,
-) -> Facts:
-    limits, system = policy.limits.tables, linked.system
-    audit = {
-        "format": "deid-table-audit/1",
-        "cells": len(linked.addresses),
-        "relations": int(system.matrix.shape[0]),
-        "published_before": int((system.known | system.hidden).sum()),
-        "not_audited_with": sorted(limits.weighed_beside.get(asked.name, ())),
-        "primary": linked.primary,
-        "secondary": protected.secondary,
-        "secondary_at_least": protected.fewest,
-        "protection": limits.protection,
-        "narrowest_interval": protected.narrowest,
-        "totals_in_one_cell": telling_totals(system, protected.hidden),
-        "method": limits.method,
-    }
-    return Facts(
-        policy.name,
-        policy.version,
-        policy.digest,
-        policy.basis.value,
-        dataset.name,
-        today,
-        name,
-        limits,
-        audit,
-        generation,
-        begin,
-    )

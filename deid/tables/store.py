@@ -1,8 +1,9 @@
 """Where everything that was published of a dataset is remembered: sealed generations below the site's state.
 
 It lies on disk as a ledger does (`deid.crosswalks.generations`): authenticated under a key of the site, the last
-generations kept. It is held against every folder of tables of the dataset, whichever request made it: a store that
-does not know one of them is lost, forked or an older copy, and what it forgot is what an audit would miss.
+generations kept. It is held against every folder of tables of the dataset, whichever request made it, and against the
+audit log, which names the newest generation: a store that does not know one of the folders, or that the log knows a
+later one of, is lost, forked or an older copy, and what it forgot is what an audit would miss.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from deid.errors import KeyFaultError, StorageError
 from deid.sealing.private import make_folder
 from deid.tables.beside import Section
 from deid.tables.release import TABLES
+from deid.tables.witness import Witnessed
 
 FOLDER = WHAT = "tables"
 KEPT = 6  # generations: one for each run that publishes
@@ -30,8 +32,8 @@ _MAGIC = b"deidtbl1"
 _PART = "published"
 _PIECE = 8 << 20
 _RESTORE = (
-    "`deid tabulate REQUEST --restore` takes the newest kept generation that knows every published table; or bring "
-    "the folder back from a backup; docs/formats/tabulate.md, section Earlier publications"
+    "`deid tabulate REQUEST --restore` takes the newest kept generation that knows every published table and the "
+    "audit log; or bring the folder back from a backup; docs/formats/tabulate.md, section Earlier publications"
 )
 
 
@@ -93,20 +95,21 @@ class Store:
         with lock(self.folder, wait=0.0, what=WHAT):
             yield
 
-    def open(self) -> Opened:
-        """Return the current generation, under the lock.
+    def open(self, known: Witnessed) -> Opened:
+        """Return the current generation, under the lock; `known`: what the audit log names.
 
-        Raise StorageError where it is lost, changed, or does not know tables that are published; KeyFaultError for
-        another site's.
+        Raise StorageError where it is lost, changed, older than the log knows it, or does not know tables that are
+        published; KeyFaultError for another site's.
         """
         with _with_way_back():
             generations = self._generations()
             opened = self._read(generations, generations.current())
         self._check(opened)
+        self._check_log(generations, opened.index, known)
         return opened
 
-    def commit(self, opened: Opened, book: Book) -> None:
-        """Make `book` the next generation; raise StorageError."""
+    def commit(self, opened: Opened, book: Book) -> Index:
+        """Make `book` the next generation, and return its index; raise StorageError."""
         generations = self._generations()
         data = msgspec.json.encode(book)
         pieces = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
@@ -116,23 +119,24 @@ class Store:
                 for piece in pieces:
                     writer.write_plain(piece, len(piece))
                 domains = (writer.finish(),)
-            generations.commit(opened.index, domains, staging)
+            return generations.commit(opened.index, domains, staging)
 
-    def restore(self) -> int:
-        """Make the newest kept generation that is whole and knows every published table the current one.
+    def restore(self, known: Witnessed) -> int:
+        """Make the newest kept generation that is whole, and knows every published table and the log, the current one.
 
-        Return its number; later ones are set aside. Raise StorageError where there is none.
+        Under the lock. Return its number; later ones are set aside. Raise StorageError where there is none.
         """
         generations = self._generations()
-        with self.held():
-            for number in generations.kept()[::-1]:
-                with contextlib.suppress(StorageError):
-                    opened = self._read(generations, generations.at(number))
-                    self._check(opened)
-                    generations.restore(opened.index)
-                    return number
+        for number in generations.kept()[::-1]:
+            with contextlib.suppress(StorageError):
+                opened = self._read(generations, generations.at(number))
+                self._check(opened)
+                self._check_log(generations, opened.index, known)
+                generations.restore(opened.index)
+                return number
         raise StorageError(
-            f"no kept generation of what was published of {self.dataset} is whole and knows every published table",
+            f"no kept generation of what was published of {self.dataset} is whole, knows every published table and is "
+            "the one that the audit log names, or follows it",
             hint=f"bring {FOLDER}/{self.folder.name} of the site's state back from a backup",
         )
 
@@ -149,6 +153,28 @@ class Store:
             return Opened(index, msgspec.json.decode(data, type=Book))
         except msgspec.MsgspecError:
             raise StorageError("what is known of earlier tables is of another version", hint=_RESTORE) from None
+
+    def _check_log(self, generations: Generations, index: Index, known: Witnessed) -> None:
+        """Raise StorageError unless this generation is the newest that the log names, or follows it."""
+        if index.generation < known.generation:
+            raise StorageError(
+                f"what is known of earlier tables is at generation {index.generation}, and the audit log names "
+                f"generation {known.generation}: it is lost, or an older copy was put back",
+                hint=_RESTORE,
+            )
+        while index.generation > known.generation > 0:
+            # A run that was killed between store and log: what follows the log's generation was made of it.
+            with _with_way_back():
+                before = generations.at(index.generation - 1)
+            if before.digest != index.previous:
+                break
+            index = before
+        if known.generation and (index.generation, index.digest) != (known.generation, known.sha256):
+            raise StorageError(
+                "what is known of earlier tables does not follow the generation that the audit log names: two stores "
+                "were continued from one",
+                hint=_RESTORE,
+            )
 
     def _check(self, opened: Opened) -> None:
         known = opened.book.known

@@ -21,7 +21,7 @@ from deid.audit.site import renew, site_log
 from deid.documents.policy import load_policy
 from deid.documents.request import load_request
 from deid.documents.site import Site
-from deid.errors import AuditError, SupersededError, TrustError, WithdrawnError
+from deid.errors import AuditError, StorageError, SupersededError, TrustError, WithdrawnError
 from deid.export import export
 from deid.keys.officers import SigningKey
 from deid.papers.agreement import load_agreement, sign_agreement
@@ -46,7 +46,6 @@ from deid.planning.plan import Plan
 from deid.reidentify import run
 from deid.stores.place import parse_place
 from deid.stores.sending import deliver
-from deid.tables.document import load_tabulation
 from deid.tables.run import tabulate
 
 LATER = timedelta(minutes=2)  # of another second, and within what clocks may differ
@@ -304,6 +303,28 @@ def test_an_older_policy_put_back_is_superseded(desk: Desk) -> None:
     desk.run("three")
 
 
+def test_a_run_that_failed_does_not_use_up_a_version(desk: Desk) -> None:
+    """A text that nothing was published under may be mended under its number; the version before stays superseded."""
+    old = Kept(desk.plan().policy.path, desk.request)
+    desk.run("one")
+    version(desk, 2, "# with a slip\n")
+    slip = Kept(desk.plan().policy.path, desk.request)
+
+    def failing(_what: str, _rows: int) -> None:
+        raise OSError("the disk is full")
+
+    with pytest.raises(StorageError):
+        export(desk.plan("two"), desk.site.site, desk.site.provider, progress=failing)
+    mended = "# mended\n"
+    old.put_back()
+    desk.refused("version 1 of policy .* is superseded")
+    version(desk, 2, mended)
+    desk.run("three")
+    slip.put_back()
+    anew(desk, 3)
+    desk.refused("published under another text of policy limited-data-set version 2")
+
+
 def test_another_request_stays_under_the_version_it_was_approved_with(desk: Desk) -> None:
     """A version is superseded for the request that ran under a later one, and for no other."""
     own = desk.site.folder / "policies" / "own.yaml"
@@ -412,13 +433,16 @@ def test_a_release_is_not_delivered_under_a_withdrawn_policy(desk: Desk, monkeyp
     assert len(entered(desk, "document-withdrawn")) == 1
 
 
-def test_no_tables_are_made_under_a_withdrawn_policy(desk: Desk) -> None:
-    """Neither with the withdrawal beside the policy nor after it was removed; nothing lies below the releases."""
+@pytest.mark.parametrize("of", ["policy", "request", "determination"])
+def test_no_tables_are_made_on_withdrawn_documents(desk: Desk, of: str) -> None:
+    """Neither with the withdrawal beside the document nor after it was removed; nothing lies below the releases."""
     content = yaml.safe_load((REPOSITORY / "exports" / "diabetes-by-county.yaml").read_text())
     policy = desk.site.folder / "policies" / "public-tables.yaml"
     content |= {"policy": str(policy), "dataset": str(REPOSITORY / "samples" / "claims" / "dataset.yaml")}
-    asked = load_tabulation(desk.site.write("tables.yaml", content))
-    written = take_back(policy_held(load_policy(policy)), desk.site.officer, desk.trust)
+    asked = desk.site.ask_for_tables(desk.site.write("tables.yaml", content))
+    loaded = load_policy(policy)
+    held = {"policy": policy_held(loaded), "request": request_held(asked), "determination": determination_held(loaded)}
+    written = take_back(held[of], desk.site.officer, desk.trust)
     for match in ("was withdrawn by Officer", "the audit log says so"):
         with pytest.raises(WithdrawnError, match=match):
             tabulate(asked, desk.site.site, desk.site.provider, progress=lambda _what, _rows: None)

@@ -6,12 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 
+from deid.cli import cli
+from deid.errors import DeidError, TrustError, WithdrawnError
+from deid.papers.actual_knowledge import knowledge_path
+from deid.papers.approval import approval_path, record_path
+from deid.papers.signing import statement_path
 from tests.sites import PASSPHRASE, REPOSITORY, TestSite, make_site
 
 EXAMPLE = REPOSITORY / "exports" / "diabetes-by-county.yaml"
@@ -28,11 +35,18 @@ def _request(site: TestSite, name: str, **tabulate: Any) -> Path:
     content |= {"request": name, "policy": str(site.folder / "policies" / "public-tables.yaml")}
     content["dataset"] = str(REPOSITORY / "samples" / "claims" / "dataset.yaml")
     content["tabulate"] |= tabulate
-    return site.write(f"{name}.yaml", content)
+    path = site.write(f"{name}.yaml", content)
+    with suppress(DeidError):  # a test's request need not be one that can be approved
+        site.ask_for_tables(path)
+    return path
+
+
+def _environment(site: TestSite) -> dict[str, str]:
+    return {"DEID_PASSPHRASE": PASSPHRASE.decode(), "DEID_SITE": str(site.folder / "site.yaml")}
 
 
 def _deid(site: TestSite, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DEID_PASSPHRASE": PASSPHRASE.decode(), "DEID_SITE": str(site.folder / "site.yaml")}
+    environment = os.environ | _environment(site)
     command = [sys.executable, "-m", "deid", "tabulate", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
 
@@ -92,4 +106,65 @@ def test_an_unsigned_policy_makes_no_tables(site: TestSite) -> None:
     path.write_text(path.read_text().replace("public-tables.yaml", "unsigned.yaml"))
     done = _deid(site, str(path))
     assert done.returncode == 14
+    assert "unsigned.yaml was altered after it was signed" in done.stderr or "is not signed" in done.stderr
     assert "hint: " in done.stderr
+
+
+def test_from_a_request_for_tables_to_its_folder(site: TestSite) -> None:
+    """Checked, signed and approved by the commands of every request; status and diff tell what lacks and changed."""
+
+    def typed(command: str, *words: str) -> Result:
+        return CliRunner().invoke(cli, [*command.split(), str(path), *words], env=_environment(site))
+
+    path = _request(site, "typed")
+    for signed in (statement_path(path), approval_path(path), record_path(path)):
+        signed.unlink()
+    asker, officer = (str(site.folder / "keys" / f"{name}.key") for name in ("requester", "officer"))
+    plan = typed("request check").output
+    assert "audience public: everybody may read these tables" in plan
+    assert "by county: state under keep, county under keep" in plan
+    assert "codes    diabetes: icd10cm E10, E11, E13" in plan
+    assert "lacks   request" in typed("request status").output
+    assert "typed.yaml is not signed" in str(typed("tabulate").exception)
+    assert typed("request sign", "--key", asker).exit_code == 0
+    refused = typed("tabulate").exception
+    assert isinstance(refused, TrustError)
+    assert "typed.yaml is not approved" in refused.message
+    assert "deid request check typed.yaml" in refused.hint
+    approved = typed("request approve", "--key", officer)
+    assert "audience   public" in approved.output, approved.exception
+    assert "approved by Officer" in approved.output
+    assert typed("request status").exit_code == 0
+    assert typed("request diff").output == "typed is as it was approved\n"
+    path.write_text(path.read_text().replace("least_place: 100", "least_place: 20"))
+    changed = typed("request diff")
+    assert changed.exit_code == 14
+    assert "the plan: least_place is 20, and was 100" in changed.output
+    assert "the request: tabulate.least_place is 20, and was 100" in changed.output
+    withdrawn = typed("request withdraw", "--key", officer, "--reason", "other")
+    assert "the request typed.yaml is withdrawn" in withdrawn.output
+    assert isinstance(typed("tabulate").exception, WithdrawnError)
+    assert not (site.site.releases / "typed").exists()
+
+
+def test_safe_harbor_tables_are_attested_for_everybody(site: TestSite) -> None:
+    """The statement of no actual knowledge is signed over tables by the command that signs it over releases."""
+    rules = {"service_date": {"generalize_date": "year"}, "sex": "keep"}
+    site.sign(
+        site.write("policies/safe.yaml", {"policy": "safe", "version": 1, "basis": "safe_harbor", "rules": rules})
+    )
+    block = {"tables": {"t": {"measure": "visits", "by": ["year", "sex"]}}, "standard": None, "denominators": None}
+    path = _request(site, "safe", ages=[], codes={}, **block)
+    path.write_text(path.read_text().replace("public-tables.yaml", "safe.yaml"))
+    site.ask_for_tables(path)
+    knowledge_path(path).unlink()
+    officer = str(site.folder / "keys" / "officer.key")
+
+    def typed(*words: str) -> Result:
+        return CliRunner().invoke(cli, [*words], env=_environment(site))
+
+    assert "lacks   no-actual-knowledge" in typed("request", "status", str(path)).output
+    attested = typed("request", "attest", str(path), "--key", officer)
+    assert "audience   public" in attested.output, attested.exception
+    assert typed("request", "status", str(path)).exit_code == 0
+    assert "published" in typed("tabulate", str(path)).output

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deid.tables.document import load_tabulation
-from deid.tables.run import tabulate
 from tests.sites import REPOSITORY, TestSite, make_site
 
 GOLDEN = Path(__file__).parent / "tables"
@@ -23,7 +21,7 @@ def _run(site: TestSite) -> Path:
     content = yaml.safe_load((REPOSITORY / "exports" / "diabetes-by-county.yaml").read_text())
     content |= {"policy": str(site.folder / "policies" / "public-tables.yaml"), "dataset": str(CLAIMS / "dataset.yaml")}
     request = site.write("example.yaml", content)
-    return tabulate(load_tabulation(request), site.site, site.provider, progress=lambda _w, _n: None).folder
+    return site.tabulate(request).folder
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,6 @@ from deid.choices.lists import ChoiceList, ListKind
 from deid.choices.store import ChoiceStore
 from deid.errors import DocumentError, PlanError, StorageError
 from deid.keys.files import replace_file
-from deid.tables.document import load_tabulation
-from deid.tables.run import tabulate
 
 ALL_DAYS = ["2025-01-10", "2025-01-11", "2025-04-01", "2025-05-01", "2025-06-01"]  # but those of the program
 
@@ -241,8 +239,7 @@ def test_tables_are_counted_without_who_and_what_is_left_out(world: World) -> No
                  "dataset": str(dataset), "expires": "2027-12-31",
                  "tabulate": {"from": "2025-01-01", "to": "2025-12-31", "ages": ["0+"], "washout": 0, "codes": {},
                               "tables": {"all": {"measure": "visits", "by": ["year", "sex"], "margins": []}}}}  # fmt: skip
-        done = tabulate(load_tabulation(world.site.write(f"{name}.yaml", asked)), world.site.site, world.site.provider,
-                        progress=lambda _what, _rows: None)  # fmt: skip
+        done = world.site.tabulate(world.site.write(f"{name}.yaml", asked))
         cells = json.loads((done.folder / "tables.json").read_text())["tables"]["all"]["cells"]
         return sum(cell["count"] for cell in cells)
 

@@ -80,7 +80,7 @@ def test_relatives_former_names_and_staff_are_known_in_the_notes(
         assert len({id(own) for own in known}) == len(patient)
         return known[: len(patient)]
 
-    monkeypatch.setattr("deid.staged_tables.identifiers_of", asking)
+    monkeypatch.setattr("deid.row_tallies.identifiers_of", asking)
     rules = {"patient_id": {"pseudonymize": "keyed"}, "clinical_note": "redact_note"}
     document = {"policy": "plain", "version": 1, "basis": "expert_determination", "rules": rules}
     policy = site.sign(site.write("own/plain.yaml", document))

@@ -36,6 +36,7 @@ from deid.recall.papers import encode
 from deid.recall.resuming import resume
 from deid.recall.run import finish, recall, verify_notice
 from deid.release.manifest import MANIFEST, RECALL, RECALL_STATEMENT, from_bytes
+from tests.spec.test_table_counts import BLOCK, DESCRIPTION, _source
 
 HOW = "The rows were taken out of the source, and two people looked at the next release."
 
@@ -273,6 +274,21 @@ def test_tables_are_recalled_by_name(site: Recalling) -> None:
         pass
 
 
+def test_recalled_tables_are_not_made_again(site: Recalling) -> None:
+    """Tables of a request that were taken back stand still, however well the next ones are signed and approved."""
+    _source(site.site.folder / "tiny", 1, people=80, visits=300)
+    rules = {"measure": "visits", "by": ["year", "state"]}
+    content = {"request": "recounts", "requester": "Somebody", "purpose": "A test", "expires": "2027-12-31",
+               "policy": str(site.site.folder / "policies" / "public-tables.yaml"),
+               "dataset": str(site.site.write("tiny/dataset.yaml", DESCRIPTION)),
+               "tabulate": {**BLOCK, "tables": {"t": rules}}}  # fmt: skip
+    path = site.site.write("recounts.yaml", content)
+    site.recall(site.site.tabulate(path, name="one").folder)
+    with pytest.raises(ReleaseError, match="stands still"):
+        site.site.tabulate(path, name="two")
+    assert not (site.site.site.releases / "recounts" / "two").exists()
+
+
 def test_a_copy_is_known_by_its_manifest(site: Recalling) -> None:
     """A copy of a recalled release, wherever it lies and whatever is missing in it, is refused with the site's keys."""
     (folder,) = site.series("r1")
@@ -300,7 +316,7 @@ def publish_tables(site: Recalling, request: str, name: str) -> Path:
     """Publish a folder as `deid tabulate` leaves it, entered in the log as it enters it."""
     folder = site.site.site.releases / request / name
     folder.mkdir(parents=True)
-    data = json.dumps({"format": "deid-tables/1", "release": name}).encode()
+    data = json.dumps({"format": "deid-tables/1", "release": name, "dataset": "elsewhere"}).encode()
     (folder / "tables.json").write_bytes(data)
     told = {"request_sha256": "0" * 64, "sha256": hashlib.sha256(data).hexdigest()}
     record(site.log, EventKind.TABLES_PREPARED, f"{request}/{name}", **told)

@@ -11,10 +11,8 @@ import yaml
 
 from deid.errors import DeidError, DisclosureError, PlanError
 from deid.tables.cube import Address, Cube
-from deid.tables.document import load_tabulation
 from deid.tables.linking import link
 from deid.tables.primary import telling_totals
-from deid.tables.run import tabulate
 from tests.sites import TestSite, make_site
 from tests.spec.test_table_counts import BLOCK, DESCRIPTION, _source
 
@@ -46,8 +44,7 @@ def _publish(site: TestSite, dataset: str, name: str, *, policy: str = "hides", 
         "tabulate": tabulation,
         **more,
     }
-    request = load_tabulation(site.write(f"{name}.yaml", content))
-    return tabulate(request, site.site, site.provider, progress=lambda _w, _n: None).folder
+    return site.tabulate(site.write(f"{name}.yaml", content)).folder
 
 
 def _weigh(site: TestSite, weighed: dict[str, list[str]], version: int = 1) -> None:
@@ -90,7 +87,7 @@ def test_what_cannot_be_audited_together_is_refused_until_it_is_weighed(site: Te
     assert not (site.site.releases / "some").exists() or not list((site.site.releases / "some").iterdir())
     with pytest.raises(DisclosureError, match="another way of protection"):
         _publish(site, "both", "rounded", policy="rounds")
-    with pytest.raises(DeidError, match="weighed_beside"):  # the request is not signed, and says nothing of it
+    with pytest.raises(DeidError, match="weighed_beside"):  # it is the officer's word, and no request says it
         _publish(site, "both", "some", policy="weighs", cohort=some, weighed_beside=["everybody"])
     _weigh(site, {"other": ["everybody"]})
     with pytest.raises(DisclosureError, match="everybody"):

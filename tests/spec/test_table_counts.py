@@ -14,8 +14,6 @@ import pytest
 
 from deid.documents.limits import TableLimits
 from deid.errors import DeidError
-from deid.tables.document import load_tabulation
-from deid.tables.run import tabulate
 from tests.sites import TestSite, make_site
 
 DESCRIPTION = {
@@ -98,7 +96,7 @@ def _run(site: TestSite, name: str, tables: dict[str, Any], policy: str = "open"
         "tabulate": {**BLOCK, "tables": tables, **block},
     }
     request = site.write(f"{name}.yaml", content)
-    done = tabulate(load_tabulation(request), site.site, site.provider, progress=lambda _w, _n: None)
+    done = site.tabulate(request)
     record: dict[str, Any] = json.loads((done.folder / "tables.json").read_text())
     return record
 
@@ -244,8 +242,7 @@ def test_no_rate_stands_beside_a_mark(site: TestSite) -> None:
 
 
 def _again(site: TestSite, name: str) -> bool:
-    loaded = load_tabulation(site.folder / f"{name}.yaml")
-    done = tabulate(loaded, site.site, site.provider, progress=lambda _w, _n: None, name="again")
+    done = site.tabulate(site.folder / f"{name}.yaml", name="again")
     return done.folder.is_dir()
 
 

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from deid.cells.days import NO_DAY, number_of
 from deid.errors import DocumentError, PlanError
 from deid.tables.coverage import Coverage
-from deid.tables.document import load_tabulation
 from deid.tables.incidence import new_cases, plausible
-from deid.tables.run import Tabulated, tabulate
+from deid.tables.run import Tabulated
 from tests.sites import TestSite, make_site
 from tests.spec.test_table_counts import BLOCK, DESCRIPTION
 
@@ -63,8 +62,7 @@ def _run(site: TestSite, name: str, strays: Sequence[tuple[str, date]] = (), **b
             **block,
         },
     }
-    asked = load_tabulation(site.write(f"{name}.yaml", content))
-    return tabulate(asked, site.site, site.provider, progress=lambda _w, _n: None)
+    return site.tabulate(site.write(f"{name}.yaml", content))
 
 
 def _new(done: Tabulated) -> int:
