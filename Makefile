@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 
-.PHONY: demo test test-all lint bench samples extras clean
+.PHONY: demo test test-all lint bench samples extras spark clean
 
 demo: $(STAMP)
 	rm -rf demo
@@ -32,6 +32,10 @@ samples: $(STAMP)
 # The extras that take much room: torch and what loads other people's models. `make test-all` then runs their tests.
 extras: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,train,hub]'
+
+# The engine on Spark: 500 MB, and its tests need a Java runtime as well.
+spark: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,spark]'
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

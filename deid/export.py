@@ -6,7 +6,7 @@ Whatever fails on the way, nothing is left behind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -87,12 +87,14 @@ def export(
     now: datetime | None = None,
     workers: int = 1,
     signing: SigningKey | None = None,
+    engine: Callable[..., Run] = Run,
 ) -> Exported:
     """Run a plan and publish its release below the site's releases; raise DeidError and leave nothing otherwise.
 
     `workers`: 1 does one thing after another; with more, batches are read ahead and written behind, and so many
     processes search notes. The release is the same. `signing`: the site's key, which signs the manifest, and the head
-    of the audit log beside the release; without it, neither is signed.
+    of the audit log beside the release; without it, neither is signed. `engine`: what makes the run, `Run` for one in
+    this process; see deid.tasks.
     """
     give_back_large_arrays()
     progress = within(site.memory_mib, progress)
@@ -112,7 +114,7 @@ def export(
     with RunEntries(log, site, plan.request.name, name, documents=documents, signing=signing) as entries:
         done = _run(
             plan, site, provider, entries, progress=progress, now=now or datetime.now(UTC), workers=workers,
-            signing=signing,
+            signing=signing, engine=engine,
         )  # fmt: skip
         entries.published(
             quarantined=shown(sum(done.quarantined.values())), withheld_records=shown(done.withheld_records)
@@ -130,6 +132,7 @@ def _run(
     now: datetime,
     workers: int,
     signing: SigningKey | None,
+    engine: Callable[..., Run],
 ) -> Exported:
     name = plan.release
     # Read once: the keys that the statement was verified over are the keys that the release is sealed to.
@@ -156,7 +159,7 @@ def _run(
             Subject.of_plan(plan), known.lists, source, workshop.sealed_map, progress, on=known.days(now.date())
         )
         redactor = stack.enter_context(Redactor(processes=workers))
-        run = Run(
+        run = engine(
             plan, source, workshop, quarantine, progress, systems_with(site.codes), redactor, screen, workers=workers
         )
         written, decision = run.write(folder, keys)

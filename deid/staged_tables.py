@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from deid.codes.base import CodeSystem
 from deid.keys.prf import BatchCmac
 from deid.ledger.joins import Prints
@@ -16,10 +14,8 @@ from deid.observing.observe import Progress, observe
 from deid.observing.rows import Rows, Screen
 from deid.observing.watchers import registrars
 from deid.observing.workshop import Workshop
-from deid.patients.note_owners import replacement_of
-from deid.patients.own_identifiers import identifiers_of
-from deid.patients.positions import SELECTED, Patients, Positions
-from deid.pipeline import Redact, output_schema, transform
+from deid.patients.positions import SELECTED, Patients
+from deid.pipeline import output_schema, transform
 from deid.planning.needs import columns_written
 from deid.planning.plan import Plan, TablePlan
 from deid.planning.prerequisites import observed_first, patient_arrays
@@ -29,10 +25,10 @@ from deid.release.empties import EmptyCells
 from deid.release.quarantine import Quarantine
 from deid.release.writing import TableFacts
 from deid.reports.source_side import SourceSide
+from deid.row_tallies import Redaction, RowTallies
 from deid.sinks.encrypted_parquet import TableWriter, WrittenFile
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sources import Source
-from deid.transforms.redact_note import RedactNote
 from deid.visits.columns import start_of_visit
 
 
@@ -75,13 +71,23 @@ class Run:
         self.plan = self.plan.resolved(decision.controls)
         self.source_side = SourceSide(self.plan, self._patients)
         self.source_side.is_continued = decision.is_continued
-        written: dict[str, tuple[WrittenFile, ...]] = {}
         prints = self._workshop.series.prints(self._patients) if self._workshop.series is not None else None
         population = self.plan.dataset.population
         self.judge = Judge(self.plan.dataset, self._judged(decision), release.quality_unit(self.plan), self._systems)
-        for planned in sorted(self.plan.tables, key=lambda t: t.table.name != population):
-            written[planned.table.name] = self._table(planned, decision, folder, keys, self.judge, prints)
-        return written, decision
+        ordered = sorted(self.plan.tables, key=lambda planned: planned.table.name != population)
+        return self._tables(ordered, decision, folder, keys, self.judge, prints), decision
+
+    def _tables(
+        self,
+        ordered: Sequence[TablePlan],
+        decision: Decision,
+        folder: Path,
+        keys: ReleaseKeys,
+        judge: Judge,
+        prints: Prints | None,
+    ) -> dict[str, tuple[WrittenFile, ...]]:
+        """Write tables, the population first; an engine that has other processes puts its own way in this place."""
+        return {p.table.name: self._table(p, decision, folder, keys, judge, prints) for p in ordered}
 
     def facts(self, written: Mapping[str, Sequence[WrittenFile]]) -> dict[str, TableFacts]:
         """Return what was counted for each table."""
@@ -108,8 +114,9 @@ class Run:
         # Where nothing had to be observed, the population is met here for the first time.
         is_first = table.name == self.plan.dataset.population and not observed_first(self.plan)
         first_sight = registrars(self.plan, decision, self._workshop) if is_first else []
-        redact = self._redact(decision, keys)
-        empties = self._empties[table.name] = EmptyCells()
+        redact = self._redaction(decision, keys)
+        tallies = RowTallies(judge, self.source_side, prints)
+        self._empties[table.name] = tallies.empties
         columns = [*columns_written(planned, decision.rows), *(n for r in first_sight for n in r.columns(table))]
         self._progress(f"writing {table.name}", 0)
         is_apart = self._workers > 1
@@ -121,15 +128,11 @@ class Run:
                     self._patients.flags[rows.patient[rows.patient >= 0]] |= SELECTED
                 self._quarantine.take(rows)
                 done = transform(self.plan, planned, decision, rows, redact)
-                if prints is not None:
-                    prints.see(planned, done.batch, rows.patient[done.kept])
-                judge.see(rows, done.kept)
-                self.source_side.see(planned, decision, rows, done)
-                batch = done.batch
-                empties.see(batch, rows.patient[done.kept], done.malformed)
-                writer.write(batch)
+                tallies.see(planned, decision, rows, done)
+                writer.write(done.batch)
                 self._progress(f"writing {table.name}", len(rows))
             self._quarantine.finish_table(table.name, self._rows.reasons[table.name])
+            self.withheld_notes += redact.withheld
             return writer.close()
 
     def _judged(self, decision: Decision) -> dict[str, list[str]]:
@@ -142,16 +145,11 @@ class Run:
             read[planned.table.name] = [*released, *([day.name] if day is not None and is_read else [])]
         return read
 
-    def _redact(self, decision: Decision, keys: ReleaseKeys) -> Redact:
-        """Return what takes identifiers out of notes."""
-        # Another one for each release, so that no two can be joined by their surrogates.
-        surrogates = BatchCmac(self._workshop.subkey("note-surrogate", self.plan.request.party, keys.release))
+    def _redaction(self, decision: Decision, keys: ReleaseKeys) -> Redaction:
+        """Return what takes identifiers out of the notes of one table."""
+        surrogates = BatchCmac(self._workshop.subkey(*self._surrogates(keys)))
+        return Redaction(self.plan, decision, self._redactor, surrogates)
 
-        def redact(notes: pa.Array, patient: Positions, rule: RedactNote) -> pa.Array:
-            known = identifiers_of(decision, patient)
-            replacement = replacement_of(self.plan, decision, patient, rule, surrogates)
-            result = self._redactor.redact(notes, known, replacement)
-            self.withheld_notes += result.withheld
-            return result.texts
-
-        return redact
+    def _surrogates(self, keys: ReleaseKeys) -> tuple[str, ...]:
+        """Return the context of the key of surrogates: another one for each release, so that no two can be joined."""
+        return "note-surrogate", self.plan.request.party, keys.release

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,7 +21,7 @@ from deid.cli.common import (
     workers_option,
 )
 from deid.cli.plan import compile_request
-from deid.documents.site import load_site
+from deid.documents.site import Site, load_site
 from deid.errors import DocumentError
 from deid.export import Exported
 from deid.export import export as run_export
@@ -27,6 +30,7 @@ from deid.legal.judgment import HEADLINES
 from deid.papers.trust import load_trust
 from deid.release.manifest import RELEASE_ID
 from deid.release.small_counts import shown
+from deid.staged_tables import Run
 
 
 @click.command()
@@ -35,9 +39,19 @@ from deid.release.small_counts import shown
 @click.option("--period", help="The period of this release: 2026, 2026-Q3 or 2026-10.")
 @click.option("--release", "name", help="The name of this release.  [default: the period, or `all`]")
 @workers_option
+@click.option("--engine", type=click.Choice(["local", "processes", "spark"]), default="local", show_default=True,
+              help="Where tables are written: here, by tasks in --workers processes, or on Spark.")  # fmt: skip
+@click.option("--master", help="The cluster's URL, as `spark://host:7077`.  [default: `spark.master` of the site file]")
 @json_option
 def export(
-    request_path: Path, site_path: Path, period: str | None, name: str | None, workers: int, as_json: bool
+    request_path: Path,
+    site_path: Path,
+    period: str | None,
+    name: str | None,
+    workers: int,
+    engine: str,
+    master: str | None,
+    as_json: bool,
 ) -> None:
     """Run a REQUEST and publish an encrypted release; nothing is left behind if anything fails."""
     if name is not None and not RELEASE_ID.fullmatch(name):
@@ -51,8 +65,10 @@ def export(
     signing = site_signer(site)
     if signing is not None:
         require_signer(signing, load_trust(site.trust))
-    with progress_bar() as progress:
-        done = run_export(plan, site, provider, progress=progress, workers=workers, signing=signing)
+    if master is not None and engine != "spark":
+        raise DocumentError("--master names a Spark cluster, and the engine is another", hint="add `--engine spark`")
+    with engine_of(engine, master, site, workers) as run, progress_bar() as progress:
+        done = run_export(plan, site, provider, progress=progress, workers=workers, signing=signing, engine=run)
     if as_json:
         print_json(
             {
@@ -68,6 +84,26 @@ def export(
         )
     else:
         click.echo("\n".join(summary(done)))
+
+
+@contextmanager
+def engine_of(name: str, master: str | None, site: Site, workers: int) -> Iterator[Callable[..., Run]]:
+    """Yield what makes the run: tables are written here, or by tasks elsewhere, whose processes end with the block."""
+    if name == "local":
+        yield Run
+        return
+    from deid.tasks.run import TaskRun  # noqa: PLC0415
+
+    if name == "processes":
+        from deid.engine.processes import processes  # noqa: PLC0415
+
+        with processes(workers) as pool:
+            yield partial(TaskRun, cluster=pool)
+        return
+    from deid.spark.cluster import cluster  # noqa: PLC0415 - PySpark is an extra
+
+    with cluster(master, site.spark) as session:
+        yield partial(TaskRun, cluster=session)
 
 
 def summary(done: Exported) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Collection
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -13,10 +16,11 @@ import pyarrow.compute as pc
 
 from deid.crosswalks.generations import Generations, Index
 from deid.crosswalks.lookup import DomainLookup
-from deid.crosswalks.partitions import SURROGATE_BYTES
+from deid.crosswalks.partitions import SURROGATE_BYTES, storage
 from deid.errors import StorageError
 from deid.keys.prf import BatchCmac, base32, derive_key
 from deid.patients.tags import words
+from deid.sealing.private import make_folder, private
 
 DEFAULT_BUDGET = 64 << 20
 
@@ -24,15 +28,17 @@ DEFAULT_BUDGET = 64 << 20
 class FrozenCrosswalk:
     """Pseudonyms of one generation: read-only, the same for every task that is tried, and safe to use after a fork."""
 
-    def __init__(self, generations: Generations, index: Index, *, budget: int) -> None:
-        self._key = generations.key
-        self._index = index
+    def __init__(self, generations: Generations, index: Index, *, budget: int, home: Path | None = None) -> None:
+        self._generations, self._index, self._home = generations, index, home
+        self.key = generations.key
         self._taggers: dict[str, BatchCmac] = {}
         share = budget // max(1, len(index.domains))
         with ExitStack() as opening:
             # A fault in the middle closes what was opened; otherwise `close` does.
             self._held = {
-                entry.name: opening.enter_context(DomainLookup(generations.open_domain(index, entry), budget=share))
+                entry.name: opening.enter_context(
+                    DomainLookup(generations.open_domain(index, entry, home=home), budget=share)
+                )
                 for entry in index.domains
             }
             self._open = opening.pop_all()
@@ -42,6 +48,27 @@ class FrozenCrosswalk:
         """Opens a committed generation in another process; StorageError once two later ones have replaced it."""
         generations = Generations(folder, key)
         return cls(generations, generations.at(generation), budget=budget)
+
+    def copied(self, home: Path, domains: Collection[str]) -> Self:
+        """Copies the sealed files of these domains into a new folder, and opens what lies there.
+
+        For tasks on other machines: a crosswalk lies on a local file system, and holds the domains of other series.
+        """
+        index = replace(self._index, domains=tuple(d for d in self._index.domains if d.name in domains))
+        with storage("copying the crosswalk"):
+            make_folder(home)
+            for entry in index.domains:
+                with (
+                    self._generations.stream(self._index, entry) as whole,
+                    open(home / entry.file, "xb", opener=private) as copy,
+                ):
+                    shutil.copyfileobj(whole, copy)
+        return type(self)(self._generations, index, budget=DEFAULT_BUDGET, home=home)
+
+    @property
+    def place(self) -> tuple[Path | None, Index]:
+        """Where the files lie, None for the crosswalk's own folder, and the index of what is there."""
+        return self._home, self._index
 
     def close(self) -> None:
         """Forgets what was opened."""
@@ -80,7 +107,7 @@ class FrozenCrosswalk:
         held = self._held.get(domain)
         if held is None:
             return np.zeros(len(ids), dtype=np.bool_)
-        high, low = words(tagger(self._key, domain).digest(ids), 128)
+        high, low = words(tagger(self.key, domain).digest(ids), 128)
         assert low is not None
         order = np.argsort(high)
         known = np.empty(len(ids), dtype=np.bool_)
@@ -102,7 +129,7 @@ class FrozenCrosswalk:
         surrogates = np.zeros((len(ids), SURROGATE_BYTES), dtype=np.uint8)
         if len(rows):
             if domain not in self._taggers:
-                self._taggers[domain] = tagger(self._key, domain)
+                self._taggers[domain] = tagger(self.key, domain)
             surrogates[rows] = self.surrogates(domain, self._taggers[domain].digest(ids.drop_null()))
         text = base32(surrogates)
         return pc.if_else(valid, text, pa.scalar(None, pa.string())) if ids.null_count else text

@@ -6,7 +6,8 @@ lists of codes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,8 @@ class Site:
     among whom the patients live, or how many they are (deid.population.table). `signing`: the URI of the key that
     signs heads of the audit log, its path absolute for the `file` scheme; None where nothing is signed. `choices`: the
     sealed lists of patients' choices, which need not be there. `agreements`: the signed data-use agreements.
-    `memory_mib`: what a run may hold in memory, in MiB; None where nothing bounds it.
+    `memory_mib`: what a run may hold in memory, in MiB; None where nothing bounds it. `spark`: settings of Spark by
+    name, for `deid export --engine spark`; none of them is a secret.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Site:
     choices: Path = Path("choices")
     agreements: Path = Path("agreements")
     memory_mib: int | None = None
+    spark: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Site(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,6 +57,7 @@ class _Site(msgspec.Struct, forbid_unknown_fields=True):
     choices: str = "choices"
     agreements: str = "agreements"
     memory_mib: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    spark: dict[str, str] = {}
 
 
 def load_site(path: Path) -> Site:
@@ -66,11 +70,11 @@ def load_site(path: Path) -> Site:
         raise document.fault(
             "keys is not the URI of a key provider", at="$.keys", hint="write for instance `keys: local:keys/site.key`"
         )
-    for field, value in msgspec.structs.asdict(raw).items():
-        if field not in {"site", "keys", "signing"} and isinstance(value, str) and is_place(value):
+    for name, value in msgspec.structs.asdict(raw).items():
+        if name not in {"site", "keys", "signing"} and isinstance(value, str) and is_place(value):
             raise document.fault(
-                f"{field} lies at a place in a store, where nothing can be locked or renamed",
-                at=f"$.{field}",
+                f"{name} lies at a place in a store, where nothing can be locked or renamed",
+                at=f"$.{name}",
                 hint="name a folder or file of this machine; a finished release goes to a store by `deid deliver`",
             )
     keys = f"{scheme}:{here / rest}" if scheme == "local" else raw.keys
@@ -88,4 +92,5 @@ def load_site(path: Path) -> Site:
         here / raw.choices,
         here / raw.agreements,
         raw.memory_mib,
+        raw.spark,
     )

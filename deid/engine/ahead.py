@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-_DEPTH = 1  # batches that wait; each is as large as a batch of the source
+_DEPTH = 4  # batches that wait; each is as large as a batch of the source
 
 
 def ahead(items: Iterator[Item], *, is_apart: bool, depth: int = _DEPTH) -> Iterator[Item]:

@@ -55,6 +55,11 @@ class KeyInMemory:
             )
         self._key = algorithms.AES(key)
 
+    @property
+    def key(self) -> bytes:
+        """The key itself, for another process of the same run; whoever asks seals it."""
+        return bytes(self._key.key)
+
     def each(self, blocks: memoryview) -> bytes:
         """Return every block encrypted by itself."""
         # ECB is the bare block cipher; the chaining that makes it a MAC is done by BatchCmac, for all rows at once.
@@ -82,6 +87,11 @@ class BatchCmac:
         tail[:BLOCK] ^= np.frombuffer(second, np.uint8)
         tail[BLOCK] ^= np.frombuffer(first, np.uint8)
         self._tail = tail
+
+    @property
+    def cipher(self) -> BlockCipher:
+        """The cipher, which holds the key or knows where it is."""
+        return self._cipher
 
     def digest(self, values: pa.Array) -> Bytes:
         """Return the CMAC of each value of a string or binary array as an (n, 16) matrix.

@@ -5,6 +5,7 @@ Pseudonyms of two series never agree; the codes, dates and charges of one patien
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,13 @@ from deid.transforms.redact_note import RedactNote
 from deid.transforms.words import rule_text
 
 ROWS, TEXT = "rows:", "text:"  # what fingerprints of numbers of rows and of notes are named by
+
+
+@dataclass(frozen=True, slots=True)
+class PrintsState:
+    """Sums of each kind and rule: the positions of the patients who have one, int32 (n,), and theirs, uint64 (n,)."""
+
+    sums: Mapping[str, tuple[Positions, U64]] = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -50,6 +58,19 @@ class Prints:
                 self._sums(TEXT + name)[has] = scattered(has + 1)
             elif not isinstance(step.transform, Pseudonymize):
                 self._add(name, cells, patient)
+
+    def state(self) -> PrintsState:
+        """Return the sums so far."""
+        found = {name: np.flatnonzero(sums) for name, sums in self.sums.items()}
+        return PrintsState({name: (at.astype(np.int32), self.sums[name][at]) for name, at in found.items()})
+
+    def merge(self, state: PrintsState) -> None:
+        """Take the sums of other rows, made under the same key."""
+        for name, (positions, sums) in state.sums.items():
+            if name.startswith(TEXT):  # the same whoever saw a note of the patient
+                self._sums(name)[positions] = sums
+            else:
+                self._sums(name)[positions] += sums
 
     def _count(self, name: str, patient: Positions) -> None:
         self._sums(name)[:] += np.bincount(patient, minlength=self.patients).astype(np.uint64)

@@ -24,6 +24,7 @@ from deid.patients.positions import Patients, Positions, Tagger
 from deid.schema import Column, DatasetDescription, Table
 from deid.sealing.sealed import SealedMap
 from deid.sources import Source
+from deid.sources.splits import Split
 
 Flags = npt.NDArray[np.bool_]
 # Rows that are no part of what is read: a further one of the population for a patient whose first row counts, and one
@@ -111,18 +112,28 @@ class Rows:
         self.also: dict[str, tuple[str, ...]] = {}
         self.reasons: dict[str, Counter[str]] = {}
 
-    def read(self, table: Table, columns: Sequence[str]) -> Iterator[TypedRows]:
-        """Yield typed batches of `columns`; `reasons[table]` holds the bad rows' reasons after the last one."""
+    def read(
+        self, table: Table, columns: Sequence[str], splits: Sequence[Split] = (), *, met: int = 0
+    ) -> Iterator[TypedRows]:
+        """Yield typed batches of `columns`; `reasons[table]` holds the bad rows' reasons after the last one.
+
+        `splits`: the parts of the table that are read, all of it by default. `met`: how many patients the parts of the
+        population before them hold; whose row stands there has a further one here.
+        """
         reasons = self.reasons[table.name] = Counter()
         is_population = table.name == self._dataset.population
         key = table.patient if table.patient is not None else table.link.on  # type: ignore[union-attr]
-        seen: Flags = np.zeros(0, bool)
+        seen: Flags = np.ones(met, bool)
         screening = self._screen.columns(table) if self._screen is not None else ()
         names = list(dict.fromkeys([key, *columns, *self.also.get(table.name, ()), *screening]))
         described = [self._described(table, name) for name in names]
         if self._screen is not None:
             self._screen.begin(table)
-        parses = (_parsed(batch, described) for batch in self._source.read(table.name, names))
+        parses = (
+            _parsed(batch, described)
+            for split in splits or (None,)
+            for batch in self._source.read(table.name, names, split)
+        )
         for batch, cells_of in ahead(parses, is_apart=self._is_ahead):
             raw, parsed = self._screened(table, key, batch, cells_of, described)
             values: dict[str, pa.Array] = {}

@@ -101,6 +101,20 @@ class Patients:
             self._ends = np.arange(0, (room + 1) * PSEUDONYM_LENGTH, PSEUDONYM_LENGTH, dtype=np.int32)
         return pa.StringArray.from_buffers(room, pa.py_buffer(self._ends), pa.py_buffer(self.pseudonym))
 
+    def given(self) -> tuple[Positions, npt.NDArray[np.uint8]]:
+        """Return who has a pseudonym so far, int32 (n,), and which, uint8 (n, 16); nobody where none are kept."""
+        known = np.flatnonzero(self.flags[: len(self.pseudonym)] & PSEUDONYM_KNOWN).astype(np.int32)
+        return known, self.pseudonym[known]
+
+    def give(self, patient: Positions, pseudonym: npt.NDArray[np.uint8]) -> None:
+        """Take pseudonyms that another process of the run looked up, as `given` returns them."""
+        self.pseudonym[patient] = pseudonym
+        self.flags[patient] |= PSEUDONYM_KNOWN
+
+    def forget_given(self) -> None:
+        """Hold nobody's pseudonym for known; it is looked up again, and is the same."""
+        self.flags &= ~PSEUDONYM_KNOWN
+
     @property
     def selected(self) -> npt.NDArray[np.bool_]:
         """Which patients are in the release so far, bool of shape (patients,)."""

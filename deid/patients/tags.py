@@ -80,6 +80,12 @@ class TagIndex:
         """The bytes that the index holds on to."""
         return self._slots.nbytes + self._high.nbytes + (0 if self._low is None else self._low.nbytes)
 
+    @property
+    def tags(self) -> npt.NDArray[np.uint64]:
+        """The tags in the order of their positions: uint64 (n,), or (n, 2) for 128 bits."""
+        high = self._high[: self._count].copy()
+        return high if self._low is None else np.stack([high, self._low[: self._count]], axis=1)
+
     def add(self, tags: npt.NDArray[np.generic]) -> tuple[I32, Bools]:
         """Looks tags up and gives the unknown ones positions.
 

@@ -23,6 +23,7 @@ from deid.quality.columns import Judged, Scope, scope_of
 from deid.quality.duplicates import repeated
 from deid.quality.findings import BITS, EMPTY, FINDINGS
 from deid.quality.report import ColumnEntry, Report, line
+from deid.quality.states import EntryState, JudgeState
 from deid.quality.suppress import CODES, shown_lines
 from deid.quality.tally import Marks, Periods, Tally, numbered
 from deid.release.small_counts import shown
@@ -75,6 +76,7 @@ class Judge:
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._sex = np.zeros(0, np.uint8)
         self._birth = np.zeros(0, np.int32)
+        self._has_met = False  # whether the patients were met here, and not elsewhere
 
     def see(self, rows: TypedRows, kept: Rows | None = None, *, day: Days | None = None) -> None:
         """Judge the codes of a batch; of the rows `kept` (positions in the batch), or of all that are not bad.
@@ -105,9 +107,53 @@ class Judge:
         period = numbered(_periods(day, len(kept), self._unit))
         again = self._repeated(scope, values)
         for place, judged in enumerate(scope.judged):
-            entry = self._entries.setdefault((scope.table.name, judged.entry), _Entry(judged))
+            entry = self._entry(scope.table.name, judged.entry)
             found = {"duplicate_line": again} if again is not None and not place else {}
             entry.tally.add(self._marks(judged, values, beside, entry.findings, found), period, patient)
+
+    def people(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+        """Return what is remembered of the patients by position: sex (uint8) and birth day (int32 days)."""
+        return self._sex, self._birth
+
+    def know(self, sex: npt.NDArray[np.uint8], birth: npt.NDArray[np.int32]) -> None:
+        """Take what another judge remembers of the patients, where the population was read elsewhere."""
+        self._sex, self._birth = sex, birth
+
+    def state(self) -> JudgeState:
+        """Return what was seen so far; of the patients nothing that was taken by `know`."""
+        sex, birth = (self._sex, self._birth) if self._has_met else (self._sex[:0], self._birth[:0])
+        positions = np.union1d(np.flatnonzero(sex), np.flatnonzero(birth != NO_DAY))
+        return JudgeState(
+            {place: EntryState(e.tally.state(), tuple(sorted(e.findings))) for place, e in self._entries.items()},
+            positions.astype(np.int32),
+            sex[positions] if len(sex) else sex,
+            birth[positions] if len(birth) else birth,
+            (len(sex), len(birth)),
+        )
+
+    def merge(self, state: JudgeState) -> None:
+        """Take what a judge of the same columns saw of other batches.
+
+        A judge of parts of other tables is told before, by `know`, what the parts of the population told of patients.
+        """
+        for place, told in state.entries.items():
+            entry = self._entry(*place)
+            entry.tally.merge(told.tally)
+            entry.findings.update(told.findings)
+        self._has_met |= max(state.sizes) > 0
+        if state.sizes[0]:
+            self._sex = _grown(self._sex, state.sizes[0], 0)
+            self._sex[state.positions] = state.sex
+        if state.sizes[1]:
+            self._birth = _grown(self._birth, state.sizes[1], NO_DAY)
+            self._birth[state.positions] = state.birth
+
+    def _entry(self, table: str, name: str) -> _Entry:
+        """Return an entry; of the columns that share it, the first tells what it is about."""
+        if (table, name) not in self._entries:
+            judged = next(each for each in self._scopes[table].judged if each.entry == name)
+            self._entries[table, name] = _Entry(judged)
+        return self._entries[table, name]
 
     @property
     def has_codes(self) -> bool:
@@ -164,6 +210,7 @@ class Judge:
         sex = next((c.name for c in scope.table.of_kind("sex") if c.name in values), None)
         birth = next((c.name for c in scope.table.of_kind("birth_date") if c.name in values), None)
         size = int(patient.max()) + 1
+        self._has_met = True
         if sex is not None:
             self._sex = _grown(self._sex, size, 0)
             self._sex[patient] = sexes(values[sex])

@@ -59,6 +59,20 @@ class Counts:
         return bool(known)
 
 
+@dataclass(frozen=True, slots=True)
+class TallyState:
+    """What was counted in each cell: its marks uint32, period int32 and rows int64, of shape (c,).
+
+    `patients` holds the positions of the known patients of all cells, int32, and `ends` where those of each end, (c,).
+    """
+
+    marks: Marks = field(repr=False)
+    periods: Periods = field(repr=False)
+    rows: Places = field(repr=False)
+    patients: Positions = field(repr=False)
+    ends: Places = field(repr=False)
+
+
 class Tally:
     """Counts rows as they come, and remembers the first patients of each cell."""
 
@@ -99,6 +113,29 @@ class Tally:
             patients[at] = frozenset(self._known[place])
             many[at] = len(patients[at]) >= ENOUGH
         return Counts(np.array(marks, np.uint32), np.array(periods, np.int32), rows, patients, many)
+
+    def state(self) -> TallyState:
+        """Return what was counted so far."""
+        cells = np.array(list(self._places), np.int64).reshape(-1, 2)
+        known = [sorted(patients) for patients in self._known]
+        return TallyState(
+            cells[:, 0].astype(np.uint32),
+            cells[:, 1].astype(np.int32),
+            np.array(self._rows, np.int64),
+            np.array([patient for patients in known for patient in patients], np.int32),
+            np.cumsum([len(patients) for patients in known], dtype=np.int64),
+        )
+
+    def merge(self, state: TallyState) -> None:
+        """Take what was counted of other rows."""
+        cells = zip(state.marks.tolist(), state.periods.tolist(), strict=True)
+        patients, start = state.patients.tolist(), 0
+        for cell, rows, end in zip(cells, state.rows.tolist(), state.ends.tolist(), strict=True):
+            place = self._place(cell)
+            self._rows[place] += rows
+            if len(self._known[place]) < ENOUGH:
+                self._known[place].update(patients[start:end])
+            start = end
 
     def _place(self, cell: tuple[int, int]) -> int:
         place = self._places.setdefault(cell, len(self._rows))

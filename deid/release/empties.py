@@ -8,6 +8,7 @@ subtraction would tell the small one (CMS cell suppression policy).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,21 @@ from deid.release.small_counts import ENOUGH, SMALL, Count
 _FIRST = 4_096  # rows that mostly know enough patients
 
 Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class CellsState:
+    """What was counted of cells of one sort: how many, and the positions of the first patients of them."""
+
+    rows: int
+    patients: tuple[int, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyCellsState:
+    """What was counted of each column: its filled, its malformed and its empty cells."""
+
+    columns: Mapping[str, tuple[CellsState, CellsState, CellsState]]
 
 
 class _Cells:
@@ -42,6 +58,14 @@ class _Cells:
             if len(part) and not self.knows_enough:
                 self._known.update(np.unique(part)[:ENOUGH].tolist())
 
+    def state(self) -> CellsState:
+        return CellsState(self.rows, tuple(sorted(self._known)))
+
+    def merge(self, state: CellsState) -> None:
+        self.rows += state.rows
+        if not self.knows_enough:
+            self._known.update(state.patients)
+
 
 class EmptyCells:
     """Counts the cells of one table, column by column, as they are written."""
@@ -52,7 +76,7 @@ class EmptyCells:
     def see(self, batch: pa.RecordBatch, patient: Positions, malformed: Mapping[str, Flags]) -> None:
         """Count a batch: `patient` is the position of each row's, int32 (n,); `malformed` flags cells, bool (n,)."""
         for name, cells in zip(batch.schema.names, batch.columns, strict=True):
-            filled, wrong, empty = self._sorts.setdefault(name, (_Cells(), _Cells(), _Cells()))
+            filled, wrong, empty = self._sorts_of(name)
             if not cells.null_count:
                 filled.add(patient)
                 continue
@@ -61,6 +85,19 @@ class EmptyCells:
             filled.add(patient[~null])
             wrong.add(patient[flags])
             empty.add(patient[null & ~flags])
+
+    def state(self) -> EmptyCellsState:
+        """Return what was counted so far."""
+        return EmptyCellsState({name: (a.state(), b.state(), c.state()) for name, (a, b, c) in self._sorts.items()})
+
+    def merge(self, state: EmptyCellsState) -> None:
+        """Take what was counted of other batches of the same table."""
+        for name, states in state.columns.items():
+            for cells, counted in zip(self._sorts_of(name), states, strict=True):
+                cells.merge(counted)
+
+    def _sorts_of(self, name: str) -> tuple[_Cells, _Cells, _Cells]:
+        return self._sorts.setdefault(name, (_Cells(), _Cells(), _Cells()))
 
     def nulls(self) -> dict[str, Count | None]:
         """Return for each column how many of its cells are null, None where that would tell a small count."""

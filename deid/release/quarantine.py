@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,7 @@ from deid.keys.base import KeyProvider
 from deid.observing.rows import TypedRows
 from deid.release.manifest import FileEntry
 from deid.release.staging import sweep, workspace
+from deid.schema import Table
 from deid.sealing.private import make_folder, sync_folder, write_new
 from deid.sinks.encrypted_parquet import TableWriter
 from deid.sinks.read_back import batches_of
@@ -37,6 +39,37 @@ def refuse_bad_rows(table: str, reasons: Counter[str]) -> None:
             f"{table} holds bad rows:{listed}",
             hint="mend the source or its description, or set `on_bad_row: quarantine` in the request",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BadRowsState:
+    """Bad rows as text, batch by batch: identified cells, which nothing may show and only Quarantine may write."""
+
+    batches: tuple[pa.RecordBatch, ...] = field(repr=False)
+
+
+class BadRowsKept:
+    """Keeps the bad rows of some batches of one table in memory until the run's quarantine takes them.
+
+    `refuses`: whether the request refuses bad rows, so that none need be kept. Memory: the bad rows as text.
+    """
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self._refuses = refuses
+        self._batches: list[pa.RecordBatch] = []
+
+    def take(self, rows: TypedRows) -> None:
+        """Keep the bad rows of a batch, as text."""
+        if not self._refuses and rows.bad.any():
+            self._batches.append(_bad_rows(rows))
+
+    def state(self) -> BadRowsState:
+        """Return what was kept so far."""
+        return BadRowsState(tuple(self._batches))
+
+    def merge(self, state: BadRowsState) -> None:
+        """Take what another object kept of later batches of the same table."""
+        self._batches += state.batches
 
 
 class Quarantine:
@@ -75,14 +108,21 @@ class Quarantine:
         """Set the bad rows of a batch aside, as text."""
         if self.refuses or not rows.bad.any():
             return
-        raw = rows.raw.filter(pa.array(rows.bad))
-        text = pa.RecordBatch.from_arrays([_as_text(cells) for cells in raw.columns], names=raw.schema.names)
+        self._set_aside(rows.table, _bad_rows(rows))
+
+    def merge(self, table: Table, state: BadRowsState) -> None:
+        """Set aside what was kept of a part of a table; the parts in their order, before the table is finished."""
+        if not self.refuses:
+            for text in state.batches:
+                self._set_aside(table, text)
+
+    def _set_aside(self, table: Table, text: pa.RecordBatch) -> None:
         if self._folder is None:
             self._folder = self._open.enter_context(workspace(make_folder(self._home.parent)))
         if self._writer is None:
-            self._writer = TableWriter(self._folder, rows.table.name, text.schema, self._keys)
+            self._writer = TableWriter(self._folder, table.name, text.schema, self._keys)
         self._writer.write(text)
-        self.rows[rows.table.name] += text.num_rows
+        self.rows[table.name] += text.num_rows
 
     def finish_table(self, table: str, reasons: Counter[str]) -> None:
         """Refuse what must be refused, or close the table's file."""
@@ -131,6 +171,11 @@ def read_quarantined(folder: Path, provider: KeyProvider) -> dict[str, list[pa.R
 def quarantine_id(request: str, release: str) -> str:
     """Return the name under which the key of a release's quarantined rows is wrapped, behind `quarantine/`."""
     return f"quarantine.{request}.{release}"
+
+
+def _bad_rows(rows: TypedRows) -> pa.RecordBatch:
+    raw = rows.raw.filter(pa.array(rows.bad))
+    return pa.RecordBatch.from_arrays([_as_text(cells) for cells in raw.columns], names=raw.schema.names)
 
 
 def _as_text(cells: pa.Array) -> pa.Array:

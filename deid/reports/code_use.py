@@ -13,7 +13,8 @@ import numpy.typing as npt
 from deid.known_codes.code_sets import sets_of
 from deid.planning.plan import Plan, Step
 from deid.reports.code_levels import JOINED, LEFT_EMPTY
-from deid.reports.release_side import Levels, ReleaseSide
+from deid.reports.item_levels import Levels
+from deid.reports.release_side import ReleaseSide
 from deid.reports.small import rounded
 from deid.reports.source_side import LOST, RELEASED, Place, SourceSide, code_places
 from deid.reports.utility_model import CodeUse

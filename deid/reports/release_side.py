@@ -7,8 +7,10 @@ reduced, 12 bytes a patient, 4 for each reduced column, and 17 to 21 to tell pat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from deid.cells.buffers import validity
@@ -16,11 +18,39 @@ from deid.observing.controls import CodeMap
 from deid.patients.released import patient_pseudonym, pseudonym_tags
 from deid.patients.tags import TagIndex
 from deid.planning.plan import Plan, Step, TablePlan
-from deid.reports.code_levels import NOT_KNOWN, Told, map_of, told
+from deid.reports.by_patient import FewState, OfPatients, counted, grown
+from deid.reports.code_levels import Told, map_of, told
+from deid.reports.item_levels import ItemLevels, Levels
 from deid.reports.source_side import Place, SourceSide, code_places
-from deid.reports.tallies import Coded, Counts, Few, Numbers, Tallied, Values, VectorTally, counted, grown
+from deid.reports.tallies import (
+    Counts,
+    Numbers,
+    Tallied,
+    TalliedState,
+    Values,
+    ValuesState,
+    VectorState,
+    VectorTally,
+)
 
-Levels = Mapping[str, tuple[int, Few]]  # of each level its mentions, and who is behind them
+
+@dataclass(frozen=True, slots=True)
+class ReleaseState:
+    """What was noted of some batches. `people`: tags of the patients of whom anything was, uint64 (n,).
+
+    Whatever is told of patients is told by their places among these.
+    """
+
+    released: int
+    values: tuple[ValuesState, ...]
+    vectors: VectorState
+    codes: Mapping[Place, TalliedState]
+    levels: Mapping[Place, Mapping[str, FewState]]
+    people: npt.NDArray[np.uint64] = field(repr=False)
+    vector: OfPatients
+    visits: OfPatients
+    mentions: OfPatients
+    reduced: Mapping[Place, tuple[ValuesState, OfPatients]]
 
 
 class ReleaseSide:
@@ -41,6 +71,7 @@ class ReleaseSide:
         is_reduced = any(step.take is not None for planned in plan.tables for step in planned.written)
         self._tells_people = source.weighs_lost or is_reduced
         self._people = TagIndex()
+        self._told_of = 0  # how many of them were met elsewhere
         self._before: tuple[pa.Array, Numbers] | None = None  # batches mostly bring the pseudonyms of the one before
         self._vector: Numbers = np.zeros(0, np.int32)
         self._visits: Numbers = np.zeros(0, np.int32)
@@ -69,6 +100,65 @@ class ReleaseSide:
                     self._mentions = counted(self._mentions, patient[validity(cells)], self._room)
                 if pseudonyms is not None:
                     self._level(place, step).add(coded, pseudonyms)
+
+    def people(self) -> npt.NDArray[np.uint64]:
+        """Return tags of the patients met so far, uint64 (n,), by which parts of other tables know them."""
+        return self._people.tags
+
+    def know(self, people: npt.NDArray[np.uint64]) -> None:
+        """Take the patients whom the parts of the population told of, before any other table is seen."""
+        self._people.add(people)
+        self._told_of = len(self._people)
+
+    def state(self) -> ReleaseState:
+        """Return what was noted so far, of patients who were met elsewhere only what was noted here."""
+        size = len(self._people)
+        own = {place: (values, grown(numbers, size, 0)[:size]) for place, (values, numbers) in self._reduced.items()}
+        vector, visits, mentions = self.patients()
+        noted = (vector >= 0) | (visits > 0) | (mentions > 0)
+        noted[self._told_of :] = True
+        for _, numbers in own.values():
+            noted |= numbers > 0
+        return ReleaseState(
+            released=self.released,
+            values=tuple(values.state() for values in self._values),
+            vectors=self.vectors.state(),
+            codes={place: tallied.state() for place, tallied in self.codes.items()},
+            levels={place: levels.state() for place, levels in self._levels.items()},
+            people=self._people.tags[noted],
+            vector=OfPatients.where(vector[noted], -1),
+            visits=OfPatients.where(visits[noted], 0),
+            mentions=OfPatients.where(mentions[noted], 0),
+            reduced={place: (v.state(), OfPatients.where(numbers[noted], 0)) for place, (v, numbers) in own.items()},
+        )
+
+    def merge(self, state: ReleaseState) -> None:
+        """Take what an object of the same plan and maps, and with an equal source side, noted of other batches."""
+        self.released += state.released
+        numbers = [values.merge(there) for values, there in zip(self._values, state.values, strict=True)]
+        vectors = self.vectors.merge(state.vectors, numbers)
+        for place, tallied in state.codes.items():
+            self.codes.setdefault(place, Tallied(1)).merge(tallied)
+        for place, levels in state.levels.items():
+            planned = self._plan.table(place[0])
+            steps = code_places(planned)[place] if planned is not None else []
+            self._level(place, steps[0]).merge(levels)
+        self._merge_people(state, vectors)
+
+    def _merge_people(self, state: ReleaseState, vectors: Numbers) -> None:
+        here = self._people.add(state.people)[0]
+        size = len(self._people)
+        if len(state.vector.positions):
+            self._vector = grown(self._vector, size, -1)
+            self._vector[here[state.vector.positions]] = vectors[state.vector.numbers]
+        self._visits = state.visits.at(here).added_to(self._visits, size)
+        self._mentions = state.mentions.at(here).added_to(self._mentions, size)
+        for place, (there, of) in state.reduced.items():
+            values, numbers = self._reduced.get(place, (Values(), np.zeros(0, np.int32)))
+            renumbered = values.merge(there)
+            numbers = grown(numbers, size, 0)
+            numbers[here[of.positions]] = renumbered[of.numbers]
+            self._reduced[place] = (values, numbers)
 
     @property
     def knows_patients(self) -> bool:
@@ -160,51 +250,3 @@ class ReleaseSide:
                 numbers = grown(numbers, len(self._people), 0)
                 numbers[patient] = values.of(batch.column(step.column.name))
                 self._reduced[place] = (values, numbers)
-
-
-class ItemLevels:
-    """At which level released items stand, and who is behind each level.
-
-    `level_of`: the level of each item; `items`: the mentions of each, which count for the levels as well.
-    """
-
-    def __init__(self, level_of: Mapping[str | None, str], items: Tallied) -> None:
-        self._level_of, self._items = level_of, items
-        self._names: dict[str, int] = {}
-        self._few: list[Few] = []
-        self._of_value: Numbers = np.zeros(1, np.int32)  # the empty cell, item 0, stands at none
-
-    def add(self, coded: Coded, pseudonyms: pa.Array) -> None:
-        """Take note of whose rows a batch holds."""
-        self._place()
-        # Of a level that eleven patients are known to be behind, nobody else has to be known.
-        wanted = np.array([few.is_open for few in self._few], bool)
-        level = self._of_value[coded.values]
-        is_wanted = wanted[level] & (coded.values > 0) if len(wanted) else np.zeros(len(level), bool)
-        if not is_wanted.any():
-            return
-        rows = np.flatnonzero(is_wanted[coded.places])
-        tags = pseudonym_tags(pseudonyms.take(pa.array(rows)))
-        behind = level[coded.places[rows]]
-        for number in np.unique(behind).tolist():
-            self._few[number].add(tags[behind == number])
-
-    def found(self) -> Levels:
-        """Return of each level its mentions, and who is behind them."""
-        self._place()
-        mentions = np.bincount(self._of_value[1:], weights=self._items.counts[1:, 0], minlength=len(self._names))
-        places = [(name, self._names[name]) for name in sorted(self._names)]
-        return {name: (int(mentions[place]), self._few[place]) for name, place in places if mentions[place]}
-
-    def _place(self) -> None:
-        """Find the level of items that are new."""
-        if len(self._items.values) == len(self._of_value):
-            return
-        texts = self._items.values.texts[len(self._of_value) :]
-        names = [self._level_of.get(text, NOT_KNOWN) for text in texts]
-        for name in dict.fromkeys(names):
-            if name not in self._names:
-                self._names[name] = len(self._few)
-                self._few.append(Few())
-        fresh = np.array([self._names[name] for name in names], np.int32)
-        self._of_value = np.concatenate([self._of_value, fresh])

@@ -8,6 +8,8 @@ ones, and what distinct values, vectors and codes take.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -25,9 +27,10 @@ from deid.observing.rows import TypedRows
 from deid.patients.positions import ASKED, SELECTED, Patients, Tagger
 from deid.pipeline import Transformed, cells_of, context_for, kept_rows
 from deid.planning.plan import Plan, Step, TablePlan
-from deid.reports.column_tally import ColumnTally
+from deid.reports.by_patient import Few, FewState, OfPatients, counted, grown
+from deid.reports.column_tally import ColumnState, ColumnTally
 from deid.reports.small import is_small
-from deid.reports.tallies import Few, Numbers, Tallied, Values, VectorTally, counted, grown
+from deid.reports.tallies import Numbers, Tallied, TalliedState, Values, ValuesState, VectorState, VectorTally
 
 RELEASED, LOST = 0, 1  # the parts of the patients asked for
 CODES = frozenset(
@@ -65,23 +68,40 @@ def code_places(planned: TablePlan) -> dict[Place, list[Step]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What was noted of some batches; of patients by position."""
+
+    lost: int
+    values: tuple[ValuesState, ...]
+    vectors: VectorState
+    columns: tuple[ColumnState | None, ...]
+    codes: Mapping[Place, TalliedState]
+    emptied: Mapping[Place, FewState]
+    vector: OfPatients
+    visits: OfPatients
+    mentions: OfPatients
+
+
 class SourceSide:
     """Takes note of the patients asked for, batch by batch, as their rows are written.
 
-    `plan`: as disclosure control resolved it, so that every step has the rule that was chosen.
+    `plan`: as disclosure control resolved it, so that every step has the rule that was chosen. `tagger`: another one
+    for each run, and the same for all objects whose states are merged.
     """
 
-    def __init__(self, plan: Plan, patients: Patients) -> None:
+    def __init__(self, plan: Plan, patients: Patients, *, tagger: Tagger | None = None) -> None:
         self._plan, self._patients = plan, patients
         self.is_series = plan.request.schedule is not Schedule.ONCE
         self.is_continued = False  # whether this is a later release of one request, on a schedule or run again
         self.population = plan.dataset.population
         self.lost = 0  # how many patients were asked for and not released
+        self._lost_here = 0  # those of them whom this object met, and was not told of
         self.steps = vector_steps(plan)
         self.values = tuple(Values() for _ in self.steps)  # shared with the other side, so that numbers agree
         self.vectors = VectorTally(len(self.steps), 2)
-        tagger = Tagger.fresh()
-        self._columns = tuple(ColumnTally(tagger, values) for values in self.values)
+        self.tagger = tagger if tagger is not None else Tagger.fresh()
+        self._columns = tuple(ColumnTally(self.tagger, values) for values in self.values)
         self.codes: dict[Place, Tallied] = {}
         self.emptied: dict[Place, Few] = {}
         self._vector: Numbers = np.zeros(0, np.int32)
@@ -110,6 +130,46 @@ class SourceSide:
                 if self.weighs_lost:
                     self._mentions = counted(self._mentions, patient[validity(cells)], len(self._patients))
             self._left_empty(place, steps, values, patient, part, done.batch)
+
+    def state(self) -> SourceState:
+        """Return what was noted so far, of withheld patients only those who were met here."""
+        return SourceState(
+            lost=self._lost_here,
+            values=tuple(values.state() for values in self.values),
+            vectors=self.vectors.state(),
+            columns=tuple(column.state() for column in self._columns),
+            codes={place: tallied.state() for place, tallied in self.codes.items()},
+            emptied={place: few.state() for place, few in self.emptied.items()},
+            vector=OfPatients.where(self._vector, -1),
+            visits=OfPatients.where(self._visits, 0),
+            mentions=OfPatients.where(self._mentions, 0),
+        )
+
+    def merge(self, state: SourceState) -> None:
+        """Take what an object of the same plan and patients noted of other batches.
+
+        One that sees other tables than the population is given `lost` and `is_continued` of the whole before: by them
+        it knows what is counted of each patient.
+        """
+        self.lost += state.lost
+        self._lost_here += state.lost
+        numbers = [values.merge(there) for values, there in zip(self.values, state.values, strict=True)]
+        there = VectorTally(len(self.steps), 2)
+        there.merge(state.vectors, numbers)
+        for place, column in enumerate(self._columns):
+            before, table = partial(self.vectors.table, place), partial(there.table, place)
+            column.merge(state.columns[place], numbers[place], before, table)
+        vectors = self.vectors.merge(state.vectors, numbers)
+        for where, tallied in state.codes.items():
+            self.codes.setdefault(where, Tallied(2)).merge(tallied)
+        for where, few in state.emptied.items():
+            self.emptied.setdefault(where, Few()).merge(few)
+        size = len(self._patients)
+        if len(state.vector.positions):
+            self._vector = grown(self._vector, size, -1)
+            self._vector[state.vector.positions] = vectors[state.vector.numbers]
+        self._visits = state.visits.added_to(self._visits, size)
+        self._mentions = state.mentions.added_to(self._mentions, size)
 
     def _asked(
         self, planned: TablePlan, decision: Decision, rows: TypedRows, done: Transformed
@@ -160,6 +220,7 @@ class SourceSide:
     ) -> None:
         lost = int(np.count_nonzero(part == LOST))
         self.lost += lost
+        self._lost_here += lost
         # What is shown by class is that of the patient's own row only where the run chose nothing.
         is_written = not lost and decision.controls.vectors is None
         context = context_for(self._plan, decision, patient, lambda notes, _: notes)

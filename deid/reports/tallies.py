@@ -11,11 +11,17 @@ import pyarrow as pa
 
 from deid.cells.buffers import places_of, scattered
 from deid.patients.tags import TagIndex
-from deid.release.small_counts import ENOUGH
 
 Numbers = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
 _DENSE = 4  # places a row that may stand empty for the sake of counting without a sort
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesState:
+    """Distinct values by number, string (values,); the first is the null."""
+
+    texts: pa.Array = field(repr=False)
 
 
 class Values:
@@ -32,6 +38,14 @@ class Values:
     def texts(self) -> tuple[str | None, ...]:
         """The values by number."""
         return tuple(self._numbers)
+
+    def state(self) -> ValuesState:
+        """Return the values met so far."""
+        return ValuesState(pa.array(self._numbers, pa.string()))
+
+    def merge(self, state: ValuesState) -> Numbers:
+        """Take the values that another object met; return the number here of each number there, int32 (values,)."""
+        return self.of(state.texts)
 
     def of(self, cells: pa.Array) -> Numbers:
         """Return the number of each cell, int32 (n,); whatever its type, a cell is told by its text."""
@@ -61,6 +75,14 @@ class Coded:
     def numbers(self) -> Numbers:
         """Return the number of each cell's value, int32 (n,)."""
         return self.values.take(self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorState:
+    """Distinct vectors, int32 (vectors, columns), and the patients of each by part, int64 (vectors, parts)."""
+
+    rows: Numbers = field(repr=False)
+    counts: Counts = field(repr=False)
 
 
 class VectorTally:
@@ -101,6 +123,22 @@ class VectorTally:
         _count(self._counts, numbers, part)
         return numbers
 
+    def state(self) -> VectorState:
+        """Return what was counted so far."""
+        return VectorState(self.rows.copy(), self.counts.copy())
+
+    def merge(self, state: VectorState, numbers: Sequence[Numbers | None]) -> Numbers:
+        """Take what another object counted; return the number here of each vector there, int32 (vectors,).
+
+        `numbers`: for each column the number here of each number there, None where they are the same.
+        """
+        columns = [
+            state.rows[:, place] if here is None else here[state.rows[:, place]] for place, here in enumerate(numbers)
+        ]
+        vectors = self.add(columns, np.full(len(state.rows), -1, np.int64))
+        self.counts[vectors] += state.counts
+        return vectors
+
     def _grow(self, size: int) -> None:
         if size > len(self._rows):
             room = max(1_024, size + size // 4)
@@ -130,6 +168,14 @@ class VectorTally:
         return values.astype(np.int32), counts[distinct] if size > len(distinct) else counts
 
 
+@dataclass(frozen=True, slots=True)
+class TalliedState:
+    """Distinct texts, and mentions of each by part, int64 (values, parts)."""
+
+    values: ValuesState
+    counts: Counts = field(repr=False)
+
+
 class Tallied:
     """Mentions of each distinct text of a column, in several parts."""
 
@@ -145,15 +191,28 @@ class Tallied:
     def add(self, cells: pa.Array, part: npt.NDArray[np.int64] | int = 0) -> Coded:
         """Count the cells in their parts, -1 for none; return them by their values."""
         coded = self.values.coded(cells)
-        if len(self.values) > len(self._counts):
-            room = len(self.values) + len(self.values) // 4
-            fresh = np.zeros((room - len(self._counts), self._counts.shape[1]), np.int64)
-            self._counts = np.append(self._counts, fresh, 0)
+        self._grow()
         if isinstance(part, int):  # counted by distinct values, which are fewer
             np.add.at(self._counts[:, part], coded.values, np.bincount(coded.places, minlength=len(coded.values)))
         else:
             _count(self._counts, coded.numbers(), part)
         return coded
+
+    def state(self) -> TalliedState:
+        """Return what was counted so far."""
+        return TalliedState(self.values.state(), self.counts.copy())
+
+    def merge(self, state: TalliedState) -> None:
+        """Take what another object counted."""
+        numbers = self.values.merge(state.values)
+        self._grow()
+        self._counts[numbers] += state.counts
+
+    def _grow(self) -> None:
+        if len(self.values) > len(self._counts):
+            room = len(self.values) + len(self.values) // 4
+            fresh = np.zeros((room - len(self._counts), self._counts.shape[1]), np.int64)
+            self._counts = np.append(self._counts, fresh, 0)
 
 
 def _count(counts: Counts, numbers: Numbers, part: npt.NDArray[np.int64] | int) -> None:
@@ -163,40 +222,3 @@ def _count(counts: Counts, numbers: Numbers, part: npt.NDArray[np.int64] | int) 
         at = at[part >= 0]
     # Flat, of one type and with indices as numpy has them, this is ten times as fast as by rows and parts.
     np.add.at(counts.reshape(-1), at, 1)
-
-
-def counted(counts: Numbers, patient: Numbers, size: int) -> Numbers:
-    """Return `counts` with one more for each row's patient, and room for `size` of them."""
-    counts = grown(counts, size, 0)
-    np.add.at(counts, patient.astype(np.intp), np.int32(1))
-    return counts
-
-
-class Few:
-    """The first patients who have something: all of them while they are fewer than eleven."""
-
-    def __init__(self) -> None:
-        self._known: set[int] = set()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether they are fewer than eleven so far."""
-        return len(self._known) < ENOUGH
-
-    @property
-    def is_small(self) -> bool:
-        """Whether it is one to ten patients."""
-        return 0 < len(self._known) < ENOUGH
-
-    def add(self, patient: npt.NDArray[np.generic]) -> None:
-        """Take note of patients, by position or by tag."""
-        if len(patient) and self.is_open:
-            self._known.update(np.unique(patient)[:ENOUGH].tolist())
-
-
-def grown(array: npt.NDArray[np.int32], size: int, fill: int) -> npt.NDArray[np.int32]:
-    """Return the array with room for `size` entries, an eighth to spare."""
-    if size <= len(array):
-        return array
-    room = max(1_024, size + size // 8)
-    return np.append(array, np.full(room - len(array), fill, np.int32)).astype(np.int32)

@@ -59,6 +59,7 @@ class _SealedStore(Closing):
         self._heads = bits // 64
         heads = [pa.field(TAG, pa.uint64())] + ([pa.field(TAG_LOW, pa.uint64())] if bits == 128 else [])
         self._schema = pa.schema([*heads, *self._payload])
+        self._budget = budget
         self._limit = max(budget // 3, 1)
         self._buffer: list[pa.RecordBatch] = []
         self._buffered = 0
@@ -259,6 +260,23 @@ class SealedMap(_SealedStore):
             faulty = repeated_tags(rows, heads=self._heads, differing=duplicates == "all equal")
         return distinct(rows, heads=self._heads), faulty
 
+    def entries(self) -> Iterator[tuple[npt.NDArray[np.uint64], pa.RecordBatch]]:
+        """Gives what look-ups find, partition by partition: tags as `add` takes them, and their payload rows.
+
+        Added to another map that is frozen as "first", they make one that answers as this one does.
+        """
+        if not self._frozen:
+            raise ValueError("a map gives its entries after freeze()")
+        for number in range(len(self._partitions)):
+            run = self._opened(number)
+            if len(run.high):
+                yield run.high if run.low is None else np.stack([run.high, run.low], axis=1), run.payload
+
+    @property
+    def layout(self) -> tuple[pa.Schema, int, Bits]:
+        """The schema of the payload, the budget in bytes, and the bits of a tag: what an equal map is made with."""
+        return self._payload, self._budget, self._bits
+
     def find(self, tags: npt.NDArray[np.generic]) -> tuple[Bools, pa.RecordBatch]:
         """Looks tags up.
 
@@ -303,20 +321,23 @@ class SealedMap(_SealedStore):
         if run is not None:
             self._cache.move_to_end(number)
             return run
-        part = self._partitions[number]
-        rows = next(self._frames(part, self._file)) if part.bits else self._buffer[0]
-        run = _Run(
-            high=rows.column(0).to_numpy(),
-            low=rows.column(1).to_numpy() if self._heads == 2 else None,
-            payload=rows.select(self._payload.names),
-            nbytes=rows.nbytes,
-        )
+        run = self._opened(number)
         while self._cache and self._cached + run.nbytes > self._cache_limit:
             _, gone = self._cache.popitem(last=False)
             self._cached -= gone.nbytes
         self._cache[number] = run
         self._cached += run.nbytes
         return run
+
+    def _opened(self, number: int) -> _Run:
+        part = self._partitions[number]
+        rows = next(self._frames(part, self._file)) if part.bits else self._buffer[0]
+        return _Run(
+            high=rows.column(0).to_numpy(),
+            low=rows.column(1).to_numpy() if self._heads == 2 else None,
+            payload=rows.select(self._payload.names),
+            nbytes=rows.nbytes,
+        )
 
 
 def _starts(partitions: list[_Partition]) -> U64:

@@ -64,7 +64,8 @@ class TableWriter:
 
     `statistics` names the columns whose minimum and maximum reveal nothing. Close it, or use it in a `with` block:
     an exception there closes every handle and leaves removal to the caller, who owns the staging folder. `is_apart`:
-    whether a row group is written in a thread of its own, while the next one is gathered.
+    whether a row group is written in a thread of its own, while the next one is gathered. `first`: the number of the
+    first part file, where another writer writes those before it.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class TableWriter:
         shuffle: bool = True,
         sizes: Sizes = Sizes(),
         is_apart: bool = False,
+        first: int = 0,
     ) -> None:
         if not TABLE_NAME.fullmatch(table):
             raise StorageError(
@@ -87,6 +89,7 @@ class TableWriter:
         self._schema = pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
         self._table, self._keys, self._root = table, keys, folder
         self._statistics, self._shuffle, self._sizes = statistics, shuffle, sizes
+        self._first = first
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = self._pending_bytes = 0
         self._seen: set[tuple[int, int]] = set()
@@ -205,9 +208,8 @@ class TableWriter:
             self._finish()
 
     def _open(self, dictionaries: frozenset[str]) -> None:
-        self._file = PartFile(
-            self._root, self._table, len(self._done), self._schema, dictionaries, self._keys, self._statistics
-        )
+        number = self._first + len(self._done)
+        self._file = PartFile(self._root, self._table, number, self._schema, dictionaries, self._keys, self._statistics)
 
     def _finish(self) -> None:
         if self._file is not None:

@@ -29,15 +29,7 @@ class ParquetSource(FileSource):
         for name, columns in tables.items():
             table = self._table(name, columns)
             for file in self._files(table):
-                with _opened(table, file) as parquet:
-                    schema = parquet.schema_arrow
-                names = as_described(table, schema.names)
-                problems += compare_header(table, file, names, columns)
-                problems += [
-                    f"{name}: {file.name}: {column} holds nested values"
-                    for column, field in zip(names, schema, strict=True)
-                    if column in columns and pa.types.is_nested(field.type)
-                ]
+                problems += _faults_of_header(table, file, columns)
         refuse_headers(problems)
 
     def splits(self, table: str) -> tuple[Split, ...]:
@@ -57,18 +49,30 @@ class ParquetSource(FileSource):
 
     def read(self, table: str, columns: Sequence[str], split: Split | None = None) -> Iterator[pa.RecordBatch]:
         """See Source."""
-        self.check({table: columns})
         described = self._table(table, columns)
         digests: list[str] = []
         if split is not None and split.file is not None:
             file = self._files(described)[split.file]
             require_same_file(split, file)
+            refuse_headers(_faults_of_header(described, file, columns))
             yield from _rows_of(described, file, columns, split)
             require_same_file(split, file)
             return
+        self.check({table: columns})
         for file in self._files(described):
             yield from _read_file(described, file, columns, digests)
         self._record(table, digests)
+
+
+def _faults_of_header(table: Table, file: DataFile, columns: Sequence[str]) -> list[str]:
+    with _opened(table, file) as parquet:
+        schema = parquet.schema_arrow
+    names = as_described(table, schema.names)
+    return compare_header(table, file, names, columns) + [
+        f"{table.name}: {file.name}: {column} holds nested values"
+        for column, field in zip(names, schema, strict=True)
+        if column in columns and pa.types.is_nested(field.type)
+    ]
 
 
 def _read_file(table: Table, file: DataFile, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:

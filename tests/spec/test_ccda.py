@@ -524,7 +524,9 @@ def test_time_is_linear_in_the_length_of_one_token(token: str) -> None:
         read_document(data[at : at + 65_536] for at in range(0, len(data), 65_536))
         return time.process_time() - began
 
-    assert seconds(16 << 20) < 25 * max(seconds(2 << 20), 0.01)
+    # The quickest of three: what else runs on the machine, and what its caches hold, only ever adds.
+    long, short = (min(seconds(length) for _ in range(3)) for length in (16 << 20, 2 << 20))
+    assert long < 32 * max(short, 0.01)
 
 
 @pytest.mark.parametrize(

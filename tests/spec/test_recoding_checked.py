@@ -97,9 +97,9 @@ def test_nothing_is_found_where_nothing_is_broken(world: World, monkeypatch: pyt
 def holding_to(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
     """Hold what was written to a k that nobody decided by."""
 
-    def verify(plan: Plan, *others: Any) -> Any:
+    def verify(plan: Plan, *others: Any, **more: Any) -> Any:
         limits = replace(plan.policy.limits, k=k)
-        return real(replace(plan, policy=replace(plan.policy, limits=limits)), *others)
+        return real(replace(plan, policy=replace(plan.policy, limits=limits)), *others, **more)
 
     real = export.verify_staged
     monkeypatch.setattr(export, "verify_staged", verify)
