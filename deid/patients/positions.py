@@ -16,11 +16,14 @@ import pyarrow as pa
 
 from deid.cells.buffers import runs, scattered
 from deid.cells.days import NO_DAY
+from deid.errors import SourceError
 from deid.keys.prf import PSEUDONYM_LENGTH, BatchCmac
 from deid.patients.tags import TagIndex, first_words
 
 SELECTED, AGED, PSEUDONYM_KNOWN = np.uint8(1), np.uint8(2), np.uint8(4)
 ASKED = np.uint8(8)  # selected before disclosure control withheld or held anybody; never taken back
+
+MOST = (2**31 - 1) // PSEUDONYM_LENGTH  # patients of one run whose pseudonyms are released
 
 Positions = npt.NDArray[np.int32]
 
@@ -84,6 +87,15 @@ class Patients:
     def _grow(self, size: int) -> None:
         if size > len(self.flags):
             room = max(1024, size + size // 8)
+            if "pseudonym" in self._keeps:
+                room = max(size, min(room, MOST))
+                if size > MOST:
+                    # Pseudonyms stand in one Arrow string array, whose offsets are of 32 bits: beyond, they would wrap
+                    # around in silence and give one patient another's pseudonym.
+                    raise SourceError(
+                        f"the population has more than {MOST:,} patients, and one release holds no more",
+                        hint="part the population, for instance by years of birth, and ask for each part by itself",
+                    )
             self.flags = np.asarray(_resized(self.flags, room, 0), np.uint8)
             for name, fill in (("birth_day", NO_DAY), ("met", 0), ("klass", -1), ("offset", 0), ("pseudonym", 0)):
                 if name in self._keeps:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from deid.errors import DocumentError, SourceError
-from deid.stores.files import StoreFile, StoreFolder
+from deid.stores.files import StoreFile, StoreFolder, refuse_folders
 
 DataFile: TypeAlias = Path | StoreFile
 
@@ -38,6 +38,7 @@ def locate(root: Path | StoreFolder, path: str, *, any_case: bool = False) -> tu
     if "*" in pure.name:
         found = sorted(fitting or (file for file in folder.glob(pure.name) if not file.name.startswith(".")))
     elif (only := fitting[0] if fitting else root / pure).is_dir():
+        refuse_folders(sum(1 for one in only.iterdir() if one.is_dir() and not one.name.startswith(("_", "."))))
         found = sorted(file for file in only.glob("*.parquet") if not file.name.startswith(("_", ".")))
     else:
         found = [only] if os.path.lexists(only) else []

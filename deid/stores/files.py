@@ -14,13 +14,25 @@ from deid.stores.reading import Identity, ObjectStream, Reader, Stored
 from deid.stores.settings import settings
 
 
+def refuse_folders(count: int) -> None:
+    """Raise DocumentError where a table's folder holds folders: their files would not be read, and nobody would know.
+
+    Their names are not told: in a lake they hold values, as `mrn=123`.
+    """
+    if count:
+        raise DocumentError(
+            f"the folder of a table holds {count:,} folders, whose files are not read",
+            hint="partitioned tables are not read: describe one folder of files, or write the files into one",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class StoreFile:
     """One object, by the name that it has in its folder; `size` in bytes, as it was listed."""
 
     name: str
     size: int
-    place: Place
+    place: Place = field(repr=False)  # folders of a lake are named by values
     reader: Reader = field(repr=False, compare=False)
 
     def open(self, mode: Literal["rb"] = "rb", buffering: int = -1) -> ObjectStream:
@@ -65,7 +77,9 @@ class StoreFolder:
                     f"{path.name[:80]} is the name of a folder and of an object", hint="keep one of the two"
                 )
             folder = folder.below(fitting[0].name)
-            fitting = [one for one in _fitting(self._lying(folder), "*.parquet") if not one.name.startswith("_")]
+            inside = self._lying(folder)
+            refuse_folders(sum(1 for one in inside if one.size is None and not one.name.startswith(("_", "."))))
+            fitting = [one for one in _fitting(inside, "*.parquet") if not one.name.startswith("_")]
         files = [one for one in fitting if one.size is not None]
         for number, one in enumerate(files, start=1):
             if not one.name.isprintable() or "\\" in one.name:

@@ -391,3 +391,40 @@ def test_the_splits_of_a_table_give_its_rows_and_its_digest(tmp_path: Path, base
     assert found == rows
     assert [part.number for part in parts] == list(range(len(parts)))
     assert dict(cut.digests) == dict(whole.digests)
+
+
+def _with_a_partition(folder: Path) -> DatasetDescription:
+    """Write a table's folder with a file in it, and another in a folder that a lake would name by a value."""
+    inner = folder / "people" / "mrn=SENTINEL"
+    inner.mkdir(parents=True)
+    for place in (inner.parent, inner):
+        pq.write_table(
+            pa.table({name: [str(person[name]) for person in PEOPLE] for name in KINDS_OF}), place / "p.parquet"
+        )
+    table = {"path": "people", "patient": "id", "columns": KINDS_OF}
+    (folder / "dataset.yaml").write_text(
+        json.dumps({"dataset": "d", "format": "parquet", "tables": {"patients": table}})
+    )
+    return load_dataset(folder / "dataset.yaml")
+
+
+def test_a_table_whose_folder_holds_folders_is_refused(tmp_path: Path) -> None:
+    """What would be passed over is refused, and its name, which may hold a value, is not told."""
+    with pytest.raises(DocumentError, match="holds 1 folders") as refused:
+        open_source(_with_a_partition(tmp_path)).check({"patients": ["id"]})
+    assert "SENTINEL" not in str(refused.value)
+
+
+@pytest.mark.live
+def test_a_table_whose_folder_in_a_store_holds_folders_is_refused(store: Store, tmp_path: Path) -> None:  # noqa: F811
+    """So it is in a store."""
+    with pytest.raises(DocumentError):
+        open_source(_with_a_partition(tmp_path)).check({"patients": ["id"]})
+    bucket = store.bucket()
+    for file in sorted((tmp_path / "people").rglob("*.parquet")):
+        store.put(bucket, f"in/{file.relative_to(tmp_path).as_posix()}", file.read_bytes())
+    description = tmp_path / "dataset.yaml"
+    description.write_text(json.dumps(json.loads(description.read_text()) | {"root": f"s3://{bucket}/in"}))
+    with pytest.raises(DocumentError, match="holds 1 folders") as refused:
+        open_source(load_dataset(description)).check({"patients": ["id"]})
+    assert "SENTINEL" not in str(refused.value)

@@ -7,11 +7,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from tiny_sources import REQUESTED, World
 
-from deid.errors import StorageError
+from deid.errors import SourceError, StorageError
 from deid.export import export
+from deid.patients import positions
 
 _HELD = """
 import sys
@@ -55,3 +57,16 @@ def test_a_run_that_holds_more_than_its_site_allows_ends_with_nothing_left_behin
     assert world.site.leftovers() == []
     done = export(plan, replace(site, memory_mib=100_000), world.site.provider, progress=lambda _w, _r: None)
     assert done.folder.is_dir()
+
+
+def test_more_patients_than_pseudonyms_can_stand_beside_each_other_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Offsets of 32 bits never wrap around: a population beyond them is refused with the figure and the remedy."""
+    assert positions.MOST * 16 < 2**31 <= (positions.MOST + 1) * 16
+    monkeypatch.setattr(positions, "MOST", 1500)
+    patients = positions.Patients(keeps=frozenset({"pseudonym"}))
+    patients.admit(pa.array([f"p{number}" for number in range(1500)]))
+    assert len(patients.pseudonyms()) == 1500
+    with pytest.raises(SourceError, match="more than 1,500 patients"):
+        patients.admit(pa.array(["one more"]))

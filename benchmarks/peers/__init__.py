@@ -1,0 +1,1 @@
+"""What `python benchmarks/peers.py` is made of: peers, jobs, results, the page."""
