@@ -31,7 +31,7 @@ class _Ahead(Generic[Item]):
         self._is_over = threading.Event()
 
     def read(self) -> Generator[Item]:
-        thread = threading.Thread(target=self._work, name="deid-ahead", daemon=True)
+        thread = threading.Thread(target=self._work, name="deid-ahead")
         thread.start()
         try:
             while (found := self._waiting.get()) is not None:
@@ -59,8 +59,12 @@ class _Ahead(Generic[Item]):
                 self._items.close()
 
     def _put(self, item: tuple[Item] | BaseException | None) -> bool:
-        """Let an item wait for its reader; return whether there still is one."""
-        while not self._is_over.is_set():
+        """Let an item wait for its reader; return whether there still is one.
+
+        A run that was ended leaves its generators open. Then the main thread is over, and the process waits for this
+        one: as a daemon it would be cut off inside of Arrow, which aborts the process.
+        """
+        while not self._is_over.is_set() and threading.main_thread().is_alive():
             try:
                 self._waiting.put(item, timeout=0.05)
             except queue.Full:
@@ -90,7 +94,7 @@ class Behind:
         if not self._is_apart:
             task()
             return
-        self._thread = threading.Thread(target=self._run, args=(task,), name="deid-behind", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(task,), name="deid-behind")
         self._thread.start()
 
     def settle(self) -> None:

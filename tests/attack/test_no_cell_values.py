@@ -182,7 +182,9 @@ def test_nothing_is_printed_or_logged_outside_the_command_line() -> None:
         # The trainer prints its loss; what loads models and SDKs of others silences theirs.
         if inside.parts[0] in ("cli", "synthetic", "training", "__main__.py"):
             continue
-        silences = inside.name.startswith("hub") or str(inside) in ("keys/kms_calls.py", "stores/writing.py")
+        silences = inside.name.startswith("hub") or str(inside) in (
+            "keys/kms_calls.py", "spark/cluster.py", "stores/writing.py",
+        )  # fmt: skip
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in (
                 "print",
