@@ -72,6 +72,7 @@ class Table:
     `repeats` says what a second row for one patient of the population means: `refuse` (a bad row) or `first` (a patient
     stands in several records, and the first row counts).
     `any_case` says that names of files and columns are matched whatever the case of their letters.
+    `partitioned_by` names the columns whose values stand in the names of folders, from the outermost to the innermost.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Table:
     optional_columns: bool = False
     repeats: Literal["refuse", "first"] = "refuse"
     any_case: bool = False
+    partitioned_by: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """Return the column called `name`, or None."""

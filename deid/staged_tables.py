@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from deid.checks.verification import ReadBack, verify_staged
+from deid.choices.checking import LeftOutCheck, seen_by
 from deid.codes.base import CodeSystem
+from deid.engine.ahead import Behind
 from deid.keys.prf import BatchCmac
 from deid.ledger.joins import Prints
 from deid.notes.redactor import Redactor
 from deid.observing.decision import Decision
-from deid.observing.observe import Progress, observe
+from deid.observing.observe import observe
+from deid.observing.reading import Progress, Reading
 from deid.observing.rows import Rows, Screen
 from deid.observing.watchers import registrars
 from deid.observing.workshop import Workshop
@@ -22,8 +27,10 @@ from deid.planning.prerequisites import observed_first, patient_arrays
 from deid.quality.judge import Judge
 from deid.release import writing as release
 from deid.release.empties import EmptyCells
+from deid.release.partitions import partitioned, refuse_growth
 from deid.release.quarantine import Quarantine
 from deid.release.writing import TableFacts
+from deid.reports.release_side import ReleaseSide
 from deid.reports.source_side import SourceSide
 from deid.row_tallies import Redaction, RowTallies
 from deid.sinks.encrypted_parquet import TableWriter, WrittenFile
@@ -65,9 +72,8 @@ class Run:
 
     def write(self, folder: Path, keys: ReleaseKeys) -> tuple[dict[str, tuple[WrittenFile, ...]], Decision]:
         """Observe, decide, and write every table; the population first, so that the others know their patients."""
-        decision = observe(
-            self.plan, self._rows, self._patients, self._workshop, self._progress, bad_rows=self._quarantine
-        )
+        refuse_growth(self.plan, folder)
+        decision = observe(self.plan, self._reading(folder), self._patients, self._workshop)
         self.plan = self.plan.resolved(decision.controls)
         self.source_side = SourceSide(self.plan, self._patients)
         self.source_side.is_continued = decision.is_continued
@@ -75,7 +81,12 @@ class Run:
         population = self.plan.dataset.population
         self.judge = Judge(self.plan.dataset, self._judged(decision), release.quality_unit(self.plan), self._systems)
         ordered = sorted(self.plan.tables, key=lambda planned: planned.table.name != population)
-        return self._tables(ordered, decision, folder, keys, self.judge, prints), decision
+        written = self._tables(ordered, decision, folder, keys, self.judge, prints)
+        return partitioned(self.plan, decision, folder, written, keys, self._progress), decision
+
+    def _reading(self, _folder: Path) -> Reading:
+        """Return how tables are read to be observed; an engine that has other processes puts its own way here."""
+        return Reading(self._rows, self._quarantine, self._progress)
 
     def _tables(
         self,
@@ -88,6 +99,21 @@ class Run:
     ) -> dict[str, tuple[WrittenFile, ...]]:
         """Write tables, the population first; an engine that has other processes puts its own way in this place."""
         return {p.table.name: self._table(p, decision, folder, keys, judge, prints) for p in ordered}
+
+    def verified(
+        self,
+        decision: Decision,
+        folder: Path,
+        written: Mapping[str, Sequence[WrittenFile]],
+        keys: ReleaseKeys,
+        back: ReleaseSide,
+        check: LeftOutCheck | None,
+    ) -> ReadBack:
+        """Read every staged file back; see deid.checks.verification.verify_staged. `back`, `check`: see them too."""
+        see, is_ahead = seen_by(back.see, check), self._workers > 1
+        return verify_staged(
+            self.plan, decision, folder, written, keys, self._progress, self._workshop.series, see, is_ahead=is_ahead
+        )
 
     def facts(self, written: Mapping[str, Sequence[WrittenFile]]) -> dict[str, TableFacts]:
         """Return what was counted for each table."""
@@ -120,7 +146,9 @@ class Run:
         columns = [*columns_written(planned, decision.rows), *(n for r in first_sight for n in r.columns(table))]
         self._progress(f"writing {table.name}", 0)
         is_apart = self._workers > 1
-        with TableWriter(folder, table.name, output_schema(planned), keys, is_apart=is_apart) as writer:
+        # Of the population nothing is counted behind: its patients' arrays still grow.
+        counting = Behind(is_apart=is_apart and table.name != self.plan.dataset.population)
+        with counting, TableWriter(folder, table.name, output_schema(planned), keys, is_apart=is_apart) as writer:
             for rows in self._rows.read(table, columns):
                 for registrar in first_sight:
                     registrar.see(rows)
@@ -128,9 +156,10 @@ class Run:
                     self._patients.flags[rows.patient[rows.patient >= 0]] |= SELECTED
                 self._quarantine.take(rows)
                 done = transform(self.plan, planned, decision, rows, redact)
-                tallies.see(planned, decision, rows, done)
+                counting.start(partial(tallies.see, planned, decision, rows, done))
                 writer.write(done.batch)
                 self._progress(f"writing {table.name}", len(rows))
+            counting.settle()
             self._quarantine.finish_table(table.name, self._rows.reasons[table.name])
             self.withheld_notes += redact.withheld
             return writer.close()

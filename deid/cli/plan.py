@@ -14,6 +14,7 @@ from deid.documents.period import parse_period
 from deid.documents.policy import Basis, load_policy
 from deid.documents.request import load_request
 from deid.legal import Judgment, together
+from deid.papers.bound import folder_entries
 from deid.planning.compiler import compile_plan
 from deid.planning.plan import Plan
 from deid.segments.words import excluded_entry, excluded_lines
@@ -65,6 +66,8 @@ def as_lines(plan: Plan, judgment: Judgment) -> list[str]:
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines += ["  " + "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[4]]) for row in rows]
     lines += _ladders(plan)
+    folders = [f"  {t.table.name}: {t.folders.words()}" for t in plan.tables if t.folders is not None]
+    lines += ["", "read by everybody, beside the files", *folders] if folders else []
     left_out = [line.removeprefix("- ") for line in excluded_lines(plan)]
     lines += ["", *left_out] if left_out else []
     earned = "nothing" if judgment.earns_nothing else _words(judgment.earned.value)
@@ -112,6 +115,7 @@ def as_record(plan: Plan, judgment: Judgment) -> dict[str, Any]:
             ]
             for planned in plan.tables
         },
+        "partition_by": folder_entries(plan),
     }
 
 

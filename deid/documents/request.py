@@ -81,6 +81,7 @@ class Request:
     `agreement`: reference to the data-use agreement in force, needed for a Limited Data Set.
     `use`: for which patients' choices must hold; where it is None, every opt-out does.
     `calendar`: of a standing request, which `deid run-due` runs; None for one that somebody runs by hand.
+    `partition_by`: by table, the column by which its files stand in folders.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Request:
     study_codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     use: Use | None = None
     calendar: Calendar | None = None
+    partition_by: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Window(msgspec.Struct, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
@@ -134,6 +136,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
     on_bad_row: OnBadRow = OnBadRow.REFUSE
     study_codes: dict[str, list[str]] = {}
     use: Use | None = None
+    partition_by: dict[str, str] = {}
 
 
 def load_request(path: Path) -> Request:
@@ -148,6 +151,7 @@ def load_request(path: Path) -> Request:
                 hint="names become folder names, so they hold no slashes, dots or blanks",
             )
     _check_tables(document, raw.tables)
+    _check_partitions(document, raw)
     if not raw.recipients:
         raise document.fault("no recipient", at="$.recipients", hint="name at least one public key file")
     if raw.window is not None and raw.window.start > raw.window.end:
@@ -184,6 +188,7 @@ def load_request(path: Path) -> Request:
         study_codes=_study_codes(document, raw.study_codes),
         use=raw.use,
         calendar=calendar,
+        partition_by=raw.partition_by,
     )
 
 
@@ -215,3 +220,13 @@ def _check_tables(document: Document, tables: dict[str, list[str]]) -> None:
                 )
         if len(set(columns)) != len(columns):
             raise document.fault(f"a column of {table} is named twice", at=at, hint="name each column once")
+
+
+def _check_partitions(document: Document, raw: _Request) -> None:
+    for table, column in raw.partition_by.items():
+        if column not in raw.tables.get(table, ()):
+            raise document.fault(
+                f"{table} cannot stand in folders by {column}, which the request does not ask for",
+                at=f"$.partition_by.{table}",
+                hint="name a table of `tables` and one of its columns, or remove it",
+            )

@@ -6,6 +6,7 @@
 - A bound above the category of 90 or older tells an age over 89. (C)
 - Names and the requester's own words are read like cells: no date finer than a year (C), no ZIP-like number (B).
 - A cohort by what the policy drops tells it of everybody released: the expert who reads the policy is not told.
+- Names of folders are read by everybody, agreement or not: whatever the claim, Safe Harbor must let their column stand.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from deid.documents.request import Schedule
 from deid.kinds import KINDS, LIMITED_NUMERALS, SAFE_HARBOR_LETTERS, Group, Kind, Value
 from deid.legal import limited_data_set, words
 from deid.legal.judgment import Finding
-from deid.legal.safe_harbor import LIST, OLDEST, letter_of
+from deid.legal.safe_harbor import LIST, OLDEST, breach, letter_of
 from deid.planning.plan import Plan
 
 _SAFE = frozenset({Basis.SAFE_HARBOR})
@@ -35,6 +36,7 @@ def findings(plan: Plan) -> Iterator[Finding]:
         for predicate in plan.request.cohort.predicates:
             yield from _predicate(predicate, plan.reference_date)
             yield from _dropped(predicate, plan)
+    yield from _folders(plan)
     yield from _names(plan)
 
 
@@ -128,6 +130,18 @@ def _reveals_old_age(kind: Kind, predicate: Predicate, reference: date) -> bool:
     if kind.name == "birth_date":
         return ended_before or (isinstance(low, date) and low <= last_birth)
     return ended_before and kind.name != "death_date"  # the dead grow no older
+
+
+def _folders(plan: Plan) -> Iterator[Finding]:
+    """Yield a finding, against every basis, for a column that names folders and may not stand under Safe Harbor."""
+    for table in plan.tables:
+        for step in table.written:
+            if table.folders is None or step.column.name != table.folders.column:
+                continue
+            hit = breach(step.column.kind, step.transform)
+            if hit is not None:
+                text = f"its values would name folders, which everybody reads, and {hit[1]}; ask for other folders"
+                yield Finding(hit[0], f"request.partition_by.{table.table.name}", text, frozenset(Basis))
 
 
 def _names(plan: Plan) -> Iterator[Finding]:

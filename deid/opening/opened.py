@@ -25,7 +25,18 @@ from deid.keys.recipients import Identity, load_identity, open_envelope
 from deid.opening.folder import faults_in, read_small, refuse_recalled
 from deid.opening.sender import require_sender
 from deid.papers.trust import TrustRoot
-from deid.release.manifest import ENVELOPE, FILE_NAME, KEYS, MAC, MANIFEST, FileEntry, Manifest, TableEntry, from_bytes
+from deid.release.manifest import (
+    ENVELOPE,
+    FILE_NAME,
+    KEYS,
+    MAC,
+    MANIFEST,
+    REST,
+    FileEntry,
+    Manifest,
+    TableEntry,
+    from_bytes,
+)
 from deid.sinks.read_back import ASK_AGAIN, BATCH_ROWS, batches_of, undecryptable
 from deid.sinks.release_keys import ReleaseKeys
 
@@ -59,14 +70,17 @@ class OpenedRelease:
         """Return a lazy dataset of a table, decrypting as it is read; DuckDB and Polars can scan it.
 
         Each file is opened with properties of its own, which bind it to its place; a dataset-wide set could not.
+        Of a table in folders, a filter by the column that names them leaves files unread.
         """
-        files = self._entry(table).files
+        files, schema = self._entry(table).files, self.schema(table)
         local = LocalFileSystem()
         fragments = [
-            self._format(file).make_fragment(str((self.folder / file.name).resolve()), filesystem=local)
+            self._format(file).make_fragment(
+                str((self.folder / file.name).resolve()), filesystem=local, partition_expression=_promise(file, schema)
+            )
             for file in files
         ]
-        return ds.FileSystemDataset(fragments, self.schema(table), self._format(files[0]), filesystem=local)
+        return ds.FileSystemDataset(fragments, schema, self._format(files[0]), filesystem=local)
 
     def batches(
         self, table: str, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
@@ -102,6 +116,18 @@ class OpenedRelease:
         match = FILE_NAME.fullmatch(file.name)
         assert match is not None  # every name of a manifest was checked when it was read
         return self.keys.file_decryption_properties(match["table"], match["file"])
+
+
+def _promise(file: FileEntry, schema: pa.Schema) -> ds.Expression | None:
+    """Return what holds of every row of a file by its folder, or None."""
+    match = FILE_NAME.fullmatch(file.name)
+    if match is None or match["column"] is None or match["value"] == REST:
+        return None
+    try:
+        value = pa.scalar(match["value"]).cast(schema.field(match["column"]).type)
+    except (KeyError, pa.ArrowException):
+        raise ReleaseError(f"{MANIFEST} lists a folder that {match['table']} cannot have", hint=ASK_AGAIN) from None
+    return ds.field(match["column"]) == value
 
 
 def open_release(

@@ -17,8 +17,8 @@ from deid.sinks.read_back import batches_of
 def convert(release: OpenedRelease, target: Path) -> None:
     """Write each table to `target`/<table>/part-NNNNN.parquet, one file for each file of the release, zstd.
 
-    Folders are 0700 and files 0600. Raises ReleaseError where decryption fails, StorageError if `target` exists or the
-    disk is full.
+    A table that stands in folders stands in them here too. Folders are 0700 and files 0600.
+    Raises ReleaseError where decryption fails, StorageError if `target` exists or the disk is full.
     """
     with converted(target) as folder:
         written: dict[str, list[Path]] = {}
@@ -28,6 +28,7 @@ def convert(release: OpenedRelease, target: Path) -> None:
             for file in release.manifest.tables[table].files:
                 match = FILE_NAME.fullmatch(file.name)
                 assert match is not None  # every name of a manifest was checked when it was read
+                make_folder((place / match["file"]).parent)
                 path = new_file(place / match["file"])
                 written.setdefault(table, []).append(path)
                 with pq.ParquetWriter(path, schema, compression="zstd") as writer:

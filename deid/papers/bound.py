@@ -102,13 +102,20 @@ def plan_entry(plan: Plan) -> dict[str, Any]:
 
     One approval serves every release of a standing request.
     """
-    return {
+    entry = {
         "claims": plan.policy.basis.value,
         "tables": {
             planned.table.name: {step.column.name: _step_entry(step) for step in planned.steps}
             for planned in plan.tables
         },
     }
+    folders = folder_entries(plan)
+    return entry | {"folders": folders} if folders else entry
+
+
+def folder_entries(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return, by table, what names of folders may tell everybody; tables that stand in none are left out."""
+    return {t.table.name: msgspec.to_builtins(t.folders) for t in plan.tables if t.folders is not None}
 
 
 def plan_digest(plan: Mapping[str, Any]) -> str:

@@ -80,11 +80,21 @@ def _plan(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     for name in sorted(new.keys() - old.keys()):
         how = new[name]["rule"] if new[name]["type"] is not None else "read, and not written"
         yield f"the plan: {name} is new: {how}"
+    for table in sorted(before.get("folders", {}).keys() | after.get("folders", {}).keys()):
+        was, now = (_folders(plan.get("folders", {}).get(table)) for plan in (before, after))
+        if was != now:
+            yield f"the plan: {table} stands in {now}, and stood in {was}"
     for name in sorted(old.keys() & new.keys()):
         for part in old[name]:
             was, now = old[name][part], new[name].get(part)
             if was != now:
                 yield f"the plan: {name} {_WORDS.get(part, f'has other {part}:')} {_said(now)}, and was {_said(was)}"
+
+
+def _folders(entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return "no folders"
+    return f"folders by {entry['column']}, each of {entry['least']} patients or more, named {_said(entry['values'])}"
 
 
 def _document(what: str, before: str, after: str) -> Iterator[str]:

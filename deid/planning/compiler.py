@@ -14,6 +14,7 @@ from deid.documents.policy import Basis, Policy
 from deid.documents.request import Request
 from deid.errors import PlanError
 from deid.kinds import KINDS, Kind, Role
+from deid.planning.folders import in_folders, unfit
 from deid.planning.ladders import ladder_of, reduction_of, reductions_that_cannot_be, rungs_of
 from deid.planning.obstacles import refuse_untimely, uncheckable, unmet_needs
 from deid.planning.plan import Plan, Step, TablePlan
@@ -53,6 +54,8 @@ def compile_plan(
     problems += reductions_that_cannot_be(policy, dataset)
     problems += uncheckable(dataset, tables)
     problems += untold_segments(policy, dataset, tables)
+    problems += unfit(tables, request, policy, period)
+    tables = in_folders(tables, request, policy)
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise PlanError(

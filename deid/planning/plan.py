@@ -43,12 +43,35 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Folders:
+    """By which column a table stands in folders, whose names everybody reads; see deid.planning.folders.
+
+    `values`: as text, those that may have a folder. `least`: the patients, at least, in a folder.
+    """
+
+    column: str
+    values: tuple[str, ...]
+    least: int
+
+    def words(self) -> str:
+        """Return in a sentence what stands in clear."""
+        return (
+            f"in folders by {self.column}, whose names stand in clear: {', '.join(self.values)}; "
+            f"each of at least {self.least} patients, all else in one folder"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TablePlan:
-    """The steps of one table, in output order; `not_requested` counts described columns that are never read."""
+    """The steps of one table, in output order; `not_requested` counts described columns that are never read.
+
+    `folders`: by which column its files stand in folders, or None.
+    """
 
     table: Table
     steps: tuple[Step, ...]
     not_requested: int
+    folders: Folders | None = None
 
     @property
     def written(self) -> tuple[Step, ...]:

@@ -50,11 +50,13 @@ def _malformed(count: Count | None) -> str:
 
 
 def _table(planned: TablePlan, fact: TableFacts) -> list[str]:
+    folders = [f"Stands {planned.folders.words()}.", ""] if planned.folders is not None else []
     lines = [
         f"## {planned.table.name}",
         "",
         f"{shown(fact.rows)} rows",
         "",
+        *folders,
         "| column | type | what it is | what was done | may hold | empty |",
         "|---|---|---|---|---|---|",
     ]

@@ -145,7 +145,7 @@ def _distribution(name: str, entry: TableEntry, is_encrypted: bool) -> Iterator[
             "@id": _files_of(name),
             "name": f"files of {name}",
             "encodingFormat": _PARQUET,
-            "includes": f"{_folder(entry.files[0])}/*.parquet",
+            "includes": f"{_folder(entry.files[0])}/*.parquet" if entry.partitioned_by is None else _in_folders(entry),
         }
 
 
@@ -179,6 +179,11 @@ def _files_of(table: str) -> str:
 
 def _folder(file: FileEntry) -> str:
     return file.name.rpartition("/")[0]
+
+
+def _in_folders(entry: TableEntry) -> str:
+    """Return the pattern of the files of a table that stands in folders."""
+    return f"{_folder(entry.files[0]).rpartition('/')[0]}/*/*.parquet"
 
 
 def _type(column: ColumnEntry) -> str:

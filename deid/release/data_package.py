@@ -52,7 +52,7 @@ def data_package(
 
 def _unused(file: str, names: set[str]) -> str:
     """Return the name of a file's resource: small letters, as the specification asks, so two tables' could be one."""
-    stem = file.removeprefix("data/").rpartition(".")[0].replace("/", "-").lower()
+    stem = file.removeprefix("data/").rpartition(".")[0].replace("/", "-").replace("=", "-").lower()
     name, number = stem, 1
     while name in names:
         number += 1

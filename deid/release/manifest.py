@@ -32,7 +32,14 @@ UNLISTED = frozenset({MANIFEST, MAC, ENVELOPE, KEYS, SIGNATURE, RECALL, RECALL_S
 MAX_BYTES = 64 * 1024 * 1024
 RELEASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-FILE_NAME = re.compile(r"data/(?P<table>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})/(?P<file>part-\d{5}\.parquet)")
+# `file` is what a file is called within its table: where that stands in folders, its folder too.
+FILE_NAME = re.compile(
+    r"data/(?P<table>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})/"
+    r"(?P<file>(?:by_(?P<column>[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})=(?P<value>[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})/)?"
+    r"part-\d{5}\.parquet)"
+)
+# What Hive, Spark, pyarrow and DuckDB read as null: the folder of rows whose value has none of its own.
+REST = "__HIVE_DEFAULT_PARTITION__"
 DOCUMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.[a-z]{2,5}")
 
 
@@ -71,12 +78,16 @@ class ColumnEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     nulls: Count | None = None
 
 
-class TableEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One table: its rows, its files in the order they were written, its columns in the order they stand."""
+class TableEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One table: its rows, its files in the order they were written, its columns in the order they stand.
+
+    `partitioned_by`: the column whose values name the folders in which its files lie, None where they lie in one.
+    """
 
     rows: Count
     files: tuple[FileEntry, ...]
     columns: tuple[ColumnEntry, ...]
+    partitioned_by: str | None = None
 
 
 class RecodedEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -276,10 +287,13 @@ def check(manifest: Manifest) -> None:
     if not RELEASE_ID.fullmatch(manifest.release):
         raise ReleaseError(f"{MANIFEST} names no proper release", hint=_ASK_AGAIN)
     for name, table in manifest.tables.items():
+        known = {None, *(column.name for column in table.columns)}
         for file in table.files:
             match = FILE_NAME.fullmatch(file.name)
             if match is None or match["table"] != name:
                 raise ReleaseError(f"{MANIFEST} lists a file outside data/{name[:128]}", hint=_ASK_AGAIN)
+            if match["column"] != table.partitioned_by or match["column"] not in known:
+                raise ReleaseError(f"{MANIFEST} lists a file of {name[:128]} in another folder", hint=_ASK_AGAIN)
         told = [file.rows for file in table.files if isinstance(file.rows, int)]
         if len(told) == len(table.files) and table.rows not in (sum(told), shown(sum(told))):
             raise ReleaseError(f"{MANIFEST}: the files of {name} do not add up to its rows", hint=_ASK_AGAIN)

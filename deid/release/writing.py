@@ -24,6 +24,7 @@ from deid.release.code_words import codes_entry
 from deid.release.croissant import CROISSANT, About, croissant
 from deid.release.data_package import PACKAGE, data_package
 from deid.release.manifest import (
+    FILE_NAME,
     ColumnEntry,
     DocumentEntry,
     FileEntry,
@@ -177,10 +178,13 @@ def _by_record(counts: Mapping[str, int]) -> dict[str, Count]:
 
 
 def _table_entry(planned: TablePlan, fact: TableFacts) -> TableEntry:
+    matches = (FILE_NAME.fullmatch(file.name) for file in fact.files)
+    columns = [match["column"] for match in matches if match is not None and match["column"] is not None]
     return TableEntry(
         rows=shown(fact.rows),
         files=tuple(structs.replace(file, rows=shown(file.rows)) for file in fact.files if isinstance(file.rows, int)),
         columns=tuple(column_entry(planned, step, fact) for step in planned.written),
+        partitioned_by=next(iter(columns), None),
     )
 
 

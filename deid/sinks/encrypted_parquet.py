@@ -65,7 +65,8 @@ class TableWriter:
     `statistics` names the columns whose minimum and maximum reveal nothing. Close it, or use it in a `with` block:
     an exception there closes every handle and leaves removal to the caller, who owns the staging folder. `is_apart`:
     whether a row group is written in a thread of its own, while the next one is gathered. `first`: the number of the
-    first part file, where another writer writes those before it.
+    first part file, where another writer writes those before it. `within`: the folder of the table's folder in which
+    the files lie, with a slash at its end.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class TableWriter:
         sizes: Sizes = Sizes(),
         is_apart: bool = False,
         first: int = 0,
+        within: str = "",
     ) -> None:
         if not TABLE_NAME.fullmatch(table):
             raise StorageError(
@@ -89,7 +91,7 @@ class TableWriter:
         self._schema = pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
         self._table, self._keys, self._root = table, keys, folder
         self._statistics, self._shuffle, self._sizes = statistics, shuffle, sizes
-        self._first = first
+        self._first, self._within = first, within
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = self._pending_bytes = 0
         self._seen: set[tuple[int, int]] = set()
@@ -97,7 +99,7 @@ class TableWriter:
         self._done: list[WrittenFile] = []
         self._closed = False
         self._behind = Behind(is_apart=is_apart)
-        self._folder = folder / "data" / table
+        self._folder = folder / "data" / table / within
         on_disk(self._folder, lambda: make_folder(self._folder))
 
     def __enter__(self) -> Self:
@@ -128,7 +130,8 @@ class TableWriter:
             if not self._done and self._file is None:  # an empty table still has a file, so that its columns are known
                 self._open(frozenset())
             self._finish()
-            for folder in (self._folder, self._folder.parent, self._root):
+            above = self._folder.parents[: len(self._folder.relative_to(self._root).parts)]
+            for folder in (self._folder, *above):
                 on_disk(folder, lambda folder=folder: sync_folder(folder))  # type: ignore[misc]
         except BaseException:
             self.abort()
@@ -209,7 +212,9 @@ class TableWriter:
 
     def _open(self, dictionaries: frozenset[str]) -> None:
         number = self._first + len(self._done)
-        self._file = PartFile(self._root, self._table, number, self._schema, dictionaries, self._keys, self._statistics)
+        self._file = PartFile(
+            self._root, self._table, number, self._schema, dictionaries, self._keys, self._statistics, self._within
+        )
 
     def _finish(self) -> None:
         if self._file is not None:

@@ -57,14 +57,16 @@ class PartFile:
         dictionaries: frozenset[str],
         keys: ReleaseKeys,
         statistics: tuple[str, ...],
+        within: str = "",
     ) -> None:
         self.table = table
         self.dictionaries = dictionaries
         self.schema = pa.schema(
             [pa.field(f.name, pa.dictionary(pa.int32(), f.type) if f.name in dictionaries else f.type) for f in schema]
         )
-        file_name = f"part-{number:05d}.parquet"
-        self.path = root / "data" / table / file_name
+        file_name = f"{within}part-{number:05d}.parquet"
+        self._name = f"data/{table}/{file_name}"
+        self.path = root / self._name
         self.rows = self.row_groups = 0
         self._sink: _HashingFile = on_disk(self.path, lambda: _HashingFile(self.path))
         # What came as plain text is long and distinct: a dictionary of it would be built and thrown away.
@@ -118,7 +120,7 @@ class PartFile:
         on_disk(self.path, self._sink.finish)
         return WrittenFile(
             table=self.table,
-            name=f"data/{self.table}/{self.path.name}",
+            name=self._name,
             sha256=self._sink.digest(),
             size=self._sink.size,
             rows=self.rows,

@@ -213,7 +213,7 @@ def _guarded(file: KeysFile, provider: KeyProvider) -> ColumnKeys:
 
 
 def _aad_prefix(release: str, table: str, file_name: str) -> bytes:
-    """Bind a file to its place; no part holds a slash, so no two places share a prefix."""
+    """Bind a file to its place; only the name within a table may hold a slash, so no two places share a prefix."""
     return f"{FORMAT}/{release}/{table}/{file_name}".encode()
 
 

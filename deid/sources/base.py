@@ -154,7 +154,7 @@ class FileSource(ABC):
 
     def _files(self, table: Table) -> tuple[DataFile, ...]:
         """Return the files of a table; raise SourceError if there are none or one is empty."""
-        files = locate(self._dataset.root, table.path, any_case=table.any_case)
+        files = locate(self._dataset.root, table.path, any_case=table.any_case, partitioned_by=table.partitioned_by)
         if not files:
             raise SourceError(
                 f"{table.name}: found no file at {table.path} in the dataset's folder",

@@ -23,7 +23,7 @@ from deid.sources.base import FileSource, listed
 from deid.sources.files import DataFile
 from deid.sources.headers import as_described, compare_header, refuse_headers
 from deid.sources.splits import SPLIT_BYTES, Split, can_be_cut, cuts_of, identity_of, require_same_file
-from deid.sources.streams import TextFile, compression, head_of
+from deid.sources.streams import Pace, TextFile, compression, head_of
 
 BLOCK_BYTES = 8 << 20  # what is parsed at a time, whatever the number of columns; also the longest possible row
 _HEAD_BYTES = 1 << 20
@@ -150,6 +150,7 @@ def _batches(
     written = dict(zip(as_described(table, head.names), head.names, strict=True))
     cells = dict(zip(head.names, head.first_row, strict=False))
     described = {written[column.name]: column for column in table.columns if column.name in set(columns)}
+    pace = stream.pace = Pace()
     reader = arrow_csv.open_csv(
         pa.PythonFile(stream, mode="r"),
         read_options=arrow_csv.ReadOptions(
@@ -172,8 +173,12 @@ def _batches(
         ),
     )
     try:
-        yield from reader
+        for batch in reader:
+            pace.made()
+            yield batch
+            pace.await_batch()
     finally:
+        pace.end()
         reader.close()
 
 

@@ -102,7 +102,9 @@ def _tables(spelled: Spelled, root: Path | StoreFolder, *, away: bool) -> dict[s
         table = _table(name, raw, spelled)
         try:
             is_away = away and isinstance(root, StoreFolder)
-            found = is_away or bool(locate(root, table.path, any_case=table.any_case))
+            found = is_away or bool(
+                locate(root, table.path, any_case=table.any_case, partitioned_by=table.partitioned_by)
+            )
         except DocumentError as error:
             raise spelled.document.fault(
                 f"{name}: {error.message}", at=f"$.tables.{name}.path", hint=error.hint
@@ -164,9 +166,29 @@ def _table(name: str, raw: RawTable, spelled: Spelled) -> Table:
         optional_columns=bool(raw.optional_columns),
         repeats=raw.repeats or "refuse",
         any_case=raw.case == "any",
+        partitioned_by=_partitioned_by(document, name, raw, spelled),
     )
     check_columns(document, made, at)
     return made
+
+
+def _partitioned_by(document: Document, name: str, raw: RawTable, spelled: Spelled) -> tuple[str, ...]:
+    """Return the columns that name folders; raise DocumentError unless they are described, and no keys, in Parquet."""
+    columns = tuple(raw.partitioned_by or ())
+    if not columns:
+        return ()
+    keys = {raw.patient, raw.link.on if raw.link else None}
+    if BUILT_IN.get(spelled.raw.format, spelled.raw.format) != "parquet":
+        problem, hint = "only Parquet is read in folders of partitions", "remove `partitioned_by`"
+    elif len(set(columns)) < len(columns) or not set(columns) <= set(spelled.columns[name]):
+        problem, hint = "not every column that names folders is described once", "describe each below `columns`"
+    elif keys & set(columns):
+        problem, hint = "the way to the patient stands in names of folders", "write the key into the files"
+    elif set(columns) == set(spelled.columns[name]):
+        problem, hint = "no column is left in the files", "describe the columns of the files too"
+    else:
+        return columns
+    raise document.fault(f"{name}: {problem}", at=f"$.tables.{name}.partitioned_by", hint=hint)
 
 
 def _check_records(document: Document, raw: RawTable, tree: Grammar, name: str) -> None:

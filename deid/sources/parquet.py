@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -11,8 +13,9 @@ import pyarrow.parquet as pq
 from deid.errors import DeidError, SourceError
 from deid.schema import Table
 from deid.sources.base import FileSource
-from deid.sources.files import DataFile, unreadable
+from deid.sources.files import DataFile, folders_of, unreadable
 from deid.sources.headers import as_described, compare_header, refuse_headers
+from deid.sources.partitions import Values, bound, values_of
 from deid.sources.splits import SPLIT_BYTES, Split, identity_of, require_same_file
 from deid.sources.streams import HashingFile
 from deid.stores.files import StoreFile
@@ -38,8 +41,9 @@ class ParquetSource(FileSource):
         found: list[Split] = []
         digests: list[str] = []
         for number, file in enumerate(self._files(described)):
-            identity = identity_of(file)
-            digests.append(_digest(file))
+            said = self._said(described, file)
+            identity = (*identity_of(file), *said)
+            digests.append(bound(_digest(file), described.partitioned_by, said))
             with _opened(described, file) as parquet:
                 cuts = _cuts(parquet.metadata)
             for start, stop in zip([0, *cuts], [*cuts, None], strict=True):
@@ -53,54 +57,88 @@ class ParquetSource(FileSource):
         digests: list[str] = []
         if split is not None and split.file is not None:
             file = self._files(described)[split.file]
-            require_same_file(split, file)
+            said = self._said(described, file)
+            require_same_file(split, file, said)
             refuse_headers(_faults_of_header(described, file, columns))
-            yield from _rows_of(described, file, columns, split)
-            require_same_file(split, file)
+            yield from _rows_of(described, file, columns, split, said)
+            require_same_file(split, file, said)
             return
         self.check({table: columns})
         for file in self._files(described):
-            yield from _read_file(described, file, columns, digests)
+            yield from _read_file(described, file, columns, digests, self._said(described, file))
         self._record(table, digests)
+
+    def _said(self, table: Table, file: DataFile) -> Values:
+        """Return what the folders of a file say of the columns that name them."""
+        if not table.partitioned_by:
+            return ()
+        return values_of(folders_of(self._dataset.root, table.path, file), table.partitioned_by)
 
 
 def _faults_of_header(table: Table, file: DataFile, columns: Sequence[str]) -> list[str]:
     with _opened(table, file) as parquet:
         schema = parquet.schema_arrow
     names = as_described(table, schema.names)
-    return compare_header(table, file, names, columns) + [
+    inside = [name for name in columns if name not in table.partitioned_by]
+    doubled = [name for name in table.partitioned_by if name in names]
+    if doubled:
+        return [f"{table.name}: {file.name}: {', '.join(doubled)} name folders and stand in the file too"]
+    within = replace(table, columns=tuple(c for c in table.columns if c.name not in table.partitioned_by))
+    return compare_header(within, file, names, inside) + [
         f"{table.name}: {file.name}: {column} holds nested values"
         for column, field in zip(names, schema, strict=True)
         if column in columns and pa.types.is_nested(field.type)
     ]
 
 
-def _read_file(table: Table, file: DataFile, columns: Sequence[str], digests: list[str]) -> Iterator[pa.RecordBatch]:
+def _read_file(
+    table: Table, file: DataFile, columns: Sequence[str], digests: list[str], said: Values
+) -> Iterator[pa.RecordBatch]:
     # Parquet is read by jumping, so its digest takes a pass of its own; the file's identity, size and time of change
     # before and after tie that pass to the rows that were read.
     before = _identity(file)
     digest = _digest(file)
-    yield from _rows_of(table, file, columns, None)
+    yield from _rows_of(table, file, columns, None, said)
     if _identity(file) != before:
         raise SourceError(
             f"{table.name}: {file.name} changed while it was read", hint="run again when nothing writes to the source"
         )
-    digests.append(digest)
+    digests.append(bound(digest, table.partitioned_by, said))
 
 
-def _rows_of(table: Table, file: DataFile, columns: Sequence[str], split: Split | None) -> Iterator[pa.RecordBatch]:
+def _rows_of(
+    table: Table, file: DataFile, columns: Sequence[str], split: Split | None, said: Values
+) -> Iterator[pa.RecordBatch]:
+    told = dict(zip(table.partitioned_by, said, strict=True))
     with _opened(table, file) as parquet:
         names = parquet.schema_arrow.names
         written = dict(zip(as_described(table, names), names, strict=True))
-        asked = [written[name] for name in columns]
+        # Where folders alone are asked for, any column of the file tells how many rows there are.
+        asked = [written[name] for name in columns if name not in told] or names[:1]
         groups = None if split is None else list(range(parquet.num_row_groups))[split.start : split.stop]
         try:
             for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=asked, row_groups=groups):
-                named = batch.select(asked).rename_columns(list(columns))
+                named = _with_folders(batch.select(asked), columns, told)
                 _refuse_broken_text(table, file, named)
                 yield _with_nulls(table, named)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _damaged(table, file, error) from None
+
+
+def _with_folders(batch: pa.RecordBatch, columns: Sequence[str], told: Mapping[str, str | None]) -> pa.RecordBatch:
+    """Return a batch under the names asked for, with the columns that folders tell in their places."""
+    if not told:
+        return batch.rename_columns(list(columns))
+    inside = iter(batch.columns)
+    cells = [_alike(told[name], batch.num_rows) if name in told else next(inside) for name in columns]
+    return pa.RecordBatch.from_arrays(cells, names=list(columns))
+
+
+def _alike(value: str | None, rows: int) -> pa.Array:
+    """Return a column of one value."""
+    if value is None:
+        return pa.nulls(rows, pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value], pa.string()))
 
 
 def _cuts(facts: pq.FileMetaData) -> list[int]:

@@ -37,7 +37,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _BRACES = re.compile(r"\{([^{}]+)\}")
 _RANGE = re.compile(r"(\d{1,4})\.\.(\d{1,4})")
 _TEXT_FIELDS = ("delimiter", "quote", "encoding", "nulls", "date_format", "case")
-_OWN_FIELDS = ("resource", "each", "optional_columns", "repeats")
+_OWN_FIELDS = ("resource", "each", "optional_columns", "repeats", "partitioned_by")
 
 
 class RawColumn(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,6 +82,7 @@ class RawTable(_Text, forbid_unknown_fields=True, kw_only=True):
     optional: bool | None = None
     optional_columns: bool | None = None
     repeats: Literal["refuse", "first"] | None = None
+    partitioned_by: list[str] | None = None
 
 
 class RawDataset(_Text, forbid_unknown_fields=True, kw_only=True):

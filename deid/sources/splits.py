@@ -46,9 +46,9 @@ def identity_of(file: DataFile) -> Identity:
     return status.st_size, status.st_mtime_ns
 
 
-def require_same_file(split: Split, file: DataFile) -> None:
-    """Raise SourceError where a file is no longer the one that was cut."""
-    if split.identity and tuple(split.identity) != identity_of(file):
+def require_same_file(split: Split, file: DataFile, said: Identity = ()) -> None:
+    """Raise SourceError where a file is no longer the one that was cut; `said`: what its folders say."""
+    if split.identity and tuple(split.identity) != (*identity_of(file), *said):
         raise SourceError(
             f"{split.table}: {file.name} changed while it was read", hint="run again when nothing writes to the source"
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,46 @@ from deid.sources.files import DataFile, unreadable
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 CHUNK = 1 << 20
+_PATIENCE = 0.25  # seconds
+
+
+class Pace:
+    """Keeps whoever reads a stream in another thread from running far ahead of what is made of it.
+
+    pyarrow's reader of CSV lets 32 blocks wait before it stops by itself; here it is `most`. While somebody waits for a
+    batch and none comes, one block more is read after a moment: what is there may be too little to make a batch of.
+    """
+
+    def __init__(self, most: int = 4) -> None:
+        self._changed = threading.Condition()
+        self._most, self._ahead = most, 0
+        self._is_awaited, self._is_over = True, False
+
+    def before_reading(self) -> None:
+        """Wait until one more block may be read."""
+        with self._changed:
+            while self._ahead >= self._most and not self._is_over:
+                if not self._changed.wait(_PATIENCE) and self._is_awaited:
+                    break
+            self._ahead += 1
+
+    def await_batch(self) -> None:
+        """From now on somebody waits."""
+        with self._changed:
+            self._is_awaited = True
+
+    def made(self) -> None:
+        """A batch was made of a block, and nobody waits for another yet."""
+        with self._changed:
+            self._ahead -= 1
+            self._is_awaited = False
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Hold nobody back any more."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
 
 
 class HashingFile(io.RawIOBase):
@@ -79,6 +120,7 @@ class TextFile(io.RawIOBase):
     ) -> None:
         super().__init__()
         self.path, self._start = path, start
+        self.pace: Pace | None = None
         self.nuls = 0
         self.quotes = 0
         self._quote = quote
@@ -92,6 +134,8 @@ class TextFile(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes of text; raise SourceError where compressed data is cut or damaged."""
+        if self.pace is not None:
+            self.pace.before_reading()
         try:
             data: bytes = self._inner.read(CHUNK if size is None or size < 0 else size)
         except (OSError, EOFError, pa.ArrowException):

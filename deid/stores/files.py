@@ -22,7 +22,7 @@ def refuse_folders(count: int) -> None:
     if count:
         raise DocumentError(
             f"the folder of a table holds {count:,} folders, whose files are not read",
-            hint="partitioned tables are not read: describe one folder of files, or write the files into one",
+            hint="name the columns after which they are called in `partitioned_by`, or describe one folder of files",
         )
 
 
@@ -88,6 +88,16 @@ class StoreFolder:
                     hint="give the object another key",
                 )
         return tuple(StoreFile(one.name, one.size or 0, folder.below(one.name), self.reader) for one in files)
+
+    def below(self, path: PurePosixPath) -> dict[str, StoreFile | None]:
+        """Return everything below a folder by its name from there on, None for what is a folder itself."""
+        folder = self.place.below(*path.parts)
+        return {
+            one.name: None
+            if one.size is None
+            else StoreFile(one.name.rpartition("/")[2], one.size, folder.below(*one.name.split("/")), self.reader)
+            for one in self.reader.list(folder.bucket, folder.prefix, deep=True)
+        }
 
     def _lying(self, folder: Place) -> list[Stored]:
         return self.reader.list(folder.bucket, folder.prefix, deep=False)

@@ -64,6 +64,7 @@ def test_what_a_release_says_in_clear_holds_no_cell(
     assert_silent(caplog.text + repr(done) + str(done))
 
 
+@pytest.mark.in_one_process
 @pytest.mark.parametrize("policy", [LIMITED, SAFE, EXPERT])
 def test_no_object_prints_a_cell_at_any_moment_of_a_run(world: World, policy: str) -> None:
     """Whatever is alive while rows are observed, written and verified may land in a traceback or a debugger's log."""

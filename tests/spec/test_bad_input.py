@@ -245,6 +245,7 @@ CHANGES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.in_one_process
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_source_that_changes_between_its_readings_is_refused(
     world: World, caplog: pytest.LogCaptureFixture, change: str

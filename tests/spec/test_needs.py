@@ -71,6 +71,7 @@ def dataset(world: World) -> Path:
     return world.source_of(TABLES, KINDS, links={"lines": {"to": "claims", "on": "CLM"}})
 
 
+@pytest.mark.in_one_process
 @pytest.mark.parametrize("bad_rows", ["refuse", "quarantine"])
 @pytest.mark.parametrize(
     ("policy", "tables", "fields"),
