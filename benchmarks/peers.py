@@ -25,7 +25,7 @@ from typing import Any
 
 from peers import own
 from peers.environments import PEERS, Ready, ready
-from peers.jobs import FLOOR, OWN, SECTIONS, Job, Sizes, jobs, release_of, room_needed, source_bytes
+from peers.jobs import BY_PROCESSES, FLOOR, OWN, SECTIONS, Job, Sizes, jobs, release_of, room_needed, source_bytes
 from peers.page import PAGE, machine, render
 from peers.results import Book, Result
 from peers.running import JobFailedError, run
@@ -67,7 +67,7 @@ def options() -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections alone")
-    parser.add_argument("--tools", nargs="+", choices=[OWN, FLOOR, *PEERS], help="these tools alone")
+    parser.add_argument("--tools", nargs="+", choices=[OWN, BY_PROCESSES, FLOOR, *PEERS], help="these tools alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tables", type=int, nargs="+", help="encounters beside peers")
     parser.add_argument("--growth", type=int, nargs="+", help="encounters of the growth curves")

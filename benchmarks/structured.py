@@ -147,8 +147,8 @@ def peak_mib() -> float:
     return next(int(line.split()[1]) / 1024 for line in told.splitlines() if line.startswith("VmHWM:"))
 
 
-def prepare_export(job: dict[str, Any]) -> Any:
-    """Make a site and a request, and return the export as a function."""
+def prepare_export(job: dict[str, Any], **more: Any) -> Any:
+    """Make a site and a request, and return the export as a function; `more` is for deid.export.export."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
     from sites import make_site
 
@@ -167,7 +167,8 @@ def prepare_export(job: dict[str, Any]) -> Any:
         site.attest(plan)
     workers = job.get("workers", 1)
     pa.set_cpu_count(workers)
-    return lambda: export(plan, site.site, site.provider, progress=lambda _w, _r: None, workers=workers) and None
+    silent: Any = lambda _what, _rows: None  # noqa: E731
+    return lambda: export(plan, site.site, site.provider, progress=silent, workers=workers, **more) and None
 
 
 def prepare_floor(job: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 SECTIONS = ("tables", "notes", "fhir", "x12", "risk", "growth")
 POLICIES = ("limited-data-set", "safe-harbor")
 OWN, FLOOR = "deid", "floor"
+BY_PROCESSES = "deid by processes"  # the same export, its tables shared out among processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ def _growth(sizes: Sizes) -> Iterator[Job]:
             for workers in (1, 2):
                 seconds = 10 * size / 1e6 + 3
                 yield Job("growth", OWN, policy, size, workers=workers, rounds=rounds, seconds=seconds)
+            yield Job("growth", BY_PROCESSES, policy, size, workers=2, rounds=rounds, seconds=seconds)
 
 
 OF = {"tables": _tables, "notes": _notes, "fhir": _fhir, "x12": _x12, "risk": _risk, "growth": _growth}

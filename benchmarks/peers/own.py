@@ -10,6 +10,8 @@ from typing import Any
 
 from structured import cpu, forget_peak, peak_mib, prepare_export, prepare_floor
 
+from peers.jobs import BY_PROCESSES
+
 SUPPRESSION = 0.05
 K = 11
 
@@ -30,7 +32,27 @@ def timed(do: Callable[[], Any], **more: Any) -> dict[str, Any]:
 def tables(job: dict[str, Any]) -> list[dict[str, Any]]:
     """Do the floor, or the export, of the claims tables under a policy."""
     asked = {"source": job["source"], "out": job["out"], "policy": job["work"], "workers": job["workers"]}
+    if job["tool"] == BY_PROCESSES:
+        return [timed(by_processes(asked))]
     return [timed(prepare_floor(asked) if job["tool"] == "floor" else prepare_export(asked))]
+
+
+def by_processes(asked: dict[str, Any]) -> Callable[[], None]:
+    """Return the export with its tables shared out among processes, which begin and end within it."""
+    from deid.engine.processes import processes
+    from deid.tasks.run import TaskRun
+
+    pools: list[Any] = []
+    export = prepare_export(
+        asked | {"workers": 1}, engine=lambda *given, **more: TaskRun(*given, cluster=pools[0], **more)
+    )
+
+    def do() -> None:
+        with processes(asked["workers"]) as pool:
+            pools.append(pool)
+            export()
+
+    return do
 
 
 def notes(job: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from peers.jobs import FLOOR, OWN, POLICIES
+from peers.jobs import BY_PROCESSES, FLOOR, OWN, POLICIES
 from peers.results import Figures, Result, summed_up
 
 OF_FLOOR, FASTER, TWO_WORKERS, CONSTANT_MIB = 1.4, 20.0, 1.7, 600.0
@@ -74,15 +74,17 @@ def _faster_notes(measured: Measured) -> Target:
 def _two_workers(measured: Measured) -> Iterator[Target]:
     for policy in POLICIES:
         size = _largest(measured, "growth", OWN, policy, 2)
-        one, two = (measured.get(("growth", OWN, policy, size, workers)) for workers in (1, 2))
-        found = one.wall / two.wall if one and two else None
-        yield _ratio(f"wall time of one worker over two, {policy}", f"at least {TWO_WORKERS} times", found, size,
-                     least=TWO_WORKERS)  # fmt: skip
+        one = measured.get(("growth", OWN, policy, size, 1))
+        for tool, kind in ((OWN, "two"), (BY_PROCESSES, "two processes")):
+            two = measured.get(("growth", tool, policy, size, 2))
+            found = one.wall / two.wall if one and two else None
+            what = f"wall time of one worker over {kind}, {policy}"
+            yield _ratio(what, f"at least {TWO_WORKERS} times", found, size, least=TWO_WORKERS)
 
 
 def _peaks(measured: Measured) -> Iterator[Target]:
-    for (section, _, policy, size, workers), found in sorted(measured.items()):
-        if section == "growth" and workers == 1:
+    for (section, tool, policy, size, workers), found in sorted(measured.items()):
+        if section == "growth" and tool == OWN and workers == 1:
             most = CONSTANT_MIB + BYTES_A_PATIENT[policy] * found.patients / 2**20
             asked = f"at most {CONSTANT_MIB:.0f} + {BYTES_A_PATIENT[policy]} B a patient = {most:,.0f} MiB"
             yield Target(f"peak memory, {policy}, {size:,} encounters", asked, f"{found.peak:,.0f} MiB",
