@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
+# Tests of exports, run once more with every export cut into tasks.
+IN_TASKS := tests/contract tests/spec tests/generative tests/attack -m "not long and not live and not in_one_process"
 
 .PHONY: demo test test-all lint bench samples extras spark clean
 
@@ -16,6 +18,7 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	DEID_EXPLORE=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+	DEID_BY_TASKS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(IN_TASKS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -15,9 +15,8 @@ from pathlib import Path
 from deid import legal
 from deid.audit.run import RunEntries
 from deid.audit.site import site_log
-from deid.checks.verification import verify_staged
 from deid.choices.bias import BiasFile, bias_report
-from deid.choices.checking import LeftOutCheck, seen_by
+from deid.choices.checking import LeftOutCheck
 from deid.choices.logged import known_lists, require_same
 from deid.choices.screening import screened
 from deid.choices.subject import Subject
@@ -36,7 +35,7 @@ from deid.ledger.site import series_run
 from deid.ledger.store import Publication
 from deid.legal import Judgment
 from deid.notes.redactor import Redactor
-from deid.observing.observe import Progress
+from deid.observing.reading import Progress
 from deid.observing.workshop import Workshop
 from deid.papers.authorization import authorize, load_recipients
 from deid.papers.paper import require_not_withdrawn
@@ -167,9 +166,7 @@ def _run(
         judgment = legal.require(plan)  # each rung was allowed alone; the ones that were chosen are judged together
         back = ReleaseSide(plan, run.source_side, decision.controls.codes)
         check = LeftOutCheck(plan, decision, screen) if screen is not None else None
-        measured = verify_staged(
-            plan, decision, folder, written, keys, progress, series, seen_by(back.see, check), is_ahead=workers > 1
-        )
+        measured = run.verified(decision, folder, written, keys, back, check)
         if check is not None and screen is not None:
             check.finish(source)
             bias.write(bias_report(screen, created=now.date()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from sites import TestSite
 
 from deid.errors import DeidError
 from deid.export import Exported, export
+from deid.sources import delimited, parquet
 from deid.staged_tables import Run
 from deid.tasks import parts
 from deid.tasks.run import TaskRun
@@ -31,11 +32,19 @@ Engine = Callable[..., Run]
 
 
 class InProcess:
-    """A cluster whose tasks run here, one after the other, last ones first: no order may matter."""
+    """A cluster whose tasks run here, one after the other, last ones first: no order may matter.
 
-    def run(self, ticket: Ticket, numbers: Sequence[int]) -> dict[int, bytes]:
+    `turns`: what was asked of it, and of how many tasks.
+    """
+
+    def __init__(self) -> None:
+        self.turns: list[tuple[str, int]] = []
+
+    def run(self, ticket: Ticket, numbers: Sequence[int]) -> Generator[bytes]:
         """Perform the tasks."""
-        return {number: answer(ticket, number) for number in reversed(numbers)}
+        self.turns.append((ticket.job.name, len(numbers)))
+        told = {number: answer(ticket, number) for number in reversed(numbers)}
+        yield from (told[number] for number in numbers)
 
 
 def on(cluster: Any) -> Engine:
@@ -52,6 +61,16 @@ def cut_small(size: int = 60, task: int = 0) -> Iterator[None]:
         patch.object(parts, "TASK_BYTES", task),
     ):
         yield
+
+
+def by_tasks(size: int = 3000) -> None:
+    """Let every export that names no engine be cut into tasks after so many bytes, until this process ends."""
+    delimited.SPLIT_BYTES = parquet.SPLIT_BYTES = size
+    parts.TASK_BYTES = 0
+    defaults = export.__kwdefaults__
+    if defaults is None or defaults["engine"] is not Run:
+        raise AssertionError("the engine of an export has another default than this changes")
+    defaults["engine"] = on(InProcess())
 
 
 @dataclass

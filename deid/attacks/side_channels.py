@@ -13,8 +13,9 @@ from deid.attacks.base import Belief, Trace
 from deid.attacks.knowledge import Knowledge
 from deid.attacks.layout import parquet_files
 from deid.attacks.released import Released
-from deid.release.manifest import FILE_NAME, UNLISTED, Manifest
+from deid.release.manifest import FILE_NAME, REST, UNLISTED, Manifest
 
+_FEWEST = 11  # patients, where the release promises no larger k
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _PLAIN_DOCUMENT = re.compile(r"[A-Za-z0-9_-]+\.[a-z]{2,5}")
 _PATH = re.compile(rb"/(?:home|Users|mnt|srv|data|var|tmp)/[^\s\"]+")
@@ -30,6 +31,7 @@ class SideChannels:
         """Yield what was found, counted."""
         yield from _parquet(release)
         yield from _folder(release)
+        yield from _folders(release)
 
 
 def _parquet(release: Released) -> Iterator[Trace]:
@@ -87,3 +89,34 @@ def _folder(release: Released) -> Iterator[Trace]:
     small = [file for file in manifest.files() if not isinstance(file.rows, int)]
     told = "files of 1-10 rows, whose size tells somebody without a key how many they are"
     yield Trace("file sizes", len(small), len(listed), told, allowed=True)
+
+
+def _folders(release: Released) -> Iterator[Trace]:
+    """Yield how many folders of tables that stand in folders tell of few patients, or another value than their rows."""
+    tables = [name for name, entry in release.manifest.tables.items() if entry.partitioned_by is not None]
+    if not tables:
+        return
+    found = [is_telling for table in tables for is_telling in _telling(release, table)]
+    told = "folders by a value that hold fewer patients than the release allows, or rows of another value"
+    yield Trace("folders", sum(found), len(found), told)
+
+
+def _telling(release: Released, table: str) -> list[bool]:
+    """Return for each folder of a table whether it tells more than it may."""
+    entry, who = release.manifest.tables[table], release.who(table)
+    cells = release.cells(table, entry.partitioned_by or "").cast(pa.string()).to_numpy(zero_copy_only=False)
+    values: dict[str, set[str | None]] = {}
+    people: dict[str, set[int]] = {}
+    start = 0
+    for file, read in zip(entry.files, parquet_files(release.opened, table), strict=True):
+        rows = slice(start, start + read.metadata.num_rows)
+        match = FILE_NAME.fullmatch(file.name)
+        folder = match["value"] if match is not None else ""
+        values.setdefault(folder, set()).update(cells[rows])
+        people.setdefault(folder, set()).update(who[rows].tolist() if who is not None else ())
+        start = rows.stop
+    least = max(_FEWEST, release.manifest.disclosure.k or 0)
+    return [
+        len(people[folder]) < least or (len(held) < 2 if folder == REST else held != {folder})
+        for folder, held in values.items()
+    ]

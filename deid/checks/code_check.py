@@ -6,7 +6,7 @@ then the candidates of an attacker are those that the run counted, and the attac
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,10 @@ from deid.errors import VerificationError
 from deid.known_codes.code_decision import Mapped, attacked
 from deid.known_codes.code_entries import levels_under, mapped_steps
 from deid.known_codes.code_sets import not_sets, sets_of
-from deid.known_codes.date_entries import DateEntries
+from deid.known_codes.date_entries import DateEntries, DatesNoted
 from deid.known_codes.dated_steps import dated_steps
 from deid.known_codes.entries import NO_VISIT, Entries
-from deid.known_codes.tied_entries import TiedEntries
+from deid.known_codes.tied_entries import TiedEntries, TiedNote
 from deid.observing.decision import Decision
 from deid.patients.positions import Tagger
 from deid.patients.tags import TagIndex
@@ -32,6 +32,20 @@ from deid.planning.plan import Plan, TablePlan
 
 Numbers = npt.NDArray[np.int32]
 DEFECT = "nothing was published; report this as a defect of deid, with the name of the column and the rule"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemNote:
+    """Released items of some rows by column, int32 (n,) each, -1 for none, with the dates beside them.
+
+    `vectors`: of rows of the population, tags of what they show of the vector, uint64 (n,).
+    """
+
+    patient: Numbers = field(repr=False)
+    items: tuple[Numbers, ...] = field(repr=False)
+    dates: tuple[DatesNoted, ...] = field(repr=False)
+    tied: TiedNote | None = field(repr=False)
+    vectors: npt.NDArray[np.uint64] | None = field(repr=False)
 
 
 class CodeCheck:
@@ -55,27 +69,39 @@ class CodeCheck:
         dated = bool(dated_steps(self._plan, planned)) or planned.table.name in self._ties.steps
         return bool(mapped_steps(planned)) or is_population or dated
 
-    def batch(self, planned: TablePlan, batch: pa.RecordBatch, patient: Numbers) -> None:
-        """Take a batch as it was read back; `patient` int32 (n,), the run's position of each row's patient."""
+    def note(self, planned: TablePlan, batch: pa.RecordBatch, patient: Numbers) -> ItemNote:
+        """Return what is told by a batch as it was read back; raise VerificationError for what no code becomes.
+
+        `patient`: int32 (n,), the run's position of each row's patient.
+        """
         table = planned.table.name
-        cells = {name: batch.column(name) for name in self._ties.columns(table)}
-        tied = self._ties.see(table, cells, patient)
+        self._sets(planned, batch)
+        items = []
         for step in mapped_steps(planned):
             system = levels_under(self._plan, step.column).system.name
-            name = f"{table}.{step.column.name}"
-            numbers = self._numbers(system, name, batch.column(step.column.name))
-            has = numbers >= 0
-            self._released.add(patient[has], numbers[has], np.full(int(has.sum()), NO_VISIT))
-            if tied is not None:
-                none = np.full(int(has.sum()), NO_VISIT)
-                self._ties.add(tied, np.flatnonzero(has), patient[has], numbers[has], none)
-        self._sets(planned, batch)
-        self._days.see_released(planned, batch, patient)
-        if planned.table.name == self._plan.dataset.population:
-            vectors = self._decision.controls.vectors
-            places = [place for place in vectors.columns if place[0] == planned.table.name] if vectors else []
+            items.append(self._numbers(system, f"{table}.{step.column.name}", batch.column(step.column.name)))
+        cells = {name: batch.column(name) for name in self._ties.columns(table)}
+        tied, dates = self._ties.note(table, cells, patient), self._days.note_released(planned, batch, patient)
+        vectors = None
+        if table == self._plan.dataset.population:
+            shown = self._decision.controls.vectors
+            places = [place for place in shown.columns if place[0] == table] if shown else []
             texts = vector_texts([batch.column(column) for _, column in places], batch.num_rows)
-            self._vector[patient] = self._vectors.add(self._tagger.tags(texts))[0]
+            vectors = self._tagger.tags(texts)
+        return ItemNote(patient, tuple(items), dates, tied, vectors)
+
+    def take(self, note: ItemNote) -> None:
+        """Keep what a batch tells."""
+        tied, patient = self._ties.take(note.tied) if note.tied is not None else None, note.patient
+        for numbers in note.items:
+            has = numbers >= 0
+            none = np.full(int(has.sum()), NO_VISIT)
+            self._released.add(patient[has], numbers[has], none)
+            if tied is not None:
+                self._ties.add(tied, np.flatnonzero(has), patient[has], numbers[has], none)
+        self._days.take(note.dates)
+        if note.vectors is not None:
+            self._vector[patient] = self._vectors.add(note.vectors)[0]
 
     def _sets(self, planned: TablePlan, batch: pa.RecordBatch) -> None:
         """Check that codes side by side in a row are a set: in another order their places would tell ranks."""

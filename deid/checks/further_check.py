@@ -8,6 +8,7 @@ to 20 and 8 for each column a distinct vector.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,19 @@ def _vector_of(plan: Plan) -> set[Place]:
     return {(plan.dataset.population, s.column.name) for s in steps if s.column.kind.role is Role.QUASI}
 
 
+@dataclass(frozen=True, slots=True)
+class FurtherNote:
+    """Rows that may be known, in runs of one patient each: tags, uint64 (n,), how many rows, int32 (n,), and cells.
+
+    `people` is None where the table does not tell whose its rows are.
+    """
+
+    planned: TablePlan
+    people: Tags | None = field(repr=False)
+    rows: Numbers = field(repr=False)
+    cells: Mapping[str, pa.Array] = field(repr=False)
+
+
 class FurtherCheck:
     """Takes released batches, and says what knowing one or two more things of a patient comes to.
 
@@ -83,41 +97,53 @@ class FurtherCheck:
         """Whether the policy counts patients who are alike, or sets a ceiling."""
         return self._limits.k is not None or self._limits.risk.further is not None
 
-    def batch(self, planned: TablePlan, batch: pa.RecordBatch, people: Tags | None) -> None:
-        """Take a batch as it was read back; `people`: tags of its rows' patients, None where the table tells none."""
+    def note(self, planned: TablePlan, batch: pa.RecordBatch, people: Tags | None) -> FurtherNote | None:
+        """Return what a batch as it was read back tells, None for nothing; takes nothing in.
+
+        `people`: tags of its rows' patients, None where the table tells none.
+        """
         table, is_population = planned.table.name, planned.table.name == self._population
         if people is None:
-            if not is_population and any(is_counted(step) for step in planned.written):
-                self._unplaced.add(table)
+            is_unplaced = not is_population and any(is_counted(step) for step in planned.written)
+            return FurtherNote(planned, None, np.zeros(0, np.int32), {}) if is_unplaced else None
+        # The rows of one patient mostly stand together.
+        starts = np.flatnonzero(np.append(True, people[1:] != people[:-1])[: len(people)])
+        rows = np.diff(starts, append=len(people)).astype(np.int32)
+        told = [step.column.name for step in planned.written if self._is_told((table, step.column.name), step)]
+        return FurtherNote(planned, people[starts], rows, {name: batch.column(name) for name in told})
+
+    def take(self, note: FurtherNote) -> None:
+        """Keep what a batch tells."""
+        planned, table = note.planned, note.planned.table.name
+        if note.people is None:
+            self._unplaced.add(table)
             return
-        patient = self._positions(people)
-        if is_population:
+        patient = np.repeat(self._people.add(note.people)[0], note.rows).astype(np.int32)
+        if table == self._population:
             self._own = [(table, s.column.name) for s in planned.written if (table, s.column.name) in self._vector]
-            self._shown.add([batch.column(name) for _, name in self._own], patient, len(self._people))
+            self._shown.add([note.cells[name] for _, name in self._own], patient, len(self._people))
         else:
             self._rows[table] = grown(self._rows.get(table, np.zeros(0, np.int32)), len(self._people))
             np.add.at(self._rows[table], patient.astype(np.intp), np.int32(1))
         for step in planned.written:
-            place = (table, step.column.name)
-            for gathered in self._gathered(place, step):
-                gathered.add(batch.column(step.column.name), patient, len(self._people))
+            gathered = self._gathered((table, step.column.name), step)
+            if gathered is not None:
+                gathered.add(note.cells[step.column.name], patient, len(self._people))
 
-    def _positions(self, people: Tags) -> Numbers:
-        """Return the place of each row's patient; the rows of one mostly stand together, and are looked up once."""
-        is_first = np.append(True, people[1:] != people[:-1])[: len(people)]
-        found, _ = self._people.add(people[is_first])
-        return np.asarray(found[np.cumsum(is_first) - 1], np.int32)
+    def _is_told(self, place: Place, step: Step) -> bool:
+        """Whether something is gathered of a column, or it is one of the vector."""
+        return place in self._vector or is_counted(step)
 
-    def _gathered(self, place: Place, step: Step) -> Iterator[Amounts | ValueSets]:
-        """Give what a column is gathered in, if it is."""
+    def _gathered(self, place: Place, step: Step) -> Amounts | ValueSets | None:
+        """Return what a column is gathered in, None for nothing."""
         kind = step.column.kind.name
         if place in self._vector:
-            if place[0] != self._population:
-                yield self._reduced.setdefault(place, ValueSets())
-        elif kind in NUMBERS:
-            yield self._amounts.setdefault(place, Amounts())
-        elif is_counted(step):
-            yield self._sets.setdefault(SETS[kind], {}).setdefault(place, ValueSets())
+            return None if place[0] == self._population else self._reduced.setdefault(place, ValueSets())
+        if not is_counted(step):
+            return None
+        if kind in NUMBERS:
+            return self._amounts.setdefault(place, Amounts())
+        return self._sets.setdefault(SETS[kind], {}).setdefault(place, ValueSets())
 
     def finish(self) -> FurtherRisk | None:
         """Return what was found, None where nothing was asked for or nobody is told.

@@ -6,7 +6,8 @@ nothing else may be shown by anybody. So no column of the vector is finer than i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,14 @@ from deid.release.small_counts import shown
 
 Numbers = npt.NDArray[np.int32]
 _UNSEEN = np.int32(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueNote:
+    """What rows show of their patients in columns of the vector: tags of distinct values, and each row's among them."""
+
+    patient: Numbers = field(repr=False)
+    values: Mapping[Place, tuple[npt.NDArray[np.uint64], Numbers]] = field(repr=False)
 
 
 class VectorCheck:
@@ -67,12 +76,16 @@ class VectorCheck:
         """Whether rows of a table must show one value of their patient."""
         return any(place[0] == planned.table.name for place in self._expected if place not in self._shown)
 
-    def visits(self, planned: TablePlan, batch: pa.RecordBatch, patient: Numbers) -> None:
-        """Check that rows of another table show one value of the patient; `patient` int32, as the population came."""
-        for place in self._expected:
-            if place[0] != planned.table.name or place in self._shown:
-                continue
-            numbers = self._number(place, batch.column(place[1]))
+    def note(self, planned: TablePlan, batch: pa.RecordBatch, patient: Numbers) -> ValueNote:
+        """Return what rows of another table show of their patients; `patient` int32, as the population came."""
+        places = [place for place in self._expected if place[0] == planned.table.name and place not in self._shown]
+        return ValueNote(patient, {place: self._tagged(batch.column(place[1])) for place in places})
+
+    def take(self, note: ValueNote) -> None:
+        """Check that rows of another table show one value of the patient; raise VerificationError."""
+        patient = note.patient
+        for place, (tags, at) in note.values.items():
+            numbers = self._values[place].add(tags)[0][at]
             known = self._reduced.setdefault(place, np.full(self._patients, _UNSEEN, np.int32))
             fresh = known[patient] == _UNSEEN
             known[patient[fresh]] = numbers[fresh]
@@ -146,8 +159,11 @@ class VectorCheck:
         return np.where(known == _UNSEEN, self._number(place, pa.nulls(1, pa.string()))[0], known).astype(np.int32)
 
     def _number(self, place: Place, cells: pa.Array) -> Numbers:
+        tags, at = self._tagged(cells)
+        return np.asarray(self._values[place].add(tags)[0][at], np.int32)
+
+    def _tagged(self, cells: pa.Array) -> tuple[npt.NDArray[np.uint64], Numbers]:
+        """Return tags of the distinct cells, and which of them each cell is."""
         cells = plain(cells)
         first, at = distinct([codes_of(cells)], len(cells))
-        texts = vector_texts([cells.take(pa.array(first))], len(first))
-        numbers, _ = self._values[place].add(self._tagger.tags(texts))
-        return np.asarray(numbers[at], np.int32)
+        return self._tagger.tags(vector_texts([cells.take(pa.array(first))], len(first))), at.astype(np.int32)

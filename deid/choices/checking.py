@@ -20,6 +20,7 @@ from deid.choices.screen import Screen
 from deid.errors import DEFECT, VerificationError
 from deid.kinds import KINDS
 from deid.observing.decision import Decision
+from deid.patients.positions import Positions
 from deid.patients.released import GivenPseudonyms, patient_pseudonym
 from deid.planning.plan import Plan, Step, TablePlan
 from deid.release.small_counts import shown
@@ -51,11 +52,21 @@ class LeftOutCheck:
 
     def see(self, planned: TablePlan, batch: pa.RecordBatch) -> None:
         """Hold released cells against the segments, and take note of the patients; raise VerificationError."""
+        self.take(self.note(planned, batch))
+
+    def take(self, note: Positions) -> None:
+        """Take note of patients, as `note` returned them; it may have been called in another process."""
+        self._released[note] = True
+
+    def note(self, planned: TablePlan, batch: pa.RecordBatch) -> Positions:
+        """Hold released cells against the segments, and return the patients, int32 (n,); raise VerificationError."""
         key = patient_pseudonym(planned)
+        patient = np.zeros(0, np.int32)
         if key is not None:
-            self._released[self._given.positions(batch.column(key.column.name))] = True
+            patient = np.unique(self._given.positions(batch.column(key.column.name)))
         elif planned.table.name == self.plan.dataset.population:
-            self._released[:] |= self.decision.patients.selected  # who they are is not told; they are who was selected
+            # Who they are is not told; they are who was selected.
+            patient = np.flatnonzero(self.decision.patients.selected).astype(np.int32)
         for step in planned.written:
             found = self._told(planned.table.name, step, batch.column(step.column.name))
             if found:
@@ -64,6 +75,7 @@ class LeftOutCheck:
                     "out",
                     hint=DEFECT,
                 )
+        return patient
 
     def finish(self, source: Source) -> None:
         """Raise VerificationError if the release holds anybody who is left out."""

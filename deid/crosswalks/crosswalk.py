@@ -98,9 +98,18 @@ class Crosswalk(Closing):
             domain: Which pseudonym space; two receiving parties never share one.
             ids: A string array, dictionary-encoded or not. Texts are opaque: "001" and "1" differ.
         """
+        self.observe_tags(domain, self.tags(domain, distinct_enough(ids)))
+
+    def observe_tags(self, domain: str, tags: npt.NDArray[np.uint8]) -> None:
+        """Shows identifiers that were made tags of elsewhere, uint8 (n, 16), as `tags` gives them for the domain."""
         seen = self._domain(domain)
-        tags = seen.fresh(seen.cmac.digest(_distinct_enough(ids)))
-        self._rows.add(tags, pa.record_batch({"domain": pa.array(np.full(len(tags), seen.number, np.int32))}))
+        fresh = seen.fresh(tags)
+        self._rows.add(fresh, pa.record_batch({"domain": pa.array(np.full(len(fresh), seen.number, np.int32))}))
+
+    @property
+    def key(self) -> bytes:
+        """The key under which identifiers become tags."""
+        return self._generations.key
 
     def _domain(self, name: str) -> Observed:
         seen = self._domains.get(name)
@@ -182,6 +191,6 @@ class Crosswalk(Closing):
             return writer.finish()
 
 
-def _distinct_enough(ids: pa.Array) -> pa.Array:
+def distinct_enough(ids: pa.Array) -> pa.Array:
     """Gives the identifiers without nulls and, where a dictionary tells them, without repeats."""
     return (used_entries(ids)[0] if isinstance(ids, pa.DictionaryArray) else ids).drop_null()

@@ -31,6 +31,15 @@ NULL = "-"
 _NARROW = 8  # codes are told apart by a table of this many times their number, beyond that by sorting
 
 
+@dataclass(frozen=True, slots=True)
+class LeafNote:
+    """The different leaves of some cells: tags, uint64 (m,), values at every rung, and the place of each cell's."""
+
+    tags: npt.NDArray[np.uint64] = field(repr=False)
+    values: tuple[pa.Array, ...] = field(repr=False)
+    numbers: npt.NDArray[np.int64] = field(repr=False)
+
+
 class Leaves:
     """The leaves of one column in the order of their first appearance; 20 bytes and its values for each leaf."""
 
@@ -51,22 +60,32 @@ class Leaves:
 
         `column`: where they stand, if it is another column of the same kind.
         """
-        columns = [plain(rule.apply(column or self._step.column, cells, context)) for rule, _ in self._written]
-        return self._number(columns)
+        return self.take(self.note(cells, context, column))
+
+    def note(self, cells: pa.Array, context: Context, column: Column | None = None) -> LeafNote:
+        """Return the different leaves of some cells, as `see` takes them, and which each cell has."""
+        return self._noted(
+            [plain(rule.apply(column or self._step.column, cells, context)) for rule, _ in self._written]
+        )
+
+    def take(self, note: LeafNote) -> Numbers:
+        """Return the leaf of each cell that was noted, int32 (n,)."""
+        leaves, is_new = self._index.add(note.tags)
+        fresh = pa.array(np.flatnonzero(is_new))
+        for kept, column in zip(self._values, note.values, strict=True):
+            kept.append(column.take(fresh))
+        return leaves[note.numbers]
 
     def empty(self) -> Numbers:
         """Return the leaf of an empty cell, int32 (1,): what a patient without a row shows."""
-        return self._number([pa.nulls(1, output.type) for _, output in self._written if output is not None])
+        nothing = [pa.nulls(1, output.type) for _, output in self._written if output is not None]
+        return self.take(self._noted(nothing))
 
-    def _number(self, columns: Sequence[pa.Array]) -> Numbers:
+    def _noted(self, columns: Sequence[pa.Array]) -> LeafNote:
         rows = len(columns[0])
         first, numbers = distinct([codes_of(column) for column in columns], rows)
-        different = [column.take(pa.array(first)) for column in columns]
-        leaves, is_new = self._index.add(self._tagger.tags(vector_texts(different, len(first))))
-        fresh = pa.array(np.flatnonzero(is_new))
-        for kept, column in zip(self._values, different, strict=True):
-            kept.append(column.take(fresh))
-        return leaves[numbers]
+        different = tuple(column.take(pa.array(first)) for column in columns)
+        return LeafNote(self._tagger.tags(vector_texts(different, len(first))), different, numbers)
 
     def values(self, level: int) -> pa.Array | None:
         """Return what each leaf becomes at a rung, of its output's type; None where the rung drops the column."""

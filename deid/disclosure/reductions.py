@@ -7,7 +7,7 @@ column is one value of the patient, which counts in the patient's vector like a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from deid.cells.buffers import scattered
 from deid.cells.days import NO_DAY
-from deid.disclosure.leaves import Leaves
+from deid.disclosure.leaves import LeafNote, Leaves
 from deid.documents.limits import Sensitive, Take
 from deid.observing.decision import Decision, RowSelection
+from deid.observing.noting import Noting
 from deid.observing.rows import TypedRows
 from deid.observing.selection import carriers, days_of
 from deid.pipeline import cells_of, coded_measures, columns_read, context_for, kept_rows
@@ -87,7 +88,17 @@ def _united(patient: Wide, leaf: Wide, when: Wide, mentions: Wide) -> tuple[Wide
 
 
 @dataclass(frozen=True, slots=True)
-class Reductions:
+class ReducedNote:
+    """What rows of a table show in its reduced columns, in their order; patient and day int32 (n,)."""
+
+    table: str
+    patient: Numbers = field(repr=False)
+    day: Numbers = field(repr=False)
+    leaves: tuple[LeafNote, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reductions(Noting):
     """Observes the tables that have reduced columns; `late`, when everything else is known, only released rows."""
 
     plan: Plan
@@ -102,9 +113,9 @@ class Reductions:
         planned = self.plan.table(table.name)
         return columns_reduced(self.decision.rows, planned) if planned is not None else []
 
-    def see(self, rows: TypedRows) -> None:
-        """Note the patient's values of every reduced column."""
-        mine = [column for column in self.reduced if column.table.table.name == rows.table.name]
+    def note(self, rows: TypedRows) -> ReducedNote:
+        """Return the patients' values of every reduced column of a table."""
+        mine = self._of(rows.table.name)
         is_kept = kept_rows(mine[0].table, self.decision, rows) if self.late else rows.patient >= 0
         good = np.flatnonzero(is_kept)
         patient = rows.patient[good]
@@ -113,9 +124,17 @@ class Reductions:
         coded = coded_measures(mine[0].table, self.decision, values, patient)
         start = start_of_visit(rows.table)
         day = days_of(values[start.name]) if start else np.full(len(good), NO_DAY, np.int32)
-        for column in mine:
-            cells = cells_of(column.step, column.table, self.decision, values, patient, coded)
-            column.note(patient, column.leaves.see(cells, context, column.step.column), day)
+        cells = [cells_of(c.step, c.table, self.decision, values, patient, coded) for c in mine]
+        found = [c.leaves.note(own, context, c.step.column) for c, own in zip(mine, cells, strict=True)]
+        return ReducedNote(rows.table.name, patient, day, tuple(found))
+
+    def take(self, note: ReducedNote) -> None:
+        """Keep the patients' values."""
+        for column, found in zip(self._of(note.table), note.leaves, strict=True):
+            column.note(note.patient, column.leaves.take(found), note.day)
+
+    def _of(self, table: str) -> list[Reduced]:
+        return [column for column in self.reduced if column.table.table.name == table]
 
 
 def tables_reduced(plan: Plan) -> frozenset[str]:

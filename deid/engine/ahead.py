@@ -9,7 +9,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 Item = TypeVar("Item")
 _DEPTH = 4  # batches that wait; each is as large as a batch of the source
@@ -103,6 +104,14 @@ class Behind:
         fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.wait()
 
     def wait(self) -> None:
         """Wait for the task that runs, whatever becomes of it."""

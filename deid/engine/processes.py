@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,19 +23,24 @@ class Processes:
 
     pool: ProcessPoolExecutor = field(repr=False)
 
-    def run(self, ticket: Ticket, numbers: Sequence[int]) -> dict[int, bytes]:
-        """Run tasks and return the sealed answer of each.
+    def run(self, ticket: Ticket, numbers: Sequence[int]) -> Generator[bytes]:
+        """Run tasks and yield the sealed answer of each, in the order of numbers, while later ones still run.
 
         The ticket, with the run's key, goes through a pipe and nowhere else. Raises StorageError where a process ended.
         """
+        found = deque[Future[bytes]]()
         try:
-            found = [self.pool.submit(_answer, ticket, number) for number in numbers]
-            return {number: one.result() for number, one in zip(numbers, found, strict=True)}
+            found.extend(self.pool.submit(_answer, ticket, number) for number in numbers)
+            while found:
+                yield found.popleft().result()
         except BrokenProcessPool:
             raise StorageError(
                 "a worker's process ended before its task did",
                 hint="the system may have ended it for want of memory: run with fewer workers",
             ) from None
+        finally:
+            # Who takes no more answers wants no more tasks begun, and none that still writes.
+            wait([one for one in found if not one.cancel()])
 
 
 @contextmanager
@@ -44,9 +50,15 @@ def processes(count: int) -> Iterator[Processes]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, mp_context=context)
     try:
+        for _ in range(count):  # they load what they need while the run still opens its papers
+            pool.submit(_begin)
         yield Processes(pool)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin() -> None:
+    import deid.tasks.worker  # noqa: F401, PLC0415 - in the worker's process alone
 
 
 def _answer(ticket: Ticket, number: int) -> bytes:

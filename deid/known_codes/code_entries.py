@@ -23,11 +23,12 @@ from deid.disclosure.coded import Coded
 from deid.disclosure.dated import Tied
 from deid.disclosure.sampling import Dates
 from deid.known_codes.code_numbers import CodeNumbers
-from deid.known_codes.date_entries import DateEntries
+from deid.known_codes.date_entries import DateEntries, DatesNoted
 from deid.known_codes.dated_steps import TiedSteps, columns_dated, tied_steps
 from deid.known_codes.entries import NO_VISIT, Entries
-from deid.known_codes.tied_entries import TiedEntries, TiedRows
+from deid.known_codes.tied_entries import TiedEntries, TiedNote
 from deid.observing.decision import Decision, RowSelection
+from deid.observing.noting import Noting
 from deid.observing.rows import TypedRows
 from deid.observing.selection import carriers, days_of
 from deid.patients.positions import Tagger
@@ -82,9 +83,26 @@ def columns_counted(plan: Plan, table: Table, selection: RowSelection | None) ->
     return list(dict.fromkeys(names))
 
 
+@dataclass(frozen=True, slots=True)
+class CodeNote:
+    """The codes of the rows of a table that will be released, of shape (n,) but for `codes`.
+
+    `codes`: for each mapped column its distinct values and the place of each row's, past the end for none. `known`,
+    `visits`: which rows tell their visit, and the tags of those; None where the table tells none.
+    """
+
+    table: str
+    patient: Integers = field(repr=False)
+    codes: tuple[tuple[pa.Array, Integers], ...] = field(repr=False)
+    known: npt.NDArray[np.bool_] | None = field(repr=False)
+    visits: npt.NDArray[np.uint64] = field(repr=False)
+    dates: tuple[DatesNoted, ...] = field(repr=False)
+    tied: TiedNote | None = field(repr=False)
+
+
 @dataclass(slots=True)
-class CodeEntries:
-    """Notes the codes of the rows that will be released: an Observer (deid.observing.observers) of its own reading.
+class CodeEntries(Noting):
+    """Notes the codes of the rows that will be released: an observer of its own reading.
 
     It sees rows when patients and encounters have been selected, so that it counts a row exactly if the row will be
     transformed (`pipeline.kept_rows`), whoever is withheld for k later.
@@ -108,31 +126,52 @@ class CodeEntries:
         """The mapped codes, the number of the visit, dates if they may be known, and what selects rows."""
         return columns_counted(self.plan, table, self.decision.rows)
 
-    def see(self, rows: TypedRows) -> None:
-        """Count the codes of a batch."""
+    def note(self, rows: TypedRows) -> CodeNote | None:
+        """Return the codes of a batch, None of a table that is not released."""
         planned = self.plan.table(rows.table.name)
         if planned is None:
-            return
+            return None
         kept = np.flatnonzero(kept_rows(planned, self.decision, rows))
-        self.days.see(planned, rows, kept)
-        tied = self._tied(rows, kept)
-        index, patient = pa.array(kept), rows.patient[kept]
+        index, codes = pa.array(kept), []
         steps = mapped_steps(planned)
-        visit = self._visit(rows, kept) if steps else np.zeros(0, np.int32)
-        if len(steps) > 1:
-            visit = self._rows_alone(visit)
         for step in steps:
-            levels = levels_under(self.plan, step.column)
             # Shaped first and in the way of MapCodes: what is counted is what will be mapped.
             cells = wellformed(step.column.kind, rows.values[step.column.name].take(index))
-            entries, places = entries_of(levels.values(cells, FULL))
+            entries, places = entries_of(levels_under(self.plan, step.column).values(cells, FULL))
+            codes.append((entries, places.astype(np.int32)))
+        known, visits = self._visits_of(rows, kept) if steps else (None, np.zeros(0, np.uint64))
+        return CodeNote(
+            table=rows.table.name,
+            patient=rows.patient[kept],
+            codes=tuple(codes),
+            known=known,
+            visits=visits,
+            dates=self.days.note(planned, rows, kept),
+            tied=self._tied(rows, kept),
+        )
+
+    def take(self, note: CodeNote) -> None:
+        """Count the codes of a batch."""
+        planned = self.plan.table(note.table)
+        if planned is None:
+            raise AssertionError("codes were noted of a table that is not in the plan")
+        self.days.take(note.dates)
+        tied = self.ties.take(note.tied) if note.tied is not None else None
+        steps, patient = mapped_steps(planned), note.patient
+        visit = np.full(len(patient), NO_VISIT, np.int32)
+        if note.known is not None:
+            visit[note.known] = self._visits.add(note.visits)[0]
+        if len(steps) > 1:
+            visit = self._rows_alone(visit)
+        for step, (entries, places) in zip(steps, note.codes, strict=True):
+            levels = levels_under(self.plan, step.column)
             numbers = np.append(self.numbers.of(levels, entries), np.int32(-1))[places]
             has = numbers >= 0
             self.entries.add(patient[has], numbers[has], visit[has])
             if tied is not None:
                 self.ties.add(tied, np.flatnonzero(has), patient[has], numbers[has], visit[has])
 
-    def _tied(self, rows: TypedRows, kept: npt.NDArray[np.int64]) -> TiedRows | None:
+    def _tied(self, rows: TypedRows, kept: npt.NDArray[np.int64]) -> TiedNote | None:
         """Return what ties the codes of kept rows to dates as they will be released."""
         steps = self.ties.steps.get(rows.table.name)
         if steps is None:
@@ -141,7 +180,7 @@ class CodeEntries:
         context = context_for(self.plan, self.decision, patient, lambda notes, _: notes)
         cells = {name: rows.values[name].take(pa.array(kept)) for name in steps.columns}
         dates = {s.column.name: s.transform.apply(s.column, cells[s.column.name], context) for s in steps.dates}
-        return self.ties.see(rows.table.name, cells | dates, patient)
+        return self.ties.note(rows.table.name, cells | dates, patient)
 
     def _rows_alone(self, visit: Integers) -> Integers:
         """Return visits with a number for each row of several codes that names none: the row tells them together."""
@@ -149,11 +188,13 @@ class CodeEntries:
         visit[alone] = self._visits.add(np.frombuffer(os.urandom(8 * len(alone)), np.uint64))[0]
         return visit
 
-    def _visit(self, rows: TypedRows, kept: npt.NDArray[np.int64]) -> Integers:
-        """Return the number of each kept row's visit, NO_VISIT where nothing tells it."""
+    def _visits_of(
+        self, rows: TypedRows, kept: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.uint64]]:
+        """Return which kept rows tell their visit, and the tags of those; None where nothing tells any."""
         column = visit_column(self.plan, rows.table)
         if column is None:
-            return np.full(len(kept), NO_VISIT, np.int32)
+            return None, np.zeros(0, np.uint64)
         cells, patient = rows.values[column.name].take(pa.array(kept)), rows.patient[kept]
         known = pc.is_valid(cells).to_numpy(zero_copy_only=False)
         if pa.types.is_temporal(cells.type):
@@ -161,9 +202,7 @@ class CodeEntries:
             tags = scattered((patient.astype(np.uint64) << np.uint64(32)) | day)
         else:
             tags = self._tagger.visit_tags(cells, patient)
-        visit = np.full(len(kept), NO_VISIT, np.int32)
-        visit[known] = self._visits.add(tags[known])[0]
-        return visit
+        return known, tags[known]
 
     def coded(self) -> Coded:
         """Return what was counted."""

@@ -10,7 +10,6 @@ Noted with the codes (deid.known_codes.code_entries) as the plan will release th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +32,15 @@ from deid.transforms.shift_date import ShiftDate
 _BEFORE_ALL = 1_000_000  # days; makes those before 1970 positive
 
 
+@dataclass(frozen=True, slots=True)
+class DatesNoted:
+    """Dates of one column in some rows: patient and units, int32 (n,); where `texts` is not None, places in it."""
+
+    patient: Positions = field(repr=False)
+    units: npt.NDArray[np.int32] = field(repr=False)
+    texts: pa.Array | None = field(repr=False)
+
+
 @dataclass(slots=True)
 class DateEntries:
     """Notes the dates of rows as they are released."""
@@ -47,34 +55,27 @@ class DateEntries:
         """Find the columns."""
         self._steps = {planned.table.name: dated_steps(self.plan, planned) for planned in self.plan.tables}
 
-    def see(self, planned: TablePlan, rows: TypedRows, kept: npt.NDArray[np.int64]) -> None:
-        """Note the dates of the rows of a batch that are `kept`, as the plan's rules will release them."""
+    def note(self, planned: TablePlan, rows: TypedRows, kept: npt.NDArray[np.int64]) -> tuple[DatesNoted, ...]:
+        """Return the dates of the rows of a batch that are `kept`, as the plan's rules will release them."""
         steps = self._steps[planned.table.name]
         if not steps:
-            return
+            return ()
         patient = rows.patient[kept]
         context = context_for(self.plan, self.decision, patient, lambda notes, _: notes)
         cells = {step.column.name: rows.values[step.column.name].take(pa.array(kept)) for step in steps}
-        self._note(
-            steps, {s.column.name: s.transform.apply(s.column, cells[s.column.name], context) for s in steps}, patient
-        )
+        released = {s.column.name: s.transform.apply(s.column, cells[s.column.name], context) for s in steps}
+        return tuple(_noted(step, released[step.column.name], patient) for step in steps)
 
-    def see_released(self, planned: TablePlan, batch: pa.RecordBatch, patient: Positions) -> None:
-        """Note the dates of a batch as it was read back; `patient`: the run's positions of its rows' patients."""
+    def note_released(self, planned: TablePlan, batch: pa.RecordBatch, patient: Positions) -> tuple[DatesNoted, ...]:
+        """Return the dates of a batch as it was read back; `patient`: the run's positions of its rows' patients."""
         steps = self._steps[planned.table.name]
-        self._note(steps, {step.column.name: batch.column(step.column.name) for step in steps}, patient)
+        return tuple(_noted(step, batch.column(step.column.name), patient) for step in steps)
 
-    def _note(self, steps: list[Step], released: Mapping[str, pa.Array], patient: Positions) -> None:
-        for step in steps:
-            cells = plain(released[step.column.name])
-            has = pc.is_valid(cells).to_numpy(zero_copy_only=False)
-            shown = cells.filter(pa.array(has))
-            if isinstance(step.transform, ShiftDate):
-                units = days_of(shown) + np.int32(_BEFORE_ALL)
-            else:
-                # A quarter and a year are two things to know, so each rule has units of its own.
-                units = self._number(pc.binary_join_element_wise(repr(step.transform), shown.cast(pa.string()), " "))
-            self.entries.add(patient[has], units, np.full(len(units), NO_VISIT))
+    def take(self, notes: tuple[DatesNoted, ...]) -> None:
+        """Keep the dates of a batch."""
+        for note in notes:
+            units = note.units if note.texts is None else self._number(note.texts)[note.units]
+            self.entries.add(note.patient, units, np.full(len(units), NO_VISIT))
 
     def _number(self, texts: pa.Array) -> npt.NDArray[np.int32]:
         distinct = pc.unique(texts)
@@ -99,6 +100,18 @@ class DateEntries:
     def _moved(self) -> bool:
         steps = [step for found in self._steps.values() for step in found]
         return all(isinstance(step.transform, ShiftDate) for step in steps)
+
+
+def _noted(step: Step, released: pa.Array, patient: Positions) -> DatesNoted:
+    cells = plain(released)
+    has = pc.is_valid(cells).to_numpy(zero_copy_only=False)
+    shown = cells.filter(pa.array(has))
+    if isinstance(step.transform, ShiftDate):
+        return DatesNoted(patient[has], days_of(shown) + np.int32(_BEFORE_ALL), None)
+    encoded = shown.dictionary_encode()
+    # A quarter and a year are two things to know, so each rule has units of its own.
+    texts = pc.binary_join_element_wise(repr(step.transform), encoded.dictionary.cast(pa.string()), " ")
+    return DatesNoted(patient[has], encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32), texts)
 
 
 def _first(patient: Positions, unit: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

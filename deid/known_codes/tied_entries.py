@@ -46,6 +46,20 @@ class TiedRows:
     visit: Integers
 
 
+@dataclass(frozen=True, slots=True)
+class TiedNote:
+    """What ties the codes of rows to dates, before visits have numbers.
+
+    `visits`: for each column of visits which rows name one, bool (n,), and the tags of those; `dates`: for each column
+    of dates which rows have one, and units of all. `prints`, `day`: see TiedRows.
+    """
+
+    visits: tuple[tuple[npt.NDArray[np.bool_], Prints], ...] = field(repr=False)
+    dates: tuple[tuple[npt.NDArray[np.bool_], Prints], ...] = field(repr=False)
+    prints: Prints = field(repr=False)
+    day: Integers = field(repr=False)
+
+
 @dataclass(slots=True)
 class TiedEntries:
     """Notes codes with the dates of their rows and of their visits."""
@@ -72,20 +86,28 @@ class TiedEntries:
         """Return the columns of a table that tie codes to dates."""
         return self.steps[table].columns if table in self.steps else []
 
-    def see(self, table: str, cells: Mapping[str, pa.Array], patient: Positions) -> TiedRows | None:
-        """Note the dates of visits in rows; return what ties the codes that stand in them, None where nothing does.
+    def note(self, table: str, cells: Mapping[str, pa.Array], patient: Positions) -> TiedNote | None:
+        """Return what ties the codes of rows to dates, None where nothing does; takes nothing in.
 
         `cells`: dates as released, and numbers of visits, of the source or of the release; `patient`: int32 (n,).
         """
         steps = self.steps.get(table)
         if steps is None:
             return None
-        none = np.full(len(patient), NO_VISIT, np.int32)
-        numbers = [self._visit(cells[s.column.name], s.column.kind.name, patient) for s in steps.visits] or [none]
-        for step in steps.dates:
-            dates = cells[step.column.name]
-            has = validity(dates)
-            units = self._units(repr(step.transform), dates, has)
+        visits = tuple(self._visit_tags(cells[s.column.name], s.column.kind.name, patient) for s in steps.visits)
+        has = [validity(cells[step.column.name]) for step in steps.dates]
+        told = tuple(
+            (known, self._units(repr(step.transform), cells[step.column.name], known))
+            for step, known in zip(steps.dates, has, strict=True)
+        )
+        prints, day = self._of_rows(told, len(patient))
+        return TiedNote(visits, told, prints, day)
+
+    def take(self, note: TiedNote) -> TiedRows:
+        """Keep the dates of visits in rows; return what ties the codes that stand in them."""
+        none = np.full(len(note.prints), NO_VISIT, np.int32)
+        numbers = [self._numbered(known, tags) for known, tags in note.visits] or [none]
+        for has, units in note.dates:
             for number in numbers:
                 known = has & (number != NO_VISIT)
                 self._visits.add(number[known], units[known])
@@ -95,7 +117,7 @@ class TiedEntries:
         first = numbers[0]
         for other in numbers[1:]:
             first = np.where(first == NO_VISIT, other, first)
-        return self._rows([(s.column.name, repr(s.transform)) for s in steps.dates], cells, first)
+        return TiedRows(note.prints, note.day, first)
 
     def add(
         self, rows: TiedRows, at: npt.NDArray[np.int64], patient: Positions, code: Integers, visit: Integers
@@ -133,11 +155,14 @@ class TiedEntries:
         entries.add(patient, numbered, visit, mentions)
         return Tied(entries.coded(patients), kept[:, 0], kept[:, 1], distinct, kept[:, 2] if self._moved else None)
 
-    def _visit(self, ids: pa.Array, kind: str, patient: Positions) -> Integers:
-        number = np.full(len(patient), NO_VISIT, np.int32)
+    def _visit_tags(self, ids: pa.Array, kind: str, patient: Positions) -> tuple[npt.NDArray[np.bool_], Prints]:
         known = validity(ids)
         salt = self._tagger.tags(pa.array([kind]))[0]
-        number[known] = self._numbers.add(self._tagger.visit_tags(ids, patient)[known] ^ salt)[0]
+        return known, self._tagger.visit_tags(ids, patient)[known] ^ salt
+
+    def _numbered(self, known: npt.NDArray[np.bool_], tags: Prints) -> Integers:
+        number = np.full(len(known), NO_VISIT, np.int32)
+        number[known] = self._numbers.add(tags)[0]
         return number
 
     def _units(self, rule: str, dates: pa.Array, has: npt.NDArray[np.bool_]) -> Prints:
@@ -153,16 +178,13 @@ class TiedEntries:
             units[has] = self._texts.tags(texts)[pc.index_in(cells, value_set=distinct).to_numpy(zero_copy_only=False)]
         return units
 
-    def _rows(self, dates: list[tuple[str, str]], cells: Mapping[str, pa.Array], visit: Integers) -> TiedRows:
-        size = len(visit)
-        has = [validity(cells[name]) for name, _ in dates]
-        units = [self._units(rule, cells[name], known) for (name, rule), known in zip(dates, has, strict=True)]
+    def _of_rows(self, dates: Sequence[tuple[npt.NDArray[np.bool_], Prints]], size: int) -> tuple[Prints, Integers]:
+        """Return the print of the dates in each row, and the first of them where days are shifted."""
         if not dates:
-            return TiedRows(np.zeros(size, np.uint64), np.full(size, NO_DAY, np.int32), visit)
-        known, told = np.stack(has, axis=1), np.stack(units, axis=1)
+            return np.zeros(size, np.uint64), np.full(size, NO_DAY, np.int32)
+        known, told = np.stack([has for has, _ in dates], axis=1), np.stack([units for _, units in dates], axis=1)
         rows = np.broadcast_to(np.arange(size)[:, None], known.shape)[known]
-        prints, begins = set_prints(rows, told[known], size, moved=self._moved)
-        return TiedRows(prints, begins, visit)
+        return set_prints(rows, told[known], size, moved=self._moved)
 
 
 def _together(high: Integers, low: Integers) -> npt.NDArray[np.uint64]:

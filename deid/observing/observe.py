@@ -6,10 +6,8 @@ tables that others link through, then the rest. Where nothing must be decided, n
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +22,8 @@ from deid.known_codes.code_entries import CodeEntries, maps_codes
 from deid.ledger.run import SeriesRun
 from deid.observing.decision import Decision, Pseudonyms, RowSelection
 from deid.observing.observers import ROW_MET, Observer, RandomOffsets
-from deid.observing.rows import Rows, TypedRows
+from deid.observing.reading import Reading, Watched
+from deid.observing.rows import Rows
 from deid.observing.watchers import watchers
 from deid.observing.workshop import Workshop
 from deid.patients.positions import ASKED, SELECTED, Patients
@@ -34,27 +33,10 @@ from deid.planning.plan import Plan
 from deid.planning.prerequisites import needs_crosswalk, observed_first, pseudonymized
 from deid.schema import Table
 
-Progress = Callable[[str, int], None]
 
-
-class BadRows(Protocol):
-    """What becomes of bad rows; see deid.release.quarantine."""
-
-    refuses: bool
-
-    def take(self, rows: TypedRows) -> None:
-        """Set the bad rows of a batch aside, unless they are refused."""
-        ...
-
-    def finish_table(self, table: str, reasons: Counter[str]) -> None:
-        """Raise SourceError where bad rows are refused and there were some."""
-        ...
-
-
-def observe(
-    plan: Plan, rows: Rows, patients: Patients, workshop: Workshop, progress: Progress, *, bad_rows: BadRows
-) -> Decision:
+def observe(plan: Plan, reading: Reading, patients: Patients, workshop: Workshop) -> Decision:
     """Read what must be read, and decide; raise DisclosureError, PlanError or SourceError."""
+    rows = reading.rows
     decision = Decision(
         patients=patients,
         pseudonyms=Pseudonyms(plan.request.name, plan.request.party, None, _keyed(plan, workshop)),
@@ -65,9 +47,10 @@ def observe(
     observers, stays, decision = watchers(plan, rows, patients, workshop, decision)
     early = k_anonymity.watchers(plan, decision, workshop, late=False)
     observers += early
-    for table in _in_order(plan, rows):
-        _show(plan, table, rows, observers, progress, bad_rows)
-        _freeze_links(plan, rows, table)
+    for tables in _in_order(plan, rows):
+        reading.show(decision, _watched(plan, tables, reading, observers))
+        for table in tables:
+            _freeze_links(plan, rows, table)
     _freeze(decision)
     if stays is not None and decision.stays is not None:
         stays.rows.freeze()
@@ -84,9 +67,9 @@ def observe(
     late = k_anonymity.watchers(plan, decision, workshop, late=True)
     entries = CodeEntries(plan, decision) if maps_codes(plan) else None
     last: list[Observer] = [*late, *([entries] if entries is not None else [])]
-    for table in _in_order(plan, rows):
-        if any(observer.columns(table) for observer in last):
-            _show(plan, table, rows, last, progress, bad_rows)
+    for tables in _in_order(plan, rows):
+        watched = _watched(plan, tables, reading, last)
+        reading.show(decision, [one for one in watched if one.observers])
     return _decided(plan, decision, [*early, *late], entries, workshop.series)
 
 
@@ -121,41 +104,40 @@ def _noted(selection: RowSelection | None, workshop: Workshop) -> RowSelection |
     return replace(selection, encounters=workshop.sealed_map(kept=pa.bool_()))
 
 
-def _in_order(plan: Plan, rows: Rows) -> list[Table]:
-    """Return every table of the description that may have to be observed: population, link targets, the rest."""
+def _in_order(plan: Plan, rows: Rows) -> list[list[Table]]:
+    """Return every table of the description that may have to be observed: population, link targets, the rest.
+
+    Tables of one list need nothing that another of it tells.
+    """
     targets = {table.link.to for table in plan.dataset.tables if table.link is not None}
 
     def rank(table: Table) -> tuple[bool, bool]:
         return (table.name != plan.dataset.population, table.name not in targets)
 
     # A table that reaches the patient by a link is only readable here where the plan made its link.
-    return sorted((t for t in plan.dataset.tables if t.link is None or t.name in rows.links), key=rank)
+    ranked = sorted((t for t in plan.dataset.tables if t.link is None or t.name in rows.links), key=rank)
+    early = sum(rank(table) < (True, True) for table in ranked)
+    return [*([table] for table in ranked[:early]), *([ranked[early:]] if ranked[early:] else [])]
 
 
-def _show(
-    plan: Plan, table: Table, rows: Rows, observers: Sequence[Observer], progress: Progress, bad_rows: BadRows
-) -> None:
-    watching = [observer for observer in observers if observer.columns(table)]
-    # The population is read even where nothing of it is observed: only it tells which patients there are.
-    if not watching and not (table.name == plan.dataset.population and observed_first(plan)):
-        return
-    columns = [name for observer in watching for name in observer.columns(table)]
-    planned = plan.table(table.name)
-    if planned is not None and not bad_rows.refuses:
-        # A row must be bad in both readings or in none: a patient who was observed and is then set aside would be
-        # counted for k, and would leave with the rows of other tables.
-        columns += columns_read(planned)
-        rows.also[table.name] = tuple(dict.fromkeys((*rows.also.get(table.name, ()), *columns)))
-    progress(f"observing {table.name}", 0)
-    for batch in rows.read(table, list(dict.fromkeys(columns))):
-        for observer in watching:
-            observer.see(batch)
-        if planned is None:
-            bad_rows.take(batch)
-        progress(f"observing {table.name}", len(batch))
-    if planned is None or bad_rows.refuses:
-        # Refused here and not later: what is only observed is not read again, and nothing is decided on bad rows.
-        bad_rows.finish_table(table.name, rows.reasons[table.name])
+def _watched(plan: Plan, tables: Sequence[Table], reading: Reading, observers: Sequence[Observer]) -> list[Watched]:
+    """Return the tables that are read now, each with who watches and the columns that are asked for."""
+    found = []
+    for table in tables:
+        watching = tuple(observer for observer in observers if observer.columns(table))
+        # The population is read even where nothing of it is observed: only it tells which patients there are.
+        if not watching and not (table.name == plan.dataset.population and observed_first(plan)):
+            continue
+        columns = [name for observer in watching for name in observer.columns(table)]
+        planned = plan.table(table.name)
+        if planned is not None and not reading.bad_rows.refuses:
+            # A row must be bad in both readings or in none: a patient who was observed and is then set aside would be
+            # counted for k, and would leave with the rows of other tables.
+            columns += columns_read(planned)
+            also = reading.rows.also
+            also[table.name] = tuple(dict.fromkeys((*also.get(table.name, ()), *columns)))
+        found.append(Watched(table, tuple(dict.fromkeys(columns)), watching, is_planned=planned is not None))
+    return found
 
 
 def _freeze_links(plan: Plan, rows: Rows, target: Table) -> None:

@@ -6,7 +6,7 @@ An observer names the columns it needs of each table and takes note of typed row
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -15,14 +15,15 @@ import pyarrow as pa
 
 from deid.cells.buffers import runs, validity
 from deid.cells.days import NO_DAY
-from deid.crosswalks.crosswalk import Crosswalk
+from deid.crosswalks.crosswalk import Crosswalk, distinct_enough
 from deid.crosswalks.frozen import FrozenCrosswalk
 from deid.documents.cohort import Predicate
 from deid.keys.prf import BatchCmac, offsets
 from deid.observing.decision import OFFSETS, Decision, Pseudonyms, RowSelection, matched
+from deid.observing.noting import Noting
 from deid.observing.rows import LEFT_OUT, LinkMap, TypedRows
 from deid.observing.selection import carriers, days_of
-from deid.patients.positions import Patients
+from deid.patients.positions import Patients, Positions
 from deid.planning.plan import Plan
 from deid.schema import Table
 from deid.sealing.sealed import SealedRows
@@ -63,8 +64,16 @@ class BirthDays:
         self.decision.mark_aged(rows.patient[good], days_of(rows.values[self.columns(rows.table)[0]])[good])
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """Rows to be kept under their tags: uint64 (n,), and n rows."""
+
+    tags: npt.NDArray[np.uint64] = field(repr=False)
+    rows: pa.RecordBatch = field(repr=False)
+
+
 @dataclass(slots=True)
-class Links:
+class Links(Noting):
     """Remembers which patient each key of a linking table belongs to.
 
     `within`: the period outside of which a row of the linking table takes those linked to it along, or None.
@@ -82,8 +91,8 @@ class Links:
         days = carriers(table, self.within) if self.within is not None else ()
         return [self.source.link.key, *(day.name for day in days)]
 
-    def see(self, rows: TypedRows) -> None:
-        """Keep key and position; LEFT_OUT for a row outside of the period."""
+    def note(self, rows: TypedRows) -> Tagged:
+        """Return keys and positions; LEFT_OUT for a row outside of the period."""
         keys = rows.values[self.columns(rows.table)[0]]
         good = np.flatnonzero(~rows.bad & validity(keys))  # an empty key stands for nothing and joins nothing
         keys = keys.take(pa.array(good))
@@ -91,12 +100,15 @@ class Links:
         if self.within is not None:
             inside = matched(self.within, rows.table, rows.values, np.full(len(rows), NO_DAY, np.int32))
             patient = np.where(inside, patient, LEFT_OUT).astype(np.int32)
-        payload = pa.record_batch([pa.array(patient[good])], names=["patient"])
-        self.map.positions.add(self.map.tagger.tags(keys), payload)
+        return Tagged(self.map.tagger.tags(keys), pa.record_batch([pa.array(patient[good])], names=["patient"]))
+
+    def take(self, note: Tagged) -> None:
+        """Keep key and position."""
+        self.map.positions.add(note.tags, note.rows)
 
 
 @dataclass(slots=True)
-class CohortPatients:
+class CohortPatients(Noting):
     """Notes which predicates of the cohort each patient meets, on any row of any table.
 
     `until` bounds the dates of rows that count, or is None: what may not leave must not choose either.
@@ -113,20 +125,26 @@ class CohortPatients:
             carried += [column.name for column in carriers(table, self.until)]
         return carried
 
-    def see(self, rows: TypedRows) -> None:
-        """Set one bit for each predicate met."""
+    def note(self, rows: TypedRows) -> dict[int, Positions]:
+        """Return who meets each predicate that a row of theirs met, by its number."""
         birth = _birth_days(self.patients, rows)
         counts = rows.patient >= 0
         if self.until is not None and carriers(rows.table, self.until):
             counts &= matched(self.until, rows.table, rows.values, birth)
-        for bit, predicate in enumerate(self.predicates):
-            if carriers(rows.table, predicate):
-                hit = matched(predicate, rows.table, rows.values, birth) & counts
-                np.bitwise_or.at(self.patients.met, rows.patient[hit], np.uint32(1 << bit))
+        return {
+            bit: np.unique(rows.patient[matched(predicate, rows.table, rows.values, birth) & counts])
+            for bit, predicate in enumerate(self.predicates)
+            if carriers(rows.table, predicate)
+        }
+
+    def take(self, note: dict[int, Positions]) -> None:
+        """Set one bit for each predicate met."""
+        for bit, patient in note.items():
+            self.patients.met[patient] |= np.uint32(1 << bit)
 
 
 @dataclass(slots=True)
-class CohortRows:
+class CohortRows(Noting):
     """Selects patients with a matching row, and the encounters of such rows."""
 
     selection: RowSelection
@@ -140,20 +158,28 @@ class CohortRows:
         carried = [c.name for predicate in self.selection.evaluated(table) for c in carriers(table, predicate)]
         return carried + ([column.name for column in encounter_key(table)] if is_carrier else [])
 
-    def see(self, rows: TypedRows) -> None:
-        """Note the encounters' keys, and whether they match."""
+    def note(self, rows: TypedRows) -> tuple[Positions, Tagged | None]:
+        """Return who has a matching row, and the encounters' keys and whether they match."""
         kept = self.selection.keeps(rows.table, rows.values, _birth_days(self.patients, rows)) & (rows.patient >= 0)
-        self.patients.met[rows.patient[kept]] |= ROW_MET
-        if self.selection.encounters is not None and rows.table.name == self.selection.carrier:
-            ids = rows.values[encounter_key(rows.table)[0].name]
-            # A cohort's encounters are few; without one all are noted, to tell those left out from those unknown here.
-            chosen = np.flatnonzero((kept if self.selection.predicates else rows.patient >= 0) & validity(ids))
-            tags = self.selection.tagger.visit_tags(ids.take(pa.array(chosen)), rows.patient[chosen])
-            self.selection.encounters.add(tags, pa.record_batch([pa.array(kept[chosen])], names=["kept"]))
+        patient = np.unique(rows.patient[kept])
+        if self.selection.encounters is None or rows.table.name != self.selection.carrier:
+            return patient, None
+        ids = rows.values[encounter_key(rows.table)[0].name]
+        # A cohort's encounters are few; without one all are noted, to tell those left out from those unknown here.
+        chosen = np.flatnonzero((kept if self.selection.predicates else rows.patient >= 0) & validity(ids))
+        tags = self.selection.tagger.visit_tags(ids.take(pa.array(chosen)), rows.patient[chosen])
+        return patient, Tagged(tags, pa.record_batch([pa.array(kept[chosen])], names=["kept"]))
+
+    def take(self, note: tuple[Positions, Tagged | None]) -> None:
+        """Select the patients, and keep the encounters."""
+        patient, visits = note
+        self.patients.met[patient] |= ROW_MET
+        if visits is not None and self.selection.encounters is not None:
+            self.selection.encounters.add(visits.tags, visits.rows)
 
 
 @dataclass(slots=True)
-class RandomCodes:
+class RandomCodes(Noting):
     """Shows the crosswalk every identifier that will need a random pseudonym."""
 
     plan: Plan
@@ -169,13 +195,21 @@ class RandomCodes:
             names.append(table.patient)
         return names
 
-    def see(self, rows: TypedRows) -> None:
-        """Hand the identifiers over."""
+    def note(self, rows: TypedRows) -> list[tuple[str, npt.NDArray[np.uint8]]]:
+        """Return the crosswalk's tags of the identifiers, uint8 (n, 16), by domain; no identifier is kept."""
+        found = []
         for name in self.columns(rows.table):
             column = rows.table.column(name)
             if column is not None:
                 distinct, _ = runs(rows.values[name])
-                self.crosswalk.observe(self.pseudonyms.domain_of(column.kind.name), distinct)
+                domain = self.pseudonyms.domain_of(column.kind.name)
+                found.append((domain, self.crosswalk.tags(domain, distinct_enough(distinct))))
+        return found
+
+    def take(self, note: list[tuple[str, npt.NDArray[np.uint8]]]) -> None:
+        """Show the tags to the crosswalk."""
+        for domain, tags in note:
+            self.crosswalk.observe_tags(domain, tags)
 
     def _patients_are_random(self) -> bool:
         return any(

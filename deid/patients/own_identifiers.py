@@ -13,6 +13,7 @@ from deid.cells.buffers import scattered
 from deid.kinds import Value
 from deid.notes.known import SEARCHED_KINDS, KnownIdentifiers
 from deid.observing.decision import Decision
+from deid.observing.noting import Noting
 from deid.observing.rows import TypedRows
 from deid.patients.positions import Positions
 from deid.planning.plan import Plan
@@ -31,7 +32,7 @@ _OF_VISITS = frozenset({"admit_date", "discharge_date", "service_date", "record_
 
 
 @dataclass(slots=True)
-class Identifiers:
+class Identifiers(Noting):
     """Keeps each patient's own identifiers, sealed, for the redaction of notes and the check of what was released.
 
     The population tells most of them. Other tables tell who the relatives, the guarantor and those who treat the
@@ -45,8 +46,9 @@ class Identifiers:
         """Every column whose kind is searched for in the notes of its patient."""
         return identifying_columns(self.plan.dataset, table)
 
-    def see(self, rows: TypedRows) -> None:
-        """Keep each identifier of each patient as one text, kind and value; what the row before told is passed over."""
+    def note(self, rows: TypedRows) -> list[tuple[Positions, pa.Array]]:
+        """Return each patient's identifiers as texts, kind and value; what the row before told is passed over."""
+        found = []
         good = np.flatnonzero(rows.patient >= 0)
         patient = rows.patient[good]
         for name in self.columns(rows.table):
@@ -59,7 +61,13 @@ class Identifiers:
             same = pc.equal(text[1:], text[:-1]).to_numpy(zero_copy_only=False) & (patient[1:] == patient[:-1])
             chosen = np.flatnonzero(told & ~np.append(False, same)[: len(told)])
             packed = pc.binary_join_element_wise(column.kind.name, text.take(pa.array(chosen)), UNIT)
-            self.into.add(scattered(patient[chosen]), pa.record_batch([packed], names=["identifiers"]))
+            found.append((patient[chosen], packed))
+        return found
+
+    def take(self, note: list[tuple[Positions, pa.Array]]) -> None:
+        """Keep identifiers of patients."""
+        for patient, packed in note:
+            self.into.add(scattered(patient), pa.record_batch([packed], names=["identifiers"]))
 
 
 def unpack_identifiers(packed: str | None) -> list[tuple[str, str]]:

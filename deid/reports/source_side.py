@@ -9,7 +9,7 @@ ones, and what distinct values, vectors and codes take.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -144,6 +144,11 @@ class SourceSide:
             visits=OfPatients.where(self._visits, 0),
             mentions=OfPatients.where(self._mentions, 0),
         )
+
+    def codes_state(self) -> SourceState:
+        """Return what was noted of codes and nothing else: all that matters beside rows of no patient's vector."""
+        nothing = SourceSide(self._plan, self._patients, tagger=self.tagger).state()
+        return replace(nothing, codes={place: tallied.state() for place, tallied in self.codes.items()})
 
     def merge(self, state: SourceState) -> None:
         """Take what an object of the same plan and patients noted of other batches.

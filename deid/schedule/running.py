@@ -26,7 +26,7 @@ from deid.errors import DeidError, KeyServiceError, ScheduleError
 from deid.export import export
 from deid.keys.base import KeyProvider
 from deid.keys.officers import SigningKey
-from deid.observing.observe import Progress
+from deid.observing.reading import Progress
 from deid.planning.compiler import compile_plan
 from deid.planning.plan import Plan
 from deid.schedule.due import (

@@ -27,7 +27,7 @@ import pyarrow as pa
 from deid.patients.tags import I64, U64, Bits, Bools, words
 from deid.sealing.closing import Closing
 from deid.sealing.runs import compact, distinct, gathered, in_order, joined, repeated_tags, search, take, united
-from deid.sealing.spill import SpillFile
+from deid.sealing.spill import SpillCopy, SpillFile
 
 DEFAULT_BUDGET = 48 << 20
 TAG, TAG_LOW = "tag", "tag_low"
@@ -80,6 +80,16 @@ class _SealedStore(Closing):
     def spilled_bytes(self) -> int:
         """The bytes of the temporary file; 0 where everything fitted in memory."""
         return self._file.size
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it takes no more rows."""
+        return self._frozen
+
+    @property
+    def layout(self) -> tuple[pa.Schema, int, Bits]:
+        """The schema of the payload, the budget in bytes, and the bits of a tag: what an equal one is made with."""
+        return self._payload, self._budget, self._bits
 
     def close(self) -> None:
         """Forgets the key and gives the space back; the object is of no use afterwards."""
@@ -204,6 +214,15 @@ class _Run:
     nbytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class SharedMap:
+    """A sealed map on disk, as another process opens it: where each partition's frames are, and the sealed file."""
+
+    layout: tuple[pa.Schema, int, Bits]
+    places: tuple[tuple[int, int, tuple[int, ...]], ...] = field(repr=False)
+    copy: SpillCopy
+
+
 class SealedMap(_SealedStore):
     """A map from tag to one row of a fixed schema: added to, frozen, then looked up; a context manager."""
 
@@ -272,10 +291,25 @@ class SealedMap(_SealedStore):
             if len(run.high):
                 yield run.high if run.low is None else np.stack([run.high, run.low], axis=1), run.payload
 
-    @property
-    def layout(self) -> tuple[pa.Schema, int, Bits]:
-        """The schema of the payload, the budget in bytes, and the bits of a tag: what an equal map is made with."""
-        return self._payload, self._budget, self._bits
+    def shared(self, path: Path) -> SharedMap | None:
+        """Copies what is sealed on disk to a new file for other processes; None where everything is in memory."""
+        if not self._frozen:
+            raise ValueError("a map is shared after freeze()")
+        if not self._file.size:
+            return None
+        places = tuple((part.start, part.bits, tuple(part.frames)) for part in self._partitions)
+        return SharedMap(self.layout, places, self._file.copied(path))
+
+    @classmethod
+    def opened(cls, shared: SharedMap) -> SealedMap:
+        """Opens a map that another process shared; partitions are read as they are asked for."""
+        schema, budget, bits = shared.layout
+        made = cls(schema, folder=Path(shared.copy.path).parent, budget=budget, bits=bits)
+        made._file = SpillFile.shared(shared.copy)
+        made._partitions = [_Partition(start, width, array("Q", frames)) for start, width, frames in shared.places]
+        made._starts = _starts(made._partitions)
+        made._frozen = True
+        return made
 
     def find(self, tags: npt.NDArray[np.generic]) -> tuple[Bools, pa.RecordBatch]:
         """Looks tags up.

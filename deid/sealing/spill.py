@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 from array import array
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +21,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from deid.errors import StorageError
 from deid.sealing.private import make_folder
 
+_COPIED = 8 << 20  # bytes at a time
 _FULL_HINT = "free space in the temporary folder, or give another one with more room"
+
+
+@dataclass(frozen=True, slots=True)
+class SpillCopy:
+    """A sealed file for other processes: its 32-byte key goes to them sealed, and nowhere else."""
+
+    path: str
+    key: bytes = field(repr=False)
+    ends: tuple[int, ...] = field(repr=False)
 
 
 class SpillFile:
@@ -30,9 +41,41 @@ class SpillFile:
         self._folder = folder
         self._descriptor = -1
         self._path: Path | None = None
-        self._key: AESGCM | None = AESGCM(AESGCM.generate_key(bit_length=256))
+        self._secret = AESGCM.generate_key(bit_length=256)
+        self._key: AESGCM | None = AESGCM(self._secret)
         self._ends = array("Q", [0])  # the end of each frame, after a first 0
         self._owner = os.getpid()
+
+    @classmethod
+    def shared(cls, copy: SpillCopy) -> SpillFile:
+        """Opens what `copied` left for other processes, to be read and never written; StorageError if it is not there.
+
+        Only its descriptor is closed with it: the file is removed by whoever made the copy.
+        """
+        file = cls(Path(copy.path).parent)
+        file._secret, file._key, file._ends = copy.key, AESGCM(copy.key), array("Q", copy.ends)
+        file._owner = 0  # nobody's: no frame is ever sealed under this key again
+        try:
+            file._descriptor = os.open(copy.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as fault:
+            file._refuse("opening", fault)
+        return file
+
+    def copied(self, path: Path) -> SpillCopy:
+        """Copies the sealed file, as it is, to a new file that other processes may open; StorageError if it cannot."""
+        if self._key is None:
+            raise ValueError("a closed spill file cannot be copied")
+        try:
+            target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                for begin in range(0, self.size, _COPIED):
+                    _write_all(target, os.pread(self._descriptor, min(_COPIED, self.size - begin), begin), begin)
+                os.fsync(target)
+            finally:
+                os.close(target)
+        except OSError as fault:
+            self._refuse("copying", fault)
+        return SpillCopy(str(path), self._secret, tuple(self._ends))
 
     @property
     def size(self) -> int:
@@ -75,7 +118,7 @@ class SpillFile:
 
     def close(self) -> None:
         """Forgets the key and removes the file; may be called again."""
-        self._key = None
+        self._key, self._secret = None, b""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,13 +31,13 @@ class Cluster:
 
     session: SparkSession = field(repr=False)
 
-    def run(self, ticket: Ticket, numbers: Sequence[int]) -> dict[int, bytes]:
-        """Run tasks, one a partition, and return the sealed answer of exactly one attempt of each.
+    def run(self, ticket: Ticket, numbers: Sequence[int]) -> Generator[bytes]:
+        """Run tasks, one a partition, and yield the sealed answer of exactly one attempt of each, when all are done.
 
         Raises StorageError where Spark gave up, VerificationError for a defect.
         """
         if not numbers:
-            return {}
+            return
         held = self.session.sparkContext.broadcast(ticket)
         try:
             with _quiet():
@@ -50,7 +50,8 @@ class Cluster:
         told = {row[TASK]: bytes(row[ANSWER]) for row in found}
         if sorted(told) != sorted(numbers) or len(found) != len(numbers):
             raise StorageError("Spark answered for other tasks than were asked for", hint=DEFECT)
-        return told
+        for number in numbers:
+            yield told.pop(number)
 
 
 def _given_up(error: Exception) -> StorageError:

@@ -115,7 +115,10 @@ class Insiders:
         moved = moves[:, self._targets].astype(np.float32)
         needed = self.readers.attacker.down[self._targets] + self.readers.attacker.up[self._targets] >= 1
         others = self.people[self._targets] != persons[:, None]
-        return np.asarray(((~changed).astype(np.float32) @ moved == 0) & others & needed, bool)
+        # Of zeros and ones no product is invalid; some BLAS kernels say so of what stands beside a matrix in memory.
+        with np.errstate(invalid="ignore"):
+            still = (~changed).astype(np.float32) @ moved == 0
+        return np.asarray(still & others & needed, bool)
 
     def _audit(self, knowing: Flags) -> Audit:
         public = self.readers.attacker

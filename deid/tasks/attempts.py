@@ -81,5 +81,5 @@ def end_attempts(staging: Path) -> None:
             "what tasks of this run left cannot be removed", hint="look for workers that still write; run again"
         )
     data = staging / "data"
-    for folder in (*sorted(data.iterdir()), data, staging):
+    for folder in (*(sorted(data.iterdir()) if data.exists() else ()), *((data,) if data.exists() else ()), staging):
         sync_folder(folder)

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deid.checks.verification import Verification
+from deid.choices.checking import LeftOutCheck
 from deid.choices.screen import Screen
 from deid.codes.base import CodeSystem
 from deid.observing.decision import Decision
+from deid.observing.reading import Watched
 from deid.observing.rows import LinkMap
 from deid.patients.positions import Positions, Tagger
 from deid.planning.plan import Plan
@@ -60,6 +63,47 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class NotingJob:
+    """What tasks of the first reading share: who watches which tables, and how their rows are read.
+
+    Observers are as they were before anything was taken. `refuses`: whether bad rows are refused, and none is kept.
+    """
+
+    plan: Plan
+    decision: Decision = field(repr=False)
+    links: Mapping[str, LinkMap] = field(repr=False)
+    also: Mapping[str, tuple[str, ...]]
+    screen: Screen | None = field(repr=False)
+    watched: Mapping[str, Watched] = field(repr=False)
+    refuses: bool
+    tasks: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckingJob:
+    """What tasks share that read files of a release back: the checks as they are when the population was verified.
+
+    `source_side`: what the report knows of the source's codes, with its `tagger`. `people`: tags of the released
+    patients, uint64 (n,). `folder`: the staging folder, at the same path on every machine. `parts`: tables and files.
+    """
+
+    plan: Plan
+    decision: Decision = field(repr=False)
+    checks: Verification = field(repr=False)
+    left_out: LeftOutCheck | None = field(repr=False)
+    source_side: Any = field(repr=False)
+    tagger: Tagger = field(repr=False)
+    lost: int
+    is_continued: bool
+    people: npt.NDArray[np.uint64] = field(repr=False)
+    keys: TaskKeys = field(repr=False)
+    folder: str
+    tasks: str
+    parts: tuple[tuple[str, WrittenFile], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the population's tables told, which later tables are judged and counted by.
 
@@ -103,4 +147,6 @@ class Answer:
     prints: Any = field(default=None, repr=False)
     empties: Any = field(default=None, repr=False)
     bad_rows: Any = field(default=None, repr=False)
+    notes: tuple[Any, ...] = field(default=(), repr=False)
+    release_side: Any = field(default=None, repr=False)
     fault: Fault | None = None

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 
-import deid
+from deid.checks.verification import ReadBack
+from deid.choices.checking import LeftOutCheck
 from deid.choices.screen import Screen
 from deid.codes.base import CodeSystem
-from deid.keys.base import KEY_BYTES
 from deid.ledger.joins import Prints
 from deid.notes.redactor import Redactor
-from deid.observing.decision import Decision, Pseudonyms
-from deid.observing.observe import Progress
+from deid.observing.decision import Decision
+from deid.observing.reading import Progress, Reading
 from deid.observing.watchers import registrars
 from deid.observing.workshop import Workshop
 from deid.patients.positions import SELECTED
@@ -29,27 +28,20 @@ from deid.quality.judge import Judge
 from deid.release import writing as release
 from deid.release.empties import EmptyCells
 from deid.release.quarantine import Quarantine
+from deid.reports.release_side import ReleaseSide
 from deid.sinks.encrypted_parquet import WrittenFile
 from deid.sinks.release_keys import ReleaseKeys
 from deid.sources import Source
 from deid.sources.base import SourceAround, Together
 from deid.sources.splits import Split
 from deid.staged_tables import Run
-from deid.tasks.attempts import end_attempts, make_tasks_folder, take
-from deid.tasks.faults import error_of
+from deid.tasks.attempts import take
+from deid.tasks.dispatch import Performs, dispatching
 from deid.tasks.job import Answer, Job, Known, Part
 from deid.tasks.parts import grouped
-from deid.tasks.shipping import open_answer, ship
+from deid.tasks.reading import TaskReading
 from deid.tasks.task_keys import TaskKeys
-from deid.tasks.worker import Ticket
-
-
-class Performs(Protocol):
-    """What performs tasks: a Spark cluster, or processes of this machine."""
-
-    def run(self, ticket: Ticket, numbers: Sequence[int]) -> dict[int, bytes]:
-        """Run tasks and return the sealed answer of exactly one attempt of each."""
-        ...
+from deid.tasks.verifying import verify_by_tasks
 
 
 class TaskRun(Run):
@@ -74,6 +66,18 @@ class TaskRun(Run):
         super().__init__(plan, patients_of, workshop, quarantine, progress, systems, redactor, screen, workers=1)
         self._source, self._screen, self._cluster = patients_of, screen, cluster
 
+    def _reading(self, folder: Path) -> Reading:
+        return TaskReading(
+            self.plan,
+            self._rows,
+            self._quarantine,
+            self._progress,
+            screen=self._screen,
+            parts=self._parts,
+            dispatching=lambda: dispatching(self._cluster, folder),
+            copied=self._copied,
+        )
+
     def _tables(
         self,
         ordered: Sequence[TablePlan],
@@ -85,29 +89,44 @@ class TaskRun(Run):
     ) -> dict[str, tuple[WrittenFile, ...]]:
         population = self.plan.dataset.population
         self._meet_population(decision)
-        parts = [part for planned in ordered for part in self._parts(planned)]
+        parts = [part for planned in ordered for part in self._parts(planned.table.name)]
         written: dict[str, tuple[WrittenFile, ...]] = {}
         if not parts:
             return super()._tables(ordered, decision, folder, keys, judge, prints)
-        tasks, key = make_tasks_folder(folder.resolve()), fresh_key()
-        job = self._job(decision, keys, tasks, tuple(parts), prints)
-        shipped = ship(job, key, "job", tasks)
-        known = None
-        for is_first in (True, False):
-            turn = [planned for planned in ordered if (planned.table.name == population) is is_first]
-            numbers = [n for n, part in enumerate(parts) if part.table in {p.table.name for p in turn}]
-            ticket = Ticket(deid.__version__, key, shipped, known)
-            answers = self._answers(ticket, numbers, tasks)
-            for planned in turn:
-                own = [answers[n] for n in numbers if parts[n].table == planned.table.name]
-                if own:
-                    written[planned.table.name] = self._taken(planned, own, judge, prints, tasks, folder)
-                else:
-                    written[planned.table.name] = self._table(planned, decision, folder, keys, judge, prints)
-            if is_first:
-                known = ship(self._known(judge), key, "known", tasks)
-        end_attempts(folder)
+        with dispatching(self._cluster, folder) as dispatch:
+            job = self._job(decision, keys, dispatch.tasks, tuple(parts), prints)
+            shipped = dispatch.ship(job, "job", self._copied(decision, dispatch.tasks))
+            known = None
+            for is_first in (True, False):
+                turn = [planned for planned in ordered if (planned.table.name == population) is is_first]
+                numbers = [n for n, part in enumerate(parts) if part.table in {p.table.name for p in turn}]
+                self._progress("writing by tasks", 0)
+                answers = dispatch.answers(shipped, numbers, known)
+                for planned in turn:
+                    own = sum(part.table == planned.table.name for part in parts)
+                    if own:
+                        taken = islice(answers, own)
+                        written[planned.table.name] = self._taken(planned, taken, judge, prints, dispatch.tasks, folder)
+                    else:
+                        written[planned.table.name] = self._table(planned, decision, folder, keys, judge, prints)
+                if is_first:
+                    known = dispatch.ship(self._known(judge), "known")
         return written
+
+    def verified(
+        self,
+        decision: Decision,
+        folder: Path,
+        written: Mapping[str, Sequence[WrittenFile]],
+        keys: ReleaseKeys,
+        back: ReleaseSide,
+        check: LeftOutCheck | None,
+    ) -> ReadBack:
+        """See Run; what tasks wrote is read back by other tasks."""
+        return verify_by_tasks(
+            self.plan, decision, folder, written, keys, self._progress, self._workshop.series, back, check,
+            dispatching(self._cluster, folder), self.source_side,
+        )  # fmt: skip
 
     def _meet_population(self, decision: Decision) -> None:
         """Give every patient a position where nothing had to be observed, as tasks read with all of them known."""
@@ -124,9 +143,8 @@ class TaskRun(Run):
             self._patients.flags[rows.patient[rows.patient >= 0]] |= SELECTED
             self._progress(f"observing {table.name}", len(rows))
 
-    def _parts(self, planned: TablePlan) -> Iterator[Part]:
+    def _parts(self, name: str) -> Iterator[Part]:
         """Yield the tasks of a table; none where it cannot be cut."""
-        name = planned.table.name
         met = self._source.met if name == self.plan.dataset.population else ()
         for number, splits in enumerate(grouped(self._source.splits(name))):
             yield Part(name, number, splits, met[splits[0].number] if met else 0)
@@ -137,7 +155,7 @@ class TaskRun(Run):
         return Job(
             plan=self.plan,
             # What was found of codes and sensitive kinds is told and verified by the driver; no row is written by it.
-            decision=replace(decision, mapped=None, held=(), pseudonyms=self._copied(decision.pseudonyms, tasks)),
+            decision=replace(decision, mapped=None, held=()),
             links=dict(self._rows.links),
             also=dict(self._rows.also),
             screen=self._screen,
@@ -152,30 +170,20 @@ class TaskRun(Run):
             parts=parts,
         )
 
-    def _copied(self, pseudonyms: Pseudonyms, tasks: Path) -> Pseudonyms:
-        """Return pseudonyms that are looked up in a copy of what tasks need of the crosswalk."""
+    def _copied(self, decision: Decision, tasks: Path) -> dict[int, object]:
+        """Return what tasks look pseudonyms up in, instead of the crosswalk: a copy of what they need of it."""
+        pseudonyms = decision.pseudonyms
         if pseudonyms.codes is None:
-            return pseudonyms
+            return {}
         kinds = {kind for kind, method in pseudonymized(self.plan) if method == "random"}
         copy = pseudonyms.codes.copied(tasks / "crosswalk", {pseudonyms.domain_of(kind) for kind in kinds})
         self._workshop.open.callback(copy.close)
-        return replace(pseudonyms, codes=copy)
-
-    def _answers(self, ticket: Ticket, numbers: Sequence[int], tasks: Path) -> dict[int, Answer]:
-        """Return the answers of tasks by number; raise the fault of the first one, in the order of tables and parts."""
-        self._progress("writing by tasks", 0)
-        sealed = self._cluster.run(ticket, numbers)
-        answers = {n: open_answer(sealed[n], ticket.key, n, tasks) for n in numbers}
-        for number in numbers:
-            fault = answers[number].fault
-            if fault is not None:
-                raise error_of(fault)
-        return answers
+        return {id(pseudonyms.codes): copy}
 
     def _taken(
         self,
         planned: TablePlan,
-        answers: Sequence[Answer],
+        answers: Iterator[Answer],
         judge: Judge,
         prints: Prints | None,
         tasks: Path,
@@ -187,6 +195,7 @@ class TaskRun(Run):
         empties = self._empties[name] = EmptyCells()
         if self._screen is not None:
             self._screen.begin(planned.table)
+        taken: list[Answer] = []
         for answer in answers:
             reasons += answer.reasons
             if self._screen is not None:
@@ -201,20 +210,17 @@ class TaskRun(Run):
             if answer.given is not None:
                 self._patients.give(*answer.given)
             self._progress(f"writing {name}", answer.rows)
+            # Only what must wait for the last part is kept: states may be large, and there are many parts.
+            taken.append(Answer(answer.number, answer.attempt, files=answer.files))
         self._quarantine.finish_table(name, reasons)
-        for answer in answers:
+        for answer in taken:
             take(tasks, answer.attempt, answer.files, folder)
-        return tuple(file for answer in answers for file in answer.files)
+        return tuple(file for answer in taken for file in answer.files)
 
     def _known(self, judge: Judge) -> Known:
         sex, birth = judge.people()
         given = self._patients.given()
         return Known(sex, birth, given, self.source_side.lost, self.source_side.is_continued)
-
-
-def fresh_key() -> bytes:
-    """Return the one-time key of a run."""
-    return os.urandom(KEY_BYTES)
 
 
 class _PatientsOfSplits(SourceAround):

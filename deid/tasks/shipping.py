@@ -11,7 +11,7 @@ import io
 import os
 import pickle
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -25,12 +25,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deid.codes import CODE_SYSTEMS
 from deid.codes.base import CodeSystem
-from deid.crosswalks.frozen import FrozenCrosswalk
+from deid.crosswalks.crosswalk import Crosswalk
+from deid.crosswalks.frozen import FrozenCrosswalk, tagger
 from deid.crosswalks.generations import Generations, Index
 from deid.errors import KeyFaultError, StorageError
 from deid.keys.prf import BatchCmac, KeyInMemory, derive_key
 from deid.sealing.private import private, write_new
-from deid.sealing.sealed import SealedMap
+from deid.sealing.sealed import SealedMap, SealedRows
 from deid.tasks.attempts import ATTEMPT, SHARED
 
 FRAME = 4 << 20
@@ -50,13 +51,20 @@ class Shipment:
     path: str | None = None
 
 
-def ship(content: object, key: bytes, name: str, folder: Path) -> Shipment:
+def ship(
+    content: object,
+    key: bytes,
+    name: str,
+    folder: Path,
+    instead: Mapping[int, object] | None = None,
+) -> Shipment:
     """Seal an object for tasks under the run's key; a large one into a new file of `folder`.
 
+    `instead`: what goes in the place of objects, by their `id`: a copy of the crosswalk that tasks look up, or nothing.
     Raises KeyFaultError where it needs a key that cannot leave a token or a service.
     """
     sink = _Sealing(derive_key(key, "spark", "shipment", name), name)
-    _Packer(sink, protocol=5).dump(content)
+    _Packer(sink, instead or {}, folder / name).dump(content)
     frames = sink.finish()
     if sum(map(len, frames)) <= TRAVELS:
         return Shipment(name, frames)
@@ -81,7 +89,7 @@ def seal_answer(answer: object, key: bytes, number: int, attempt: Path | None = 
     """
     nonce = os.urandom(12)
     plain = io.BytesIO()
-    _Packer(plain, protocol=5).dump(answer)
+    _Packer(plain, {}, None).dump(answer)
     sealed = nonce + AESGCM(derive_key(key, "spark", "answer")).encrypt(nonce, plain.getvalue(), b"%d" % number)
     if attempt is None or len(sealed) <= ANSWERED:
         return _HERE + sealed
@@ -193,9 +201,20 @@ def _context(name: bytes, *, is_last: bool) -> bytes:
 class _Packer(pickle.Pickler):
     """Pickles what a run decided; what holds keys or files is told how it is made again in a task."""
 
+    def __init__(self, file: Any, instead: Mapping[int, object], beside: Path | None) -> None:
+        super().__init__(file, protocol=5)
+        self._instead, self._beside, self._maps = instead, beside, 0
+
     def reducer_override(self, obj: object) -> Any:
         if isinstance(obj, type):
             return NotImplemented
+        if id(obj) in self._instead:
+            other = self._instead[id(obj)]
+            return _reduced_crosswalk(other) if isinstance(other, FrozenCrosswalk) else (_nothing, ())
+        if isinstance(obj, SealedMap) and obj.is_frozen and obj.spilled_bytes and self._beside is not None:
+            # Too large to be in every task's memory: tasks look up what they need in one file beside the shipment.
+            self._maps += 1
+            return SealedMap.opened, (obj.shared(self._beside.with_name(f"{self._beside.name}-{self._maps}.map")),)
         for kind, reduce in _REDUCERS.items():
             if isinstance(obj, kind):
                 return reduce(obj)
@@ -213,15 +232,38 @@ _SHELF = {id(system): name for name, system in CODE_SYSTEMS.items()}  # the shel
 
 
 Entries = list[tuple[npt.NDArray[np.uint64], pa.RecordBatch]]
+Layout = tuple[pa.Schema, int, Any]
 
 
-def _map(layout: tuple[pa.Schema, int, Any], entries: Entries) -> SealedMap:
+@dataclass(frozen=True, slots=True)
+class CrosswalkTags:
+    """What a task that notes identifiers has of a crosswalk that is not frozen yet: their tags."""
+
+    key: bytes = field(repr=False)
+
+    def tags(self, domain: str, ids: pa.Array) -> npt.NDArray[np.uint8]:
+        """Give the tag of each identifier of a domain, uint8 (n, 16), as the crosswalk does."""
+        return tagger(self.key, domain).digest(ids)
+
+
+def _map(layout: Layout, entries: Entries | None) -> SealedMap:
     schema, budget, bits = layout
     made = SealedMap(schema, folder=Path(tempfile.gettempdir()), budget=budget, bits=bits)
+    if entries is None:
+        return made
     while entries:
         made.add(*entries.pop(0))
     made.freeze()
     return made
+
+
+def _rows(layout: Layout) -> SealedRows:
+    schema, budget, bits = layout
+    return SealedRows(schema, folder=Path(tempfile.gettempdir()), budget=budget, bits=bits)
+
+
+def _nothing() -> None:
+    return None
 
 
 def _crosswalk(home: Path, key: bytes, index: Index) -> FrozenCrosswalk:
@@ -246,7 +288,10 @@ def _reduced_crosswalk(codes: FrozenCrosswalk) -> tuple[Any, ...]:
 _REDUCERS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     BatchCmac: lambda cmac: (BatchCmac, (cmac.cipher,)),
     KeyInMemory: lambda cipher: (KeyInMemory, (cipher.key,)),
-    SealedMap: lambda held: (_map, (held.layout, list(held.entries()))),
+    # What is still being filled is filled by the driver alone: a task has an empty one, which nothing is added to.
+    SealedMap: lambda held: (_map, (held.layout, list(held.entries()) if held.is_frozen else None)),
+    SealedRows: lambda held: (_rows, (held.layout,)),
+    Crosswalk: lambda held: (CrosswalkTags, (held.key,)),
     FrozenCrosswalk: _reduced_crosswalk,
     MappingProxyType: lambda held: (_proxy, (dict(held),)),
 }

@@ -16,11 +16,11 @@ import pyarrow as pa
 import deid
 from deid.engine.memory import give_back_large_arrays
 from deid.errors import DeidError
+from deid.tasks import checking, noting, transforming
 from deid.tasks.attempts import begin_attempt
 from deid.tasks.faults import fault_of
-from deid.tasks.job import Answer, Job, Known
+from deid.tasks.job import Answer, CheckingJob, Job, Known, NotingJob
 from deid.tasks.shipping import Shipment, seal_answer, unship
-from deid.tasks.transforming import perform
 
 TASK, ANSWER = "task", "answer"
 
@@ -76,10 +76,14 @@ def _performed(ticket: Ticket, number: int) -> tuple[Answer, Path | None]:
     try:
         _require_version(ticket)
         give_back_large_arrays()
-        job: Job = _opened(ticket.job, ticket.key)
+        job: Job | NotingJob | CheckingJob = _opened(ticket.job, ticket.key)
         known: Known | None = _opened(ticket.known, ticket.key) if ticket.known is not None else None
         attempt = begin_attempt(Path(job.tasks), number)
-        return perform(job, known, number, attempt), attempt
+        if isinstance(job, NotingJob):
+            return noting.perform(job, number, attempt), attempt
+        if isinstance(job, CheckingJob):
+            return checking.perform(job, number, attempt), attempt
+        return transforming.perform(job, known, number, attempt), attempt
     except DeidError as error:  # the same whoever tries it again, so it is an answer
         return Answer(number, "", fault=fault_of(error)), None
 

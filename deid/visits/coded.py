@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from deid.cells.days import NO_DAY
 from deid.documents.cohort import Predicate
 from deid.observing.decision import VisitBits, matched
+from deid.observing.noting import Noting
 from deid.observing.rows import TypedRows
 from deid.observing.selection import carriers
 from deid.planning.plan import Plan
@@ -51,7 +53,7 @@ class CodedColumns:
 
 
 @dataclass(slots=True)
-class CodedVisits:
+class CodedVisits(Noting):
     """Notes the bits of rows under (patient, number of the visit).
 
     `told.within` bounds the days of rows that count, or is None: a flag must not tell what a row of a year that is not
@@ -68,11 +70,11 @@ class CodedVisits:
         """The number of the visit, the codes, and the days by which rows count."""
         return self.told.columns(table)
 
-    def see(self, rows: TypedRows) -> None:
-        """Keep the bits of the rows that count, those of neighbors of one visit already joined."""
+    def note(self, rows: TypedRows) -> tuple[npt.NDArray[np.uint64], pa.RecordBatch] | None:
+        """Return tags and bits of the visits of rows that count, those of neighbors of one visit already joined."""
         key = self.told.key(rows.table)
         if key is None:
-            return
+            return None
         ids = rows.values[key.name]
         # Without a number a row belongs to no visit but its own, whose codes are read again when it is written.
         counts = (rows.patient >= 0) & ids.is_valid().to_numpy(zero_copy_only=False) & self._within(rows)
@@ -80,11 +82,15 @@ class CodedVisits:
         counts &= np.logical_or.reduce([some != 0 for some in bits.values()])
         chosen = np.flatnonzero(counts)
         if not len(chosen):
-            return
+            return None
         tags = self.into.tagger.visit_tags(ids.take(pa.array(chosen)), rows.patient[chosen])
         starts = np.flatnonzero(np.append(True, tags[1:] != tags[:-1]))
         joined = [pa.array(np.bitwise_or.reduceat(some[chosen], starts)) for some in bits.values()]
-        self.into.bits.add(tags[starts], pa.record_batch(joined, names=list(bits)))
+        return tags[starts], pa.record_batch(joined, names=list(bits))
+
+    def take(self, note: tuple[npt.NDArray[np.uint64], pa.RecordBatch]) -> None:
+        """Keep the bits of visits."""
+        self.into.bits.add(*note)
 
     def _within(self, rows: TypedRows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Return which rows lie within by their own day; one without a day goes with its visit."""

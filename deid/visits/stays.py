@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from deid.cells.buffers import scattered
 from deid.cells.days import NO_DAY
 from deid.codes.visit_flags import INPATIENT_CLASSES
+from deid.observing.noting import Noting
 from deid.observing.rows import TypedRows
 from deid.observing.selection import days_of
 from deid.patients.positions import Tagger
@@ -28,7 +29,7 @@ READMISSION_DAYS = 30
 
 
 @dataclass(slots=True)
-class Stays:
+class Stays(Noting):
     """Collects inpatient stays, to tell afterwards which were followed by another within 30 days."""
 
     plan: Plan
@@ -42,16 +43,19 @@ class Stays:
         needed = [start_of_visit(table), end_of_visit(table), next(table.of_kind("encounter_class"), None)]
         return [column.name for column in needed if column is not None]
 
-    def see(self, rows: TypedRows) -> None:
-        """Keep patient, first and last day of inpatient stays."""
+    def note(self, rows: TypedRows) -> pa.RecordBatch:
+        """Return patient, first and last day of inpatient stays."""
         start, end, klass = (rows.values[name] for name in self.columns(rows.table))
         inpatient = is_inpatient(klass) & (rows.patient >= 0)
         patient = pa.array(rows.patient[inpatient])
-        payload = pa.record_batch(
+        return pa.record_batch(
             [patient, pa.array(days_of(start)[inpatient]), pa.array(days_of(end)[inpatient])],
             names=["patient", "start", "end"],
         )
-        self.rows.add(scattered(rows.patient[inpatient]), payload)
+
+    def take(self, note: pa.RecordBatch) -> None:
+        """Keep stays."""
+        self.rows.add(scattered(note.column("patient").to_numpy()), note)
 
     def followed(self, into: SealedMap) -> None:
         """Write (patient, first day, last day) -> followed by another stay, for every stay."""

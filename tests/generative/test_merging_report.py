@@ -26,6 +26,7 @@ from deid.reports.build import report
 from deid.reports.release_side import ReleaseSide
 from deid.reports.source_side import SourceSide
 
+pytestmark = pytest.mark.in_one_process  # what a run shows is kept, and shown again in parts
 EXAMPLES = int(os.environ.get("DEID_EXAMPLES", "25"))
 LAW = settings(
     max_examples=EXAMPLES,

@@ -163,7 +163,7 @@ def test_neither_key_nor_cell_stands_where_spark_keeps_or_tells_something(
         assert not [path for path in found for word in words if word in path.read_bytes()]
         destroy(self, blocking)
 
-    monkeypatch.setattr("deid.tasks.run.fresh_key", lambda: key)
+    monkeypatch.setattr("deid.tasks.dispatch.fresh_key", lambda: key)
     monkeypatch.setattr(Broadcast, "destroy", look)
     request = world.request(world.source(), {"patients": ["ID", "SEX", "ZIP"]}, policy=LIMITED)
     assert outcome(world.site, request, on(session)).refusal is None

@@ -93,8 +93,8 @@ def test_intervals_of_shifted_days_are_attacked(runs: Runs) -> None:
 
 def test_dates_that_were_not_counted_are_caught(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dates are read back with their patients: a release with others than were attacked is not published."""
-    straight = DateEntries.see
-    monkeypatch.setattr(DateEntries, "see", lambda self, planned, rows, kept: straight(self, planned, rows, kept[::2]))
+    straight = DateEntries.note
+    monkeypatch.setattr(DateEntries, "note", lambda self, planned, rows, kept: straight(self, planned, rows, kept[::2]))
     with pytest.raises(VerificationError, match="dates are not those"):
         runs.run(DATED, rules=MONTHS, limits=known(1, 1))
 

@@ -13,7 +13,8 @@ import pytest
 from recodings import people, recoding_policy
 from tiny_sources import World
 
-from deid import export, pipeline
+from deid import pipeline
+from deid.checks.verification import Verification
 from deid.disclosure import k_anonymity
 from deid.disclosure.k_anonymity import Counted
 from deid.errors import VerificationError
@@ -97,12 +98,12 @@ def test_nothing_is_found_where_nothing_is_broken(world: World, monkeypatch: pyt
 def holding_to(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
     """Hold what was written to a k that nobody decided by."""
 
-    def verify(plan: Plan, *others: Any, **more: Any) -> Any:
+    def begin(self: Verification, plan: Plan, *others: Any) -> None:
         limits = replace(plan.policy.limits, k=k)
-        return real(replace(plan, policy=replace(plan.policy, limits=limits)), *others, **more)
+        real(self, replace(plan, policy=replace(plan.policy, limits=limits)), *others)
 
-    real = export.verify_staged
-    monkeypatch.setattr(export, "verify_staged", verify)
+    real = Verification.__init__
+    monkeypatch.setattr(Verification, "__init__", begin)
 
 
 def test_a_class_smaller_than_k_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,9 +92,13 @@ def test_codes_are_numbered_with_the_dates_of_row_and_visit() -> None:
     ties = TiedEntries(compiled)
     patient = np.array([0, 0, 1, 1], np.int32)
     ids, years = pa.array(["a", "a", "b", None]), pa.array([2020, 2020, 2020, 2020])
-    ties.see("visits", {"vid": pa.array(["b"]), "start": pa.array([2021])}, np.array([1], np.int32))
-    rows = ties.see("lines", {"vid": ids, "seen": years}, patient)
-    assert rows is not None
+    for table, cells, whose in (
+        ("visits", {"vid": pa.array(["b"]), "start": pa.array([2021])}, np.array([1], np.int32)),
+        ("lines", {"vid": ids, "seen": years}, patient),
+    ):
+        note = ties.note(table, cells, whose)
+        assert note is not None
+        rows = ties.take(note)
     ties.add(rows, np.arange(4), patient, np.array([5, 5, 5, 5], np.int32), np.full(4, -1, np.int32))
     tied = ties.found(2)
     assert tied is not None

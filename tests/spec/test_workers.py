@@ -27,6 +27,7 @@ def _many_rows(people: int) -> dict[str, str]:
     }
 
 
+@pytest.mark.in_one_process
 @pytest.mark.parametrize("policy", [LIMITED, SAFE, EXPERT])
 def test_a_release_is_the_same_with_any_number_of_workers(
     tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch
