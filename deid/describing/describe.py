@@ -20,9 +20,12 @@ from deid.errors import SourceError
 from deid.kinds import KINDS
 from deid.schema import Column, DatasetDescription, Table, TextFormat
 from deid.sources.delimited import DelimitedSource, open_head
+from deid.sources.files import DataFile, folders_of, locate
+from deid.sources.partitions import columns_of, values_of
 from deid.sources.streams import head_of
 
 SAMPLE_ROWS = 2_000
+_SAMPLE_FILES = 20  # of a table that lies in many, drawn evenly: a lake's first folder is its oldest
 _DELIMITERS = (",", "|", "\t", ";", "^", "~")
 _TEXT = re.compile(r"\.(?:csv|tsv|txt|psv|dat)(?:\.(?:gz|zst|gzip|zstd))?$", re.IGNORECASE)
 _PARQUET = re.compile(r"\.(?:parquet|pq)$", re.IGNORECASE)
@@ -40,6 +43,7 @@ class _Drafted:
     path: str
     delimiter: str
     guesses: tuple[Guess, ...]
+    partitioned_by: tuple[str, ...] = ()
 
     @property
     def patient(self) -> Guess | None:
@@ -51,11 +55,12 @@ class _Drafted:
 def draft(paths: Sequence[Path], *, name: str) -> str:
     """Return the YAML text of a drafted description of these files (delimited or Parquet, all in one folder).
 
+    A folder in a folder is a table where it holds Parquet files, or folders `column=value` as a lake has them.
     Raises SourceError where there is nothing to describe, the files are of both families, or one cannot be read.
     """
-    files = [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    files = [file for path in paths for file in (sorted(path.iterdir()) if _is_dataset(path) else [path])]
     text = [file for file in files if _TEXT.search(file.name)]
-    parquet = [file for file in files if _PARQUET.search(file.name)]
+    parquet = [file for file in files if (_is_table(file) if file.is_dir() else _PARQUET.search(file.name))]
     if not text and not parquet and any(_FHIR.search(file.name) for file in files):
         raise SourceError(
             "FHIR needs no draft: its built-in descriptions name every element",
@@ -71,20 +76,31 @@ def draft(paths: Sequence[Path], *, name: str) -> str:
     return "\n".join(_lines(name, tables, is_parquet=bool(parquet))) + "\n"
 
 
+def _is_dataset(path: Path) -> bool:
+    """Whether a path is a folder of tables, not a file nor a table in folders."""
+    return path.is_dir() and not columns_of(path)
+
+
+def _is_table(folder: Path) -> bool:
+    """Whether a folder in the dataset's folder is a table: it holds Parquet files, or folders named by a column."""
+    return bool(columns_of(folder)) or any(_PARQUET.search(file.name) for file in folder.iterdir() if file.is_file())
+
+
 def _draft_table(file: Path, names: set[str], *, is_parquet: bool) -> _Drafted:
     name = re.sub(r"[^a-z0-9]+", "_", file.name.split(".")[0].lower()).strip("_")
     name = name if name[:1].isalpha() else f"table_{name}".rstrip("_")
     while name in names:
         name = f"{name}_2"
     names.add(name)
+    columns = columns_of(file) if file.is_dir() else ()
     if is_parquet:
-        delimiter, sample = "", _parquet_sample(file)
+        delimiter, sample = "", _parquet_sample(file, columns)
     else:
         delimiter = _delimiter(file)
         sample = _text_sample(name, file, delimiter)
     _refuse_cells(file, sample)
     guesses = tuple(_in_table(name, guess_column(column, values)) for column, values in sample.items())
-    return _Drafted(name, file.name, delimiter, guesses)
+    return _Drafted(name, file.name, delimiter, guesses, columns)
 
 
 def _in_table(table: str, guess: Guess) -> Guess:
@@ -124,19 +140,38 @@ def _text_sample(name: str, file: Path, delimiter: str) -> dict[str, list[str]]:
     return _first_rows(names, DelimitedSource(dataset).read(name, names))
 
 
-def _parquet_sample(file: Path) -> dict[str, list[str]]:
+def _parquet_sample(path: Path, partitioned_by: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return cells of a file or of some files of a folder, with those that stand in the names of its folders."""
+    files = locate(path.parent, path.name, partitioned_by=partitioned_by)
+    some = files[:: -(-len(files) // _SAMPLE_FILES)] if files else ()
+    cells: dict[str, list[str]] = {}
+    for file in some:
+        rows = SAMPLE_ROWS // len(some)
+        for column, values in _file_sample(path, file, partitioned_by, rows).items():
+            cells.setdefault(column, []).extend(values)
+    return cells
+
+
+def _file_sample(path: Path, file: DataFile, partitioned_by: tuple[str, ...], rows: int) -> dict[str, list[str]]:
     try:
-        with pq.ParquetFile(file) as parquet:
-            return _first_rows(parquet.schema_arrow.names, parquet.iter_batches(batch_size=SAMPLE_ROWS))
+        with file.open("rb") as stream, pq.ParquetFile(stream) as parquet:
+            sample = _first_rows(parquet.schema_arrow.names, parquet.iter_batches(batch_size=rows), rows)
+            count = min(rows, parquet.metadata.num_rows)
     except (pa.ArrowException, OSError, ValueError):
-        raise SourceError(f"{file.name} is not a whole Parquet file", hint="fetch the file again") from None
+        raise SourceError(f"{path.name} is not a whole Parquet file", hint="fetch the file again") from None
+    said = values_of(folders_of(path.parent, path.name, file), partitioned_by)
+    return sample | {
+        column: [] if value is None else [value] * count for column, value in zip(partitioned_by, said, strict=True)
+    }
 
 
-def _first_rows(names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> dict[str, list[str]]:
+def _first_rows(
+    names: Sequence[str], batches: Iterator[pa.RecordBatch], limit: int = SAMPLE_ROWS
+) -> dict[str, list[str]]:
     batch = next(batches, None)
     if batch is None:
         return {name: [] for name in names}
-    rows = batch.slice(0, SAMPLE_ROWS)
+    rows = batch.slice(0, limit)
     return {
         name: [str(value).strip() for value in column.to_pylist() if value is not None]
         for name, column in zip(names, rows.columns, strict=True)
@@ -172,6 +207,8 @@ def _table_lines(table: _Drafted) -> Iterator[str]:
     if table.delimiter not in ("", ","):
         yield f"    delimiter: {_quoted(table.delimiter)}"
         yield '    nulls: ["", " "]'
+    if table.partitioned_by:
+        yield f"    partitioned_by: [{', '.join(map(_key, table.partitioned_by))}]"
     patient = table.patient
     if patient is not None:
         yield f"    patient: {_key(patient.column)}{'' if patient.is_sure else '  # unsure'}"

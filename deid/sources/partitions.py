@@ -78,3 +78,17 @@ def bound(digest: str, columns: Sequence[str], values: Values) -> str:
         return digest
     told = [digest, *columns, *("n" if value is None else f"v{value}" for value in values)]
     return blake3("".join(f"{len(text.encode())}:{text}" for text in told).encode()).hexdigest()
+
+
+def columns_of(folder: Path) -> tuple[str, ...]:
+    """Return the columns that the folders in a folder are named by, outermost first; none where they are no partition.
+
+    Raises DocumentError where folders beside each other are not named by one column.
+    """
+    inner = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not is_passed_over(entry.name))
+    named = [unquote(entry.name.partition("=")[0]) for entry in inner if "=" in entry.name]
+    if not named:
+        return ()
+    if len(named) < len(inner) or len(set(named)) > 1:
+        raise DocumentError("the folders in a table's folder are not named by one column", hint=_HINT)
+    return (named[0], *columns_of(inner[0]))

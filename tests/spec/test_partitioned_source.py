@@ -5,57 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lakes import PEOPLE, SOME, Row, lake
 from refusals import assert_no_sentinel_on_disk, assert_silent
 from spark_engine import InProcess, cut_small, outcome, twins
 from tiny_sources import LIMITED, World
 
-from deid.errors import DeidError
+from deid.describing.describe import draft
+from deid.errors import DeidError, DocumentError
 from deid.sources import open_source
 from deid.sources.description import load_dataset
-from deid.sources.partitions import NULL
 from deid.staged_tables import Run
-
-KINDS = {"PATIENT": "patient_id", "CLASS": "encounter_class", "STATE": "facility_state", "WARD": "unneeded"}
-PEOPLE = [f"p{n}" for n in range(9)]
-Row = tuple[str, str, str | None, str | None]  # patient, class, state, ward
-
-
-def lake(folder: Path, rows: list[Row], **table: Any) -> Path:
-    """Write visits in folders of states and wards, four rows a file and two a row group; return the description."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({"ID": PEOPLE, "SEX": ["F", "M", "F"] * 3}), folder / "patients.parquet")
-    groups: dict[tuple[str | None, str | None], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row[2:], []).append(row)
-    for (state, ward), own in groups.items():
-        below = folder / "visits" / f"STATE={named(state)}" / f"WARD={named(ward)}"
-        below.mkdir(parents=True)
-        for start in range(0, len(own), 4):
-            part = own[start : start + 4]
-            cells = pa.table({"PATIENT": [row[0] for row in part], "CLASS": [row[1] for row in part]})
-            pq.write_table(cells, below / f"part-{start}.parquet", row_group_size=2)
-        (below / "_SUCCESS").touch()
-    described: dict[str, Any] = {
-        "patients": {"path": "patients.parquet", "patient": "ID", "columns": {"ID": "patient_id", "SEX": "sex"}},
-        "visits": {"path": "visits", "patient": "PATIENT", "partitioned_by": ["STATE", "WARD"], "columns": KINDS}
-        | table,
-    }
-    document = {"dataset": "lake", "format": "parquet", "tables": described}
-    (folder / "dataset.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    return folder / "dataset.yaml"
-
-
-def named(value: str | None) -> str:
-    """Return a value as the name of a folder has it."""
-    return NULL if value is None else quote(value, safe="")
 
 
 def read(dataset: Path, columns: tuple[str, ...] = ("PATIENT", "CLASS", "STATE", "WARD")) -> list[tuple[Any, ...]]:
@@ -88,9 +53,6 @@ def test_folders_give_the_rows_that_one_file_would(
     assert [p for batch in cut for p in batch.column(0).to_pylist()] == [row[0] for row in found]
     assert [w for batch in cut for w in batch.column(1).to_pylist()] == [row[3] for row in found]
     assert parts.digests["visits"] == whole.digests["visits"]
-
-
-SOME: list[Row] = [(p, "inpatient", state, "w1") for p in PEOPLE for state in ("NY", "CA", None)]
 
 
 def test_a_folder_that_is_renamed_is_another_source(tmp_path: Path) -> None:
@@ -188,3 +150,27 @@ def test_only_parquet_is_read_in_folders(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("format: parquet", "format: csv"))
     with pytest.raises(DeidError, match="only Parquet is read in folders"):
         load_dataset(path)
+
+
+def test_a_draft_proposes_the_folders_of_a_lake(tmp_path: Path) -> None:
+    """Columns of folders are drafted like those of files, quoting none of their values, and the draft loads."""
+    lake(tmp_path, [*SOME, ("p1", "ambulatory", "NY", "SENTINEL")]).unlink()
+    (tmp_path / "visits" / ".crc").touch()
+    (tmp_path / "empty").mkdir()
+    for asked in ([tmp_path], [tmp_path / "patients.parquet", tmp_path / "visits"]):
+        text = draft(asked, name="lake")
+        assert "    partitioned_by: [STATE, WARD]\n" in text
+        assert "SENTINEL" not in text
+        (tmp_path / "d.yaml").write_text(text)
+        drafted = load_dataset(tmp_path / "d.yaml")
+        assert [table.name for table in drafted.tables] == ["patients", "visits"]
+        assert [column.name for column in drafted.table("visits").columns] == ["PATIENT", "CLASS", "STATE", "WARD"]
+
+
+def test_a_draft_of_folders_that_are_named_by_several_columns_is_refused(tmp_path: Path) -> None:
+    """What is half a partition is no table, and the folders' names are not told."""
+    lake(tmp_path, SOME)
+    (tmp_path / "visits" / "SENTINEL-PAT-1").mkdir()
+    with pytest.raises(DocumentError, match="not named by one column") as error:
+        draft([tmp_path], name="lake")
+    assert_silent(str(error.value))
