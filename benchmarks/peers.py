@@ -20,12 +20,25 @@ import sys
 import tempfile
 from dataclasses import replace
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from peers import own
 from peers.environments import PEERS, Ready, ready
-from peers.jobs import BY_PROCESSES, FLOOR, OWN, SECTIONS, Job, Sizes, jobs, release_of, room_needed, source_bytes
+from peers.jobs import (
+    BY_PROCESSES,
+    FLOOR,
+    ON_SPARK,
+    OWN,
+    SECTIONS,
+    Job,
+    Sizes,
+    jobs,
+    release_of,
+    room_needed,
+    source_bytes,
+)
 from peers.page import PAGE, machine, render
 from peers.results import Book, Result
 from peers.running import JobFailedError, run
@@ -67,7 +80,9 @@ def options() -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections alone")
-    parser.add_argument("--tools", nargs="+", choices=[OWN, BY_PROCESSES, FLOOR, *PEERS], help="these tools alone")
+    parser.add_argument(
+        "--tools", nargs="+", choices=[OWN, BY_PROCESSES, ON_SPARK, FLOOR, *PEERS], help="these tools alone"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tables", type=int, nargs="+", help="encounters beside peers")
     parser.add_argument("--growth", type=int, nargs="+", help="encounters of the growth curves")
@@ -180,6 +195,8 @@ class Measuring:
             return "cumulus-etl is on no package index; --cumulus names a checkout of it"
         if job.tool == "cumulus-etl" and not (self._cumulus / "cumulus_etl" / "deid" / "scrubber.py").is_file():
             return "the folder of --cumulus holds no cumulus_etl/deid/scrubber.py"
+        if job.tool == ON_SPARK and (find_spec("pyspark") is None or shutil.which("java") is None):
+            return "Spark is not installed (make spark), or no Java runtime"
         if job.tool in PEERS and job.tool not in self._ready:
             self._ready[job.tool] = ready(PEERS[job.tool], self._environments)
         found = self._ready.get(job.tool)

@@ -10,6 +10,7 @@ SECTIONS = ("tables", "notes", "fhir", "x12", "risk", "growth")
 POLICIES = ("limited-data-set", "safe-harbor")
 OWN, FLOOR = "deid", "floor"
 BY_PROCESSES = "deid by processes"  # the same export, its tables shared out among processes
+ON_SPARK = "deid on Spark"  # the same export on a session of `local[2]` that has begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def _growth(sizes: Sizes) -> Iterator[Job]:
                 seconds = 10 * size / 1e6 + 3
                 yield Job("growth", OWN, policy, size, workers=workers, rounds=rounds, seconds=seconds)
             yield Job("growth", BY_PROCESSES, policy, size, workers=2, rounds=rounds, seconds=seconds)
+            yield Job("growth", ON_SPARK, policy, size, workers=2, rounds=rounds, seconds=seconds + 12)
 
 
 OF = {"tables": _tables, "notes": _notes, "fhir": _fhir, "x12": _x12, "risk": _risk, "growth": _growth}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from structured import cpu, forget_peak, peak_mib, prepare_export, prepare_floor
 
-from peers.jobs import BY_PROCESSES
+from peers.jobs import BY_PROCESSES, ON_SPARK
+from peers.running import children
 
 SUPPRESSION = 0.05
 K = 11
@@ -34,22 +37,58 @@ def tables(job: dict[str, Any]) -> list[dict[str, Any]]:
     asked = {"source": job["source"], "out": job["out"], "policy": job["work"], "workers": job["workers"]}
     if job["tool"] == BY_PROCESSES:
         return [timed(by_processes(asked))]
+    if job["tool"] == ON_SPARK:
+        return [on_spark(asked)]
     return [timed(prepare_floor(asked) if job["tool"] == "floor" else prepare_export(asked))]
 
 
 def by_processes(asked: dict[str, Any]) -> Callable[[], None]:
     """Return the export with its tables shared out among processes, which begin and end within it."""
     from deid.engine.processes import processes
+
+    return in_tasks(asked, lambda: processes(asked["workers"]))
+
+
+def on_spark(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of an export on a session whose JVM and workers have begun, and have imported what they run.
+
+    CPU seconds are of this process and everything below it, those that ended meanwhile too.
+    """
+    from deid.spark.cluster import cluster
+
+    with cluster(f"local[{asked['workers']}]", {}) as begun:
+        export = in_tasks(asked, lambda: nullcontext(begun))
+
+        def imported(batches: Any) -> Any:
+            import deid.tasks.worker  # noqa: F401
+
+            yield from batches
+
+        begun.session.range(0, 100, 1, asked["workers"]).mapInArrow(imported, "id long").collect()
+        before = below(os.getpid())
+        told = timed(export)
+        return told | {"cpu": below(os.getpid()) - before}
+
+
+def below(pid: int) -> float:
+    """Return the CPU seconds of a process, of what lives below it, and of what they waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(below(child) for child in children(pid))
+
+
+def in_tasks(asked: dict[str, Any], begin: Callable[[], AbstractContextManager[Any]]) -> Callable[[], None]:
+    """Return the export by tasks on what `begin` begins within it, and ends."""
     from deid.tasks.run import TaskRun
 
-    pools: list[Any] = []
+    clusters: list[Any] = []
     export = prepare_export(
-        asked | {"workers": 1}, engine=lambda *given, **more: TaskRun(*given, cluster=pools[0], **more)
+        asked | {"workers": 1}, engine=lambda *given, **more: TaskRun(*given, cluster=clusters[0], **more)
     )
 
     def do() -> None:
-        with processes(asked["workers"]) as pool:
-            pools.append(pool)
+        with begin() as cluster:
+            clusters.append(cluster)
             export()
 
     return do

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from peers.growth import slope
-from peers.jobs import BY_PROCESSES, FLOOR, OWN, POLICIES
+from peers.jobs import BY_PROCESSES, FLOOR, ON_SPARK, OWN, POLICIES
 from peers.results import Figures, Result, summed_up
 from peers.targets import told_targets
 
@@ -18,7 +18,8 @@ CUMULUS = "cumulus-etl"
 # What a peer does of the work, and what it leaves undone; said beside every figure of it.
 DOES = {
     FLOOR: "reads the columns, writes encrypted Parquet, reads it back; changes no value, checks nothing",
-    BY_PROCESSES: "the same export; peak memory is that of the process that decides, not of those that it gives tasks",
+    BY_PROCESSES: "the same export, its tables shared out among processes",
+    ON_SPARK: "the same export on a session of Spark that has begun; JVM and workers are in every figure",
     OWN: "policy and plan, pseudonyms, dates, ZIP codes, codes by their lists, bad cells in quarantine, encrypted "
     "Parquet, read back and verified, manifest, report, audit log",
     "pandas script": "HMAC-SHA256 pseudonyms, years, ages over 89 together, ZIP3, plain Parquet, everything in memory; "
@@ -161,7 +162,7 @@ def _growth(results: Sequence[Result]) -> str:
     measured = {job: found for job, found in figures(results).items() if job[0] == "growth"}
     by_size = sorted(measured.items(), key=lambda item: (item[0][2], item[0][3:], item[0][1]))
     for (_, tool, policy, size, workers), found in by_size:
-        kind = f"{workers} processes" if tool == BY_PROCESSES else str(workers)
+        kind = {BY_PROCESSES: f"{workers} processes", ON_SPARK: f"Spark, local[{workers}]"}.get(tool, str(workers))
         rows.append(
             (policy, f"{size:,}", f"{found.count:,}", f"{found.patients:,}", kind, f"{found.cpu:.1f}",
              f"{found.wall:.1f}", f"{found.cpu / found.count * 1e6:.2f}", f"{found.peak:,.0f}")

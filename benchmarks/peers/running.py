@@ -55,9 +55,13 @@ def _below(pid: int) -> list[int]:
     while waiting:
         one = waiting.pop()
         found.append(one)
-        for listed in Path(f"/proc/{one}/task").glob("*/children"):
-            waiting += map(int, _text(listed).split())
+        waiting += children(one)
     return found
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has begun and that still run."""
+    return [int(one) for listed in Path(f"/proc/{pid}/task").glob("*/children") for one in _text(listed).split()]
 
 
 def _share(pid: int) -> int:

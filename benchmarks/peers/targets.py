@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from peers.jobs import BY_PROCESSES, FLOOR, OWN, POLICIES
+from peers.jobs import BY_PROCESSES, FLOOR, ON_SPARK, OWN, POLICIES
 from peers.results import Figures, Result, summed_up
 
 OF_FLOOR, FASTER, TWO_WORKERS, CONSTANT_MIB = 1.4, 20.0, 1.7, 600.0
+OF_LOCAL, FLAT = 3.0, 1.25
 BYTES_A_PATIENT = {"limited-data-set": 120, "safe-harbor": 122}  # docs/reference/memory.md
 
 Measured = Mapping[tuple[str, str, str, int, int], Figures]
@@ -40,6 +41,7 @@ def told_targets(results: Sequence[Result]) -> list[Target]:
         _faster_notes(measured),
         *_two_workers(measured),
         *_peaks(measured),
+        *_spark(measured),
         _fhir(measured),
     ]
 
@@ -89,6 +91,30 @@ def _peaks(measured: Measured) -> Iterator[Target]:
             asked = f"at most {CONSTANT_MIB:.0f} + {BYTES_A_PATIENT[policy]} B a patient = {most:,.0f} MiB"
             yield Target(f"peak memory, {policy}, {size:,} encounters", asked, f"{found.peak:,.0f} MiB",
                          found.peak <= most)  # fmt: skip
+
+
+def _spark(measured: Measured) -> Iterator[Target]:
+    """CPU a row beyond the smallest size, in which Spark's beginning is: over one process, and over itself before."""
+    for policy in POLICIES:
+        sizes = sorted(j[3] for j in measured if j[:3] == ("growth", ON_SPARK, policy))
+        large, middle = sizes[-1] if len(sizes) > 1 else 0, sizes[-2] if len(sizes) > 2 else 0
+        small = sizes[0] if sizes else 0
+        spark = _a_row(measured, (ON_SPARK, policy, 2), small, large)
+        local = _a_row(measured, (OWN, policy, 1), small, large)
+        before = _a_row(measured, (ON_SPARK, policy, 2), small, middle)
+        last = _a_row(measured, (ON_SPARK, policy, 2), middle, large)
+        what = f"Spark: CPU a row beyond its beginning, over one process, {policy}"
+        found = spark / local if spark and local else None
+        yield _ratio(what, f"at most {OF_LOCAL:.0f} times", found, large, most=OF_LOCAL)
+        what = f"Spark: CPU of a further row over that of one up to {middle:,} encounters, {policy}"
+        yield _ratio(what, f"flat: at most {FLAT} times", last / before if last and before else None, large, most=FLAT)
+
+
+def _a_row(measured: Measured, of: tuple[str, str, int], small: int, large: int) -> float | None:
+    """Return the CPU seconds of a row more, between two sizes of one tool, policy and number of workers."""
+    tool, policy, workers = of
+    less, more = (measured.get(("growth", tool, policy, size, workers)) for size in (small, large))
+    return (more.cpu - less.cpu) / (more.count - less.count) if less and more and more.count > less.count else None
 
 
 def _fhir(measured: Measured) -> Target:
