@@ -14,6 +14,7 @@ from deid.keys.prf import BatchCmac
 from deid.ledger.joins import Prints
 from deid.notes.redactor import Redactor
 from deid.observing.decision import Decision
+from deid.observing.foreseen import foreseen
 from deid.observing.observe import observe
 from deid.observing.reading import Progress, Reading
 from deid.observing.rows import Rows, Screen
@@ -149,7 +150,7 @@ class Run:
         # Of the population nothing is counted behind: its patients' arrays still grow.
         counting = Behind(is_apart=is_apart and table.name != self.plan.dataset.population)
         with counting, TableWriter(folder, table.name, output_schema(planned), keys, is_apart=is_apart) as writer:
-            for rows in self._rows.read(table, columns):
+            for rows in foreseen(self._rows.read(table, columns), planned, decision.pseudonyms):
                 for registrar in first_sight:
                     registrar.see(rows)
                 if is_first:

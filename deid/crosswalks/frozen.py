@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deid.cells.buffers import plain
 from deid.crosswalks.generations import Generations, Index
 from deid.crosswalks.lookup import DomainLookup
 from deid.crosswalks.partitions import SURROGATE_BYTES, storage
@@ -21,6 +22,7 @@ from deid.errors import StorageError
 from deid.keys.prf import BatchCmac, base32, derive_key
 from deid.patients.tags import words
 from deid.sealing.private import make_folder, private
+from deid.sealing.runs import order_of
 
 DEFAULT_BUDGET = 64 << 20
 
@@ -114,6 +116,30 @@ class FrozenCrosswalk:
         known[order], _ = held.find(high.take(order), low.take(order))
         return known
 
+    def together(self, domain: str) -> int:
+        """For how many batches of rows pseudonyms of a domain are best looked up at once."""
+        held = self._held.get(domain)
+        return held.together if held is not None else 1
+
+    def foresee(self, domain: str, ids: pa.ChunkedArray) -> None:
+        """Finds the pseudonyms of identifiers that `pseudonyms` is soon asked for; those that have none are passed."""
+        held = self._held.get(domain)
+        if held is None:
+            return
+        tags = [self._tagger(domain).digest(plain(chunk).drop_null()) for chunk in ids.chunks]
+        high, low = words(np.concatenate(tags), 128)
+        assert low is not None
+        order = order_of(high, low)
+        high, low = high.take(order), low.take(order)
+        fresh = np.ones(len(high), dtype=np.bool_)
+        fresh[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+        held.foresee(high[fresh], low[fresh])
+
+    def _tagger(self, domain: str) -> BatchCmac:
+        if domain not in self._taggers:
+            self._taggers[domain] = tagger(self.key, domain)
+        return self._taggers[domain]
+
     def pseudonyms(self, domain: str, ids: pa.Array) -> pa.StringArray:
         """Gives the pseudonym of each identifier, 16 base32 characters; null stays null.
 
@@ -128,9 +154,7 @@ class FrozenCrosswalk:
         rows = np.flatnonzero(valid.to_numpy(zero_copy_only=False))
         surrogates = np.zeros((len(ids), SURROGATE_BYTES), dtype=np.uint8)
         if len(rows):
-            if domain not in self._taggers:
-                self._taggers[domain] = tagger(self.key, domain)
-            surrogates[rows] = self.surrogates(domain, self._taggers[domain].digest(ids.drop_null()))
+            surrogates[rows] = self.surrogates(domain, self._tagger(domain).digest(ids.drop_null()))
         text = base32(surrogates)
         return pc.if_else(valid, text, pa.scalar(None, pa.string())) if ids.null_count else text
 

@@ -9,11 +9,12 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from deid.crosswalks.partitions import SURROGATE_BYTES, TAG_BYTES, DomainFile, Entries
+from deid.crosswalks.partitions import EMPTY, SURROGATE_BYTES, TAG_BYTES, DomainFile, Entries
 from deid.patients.tags import U64, Bools
 from deid.sealing.runs import search
 
 _OPENED = 26  # bytes that an entry takes in memory
+_A_BATCH, _MOST_BATCHES = 64 << 20, 16  # bytes that one batch may open; batches that wait, with what was found for them
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -27,6 +28,7 @@ class DomainLookup:
         self._budget = budget
         self._cache: OrderedDict[int, Entries] = OrderedDict()
         self._cached = 0
+        self._foreseen = EMPTY
 
     def __enter__(self) -> Self:
         return self
@@ -35,10 +37,30 @@ class DomainLookup:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._cache.clear()
+        self._foreseen = EMPTY
         self._file.close()
+
+    @property
+    def together(self) -> int:
+        """For how many batches tags are best looked up at once: one where all partitions stay opened."""
+        rest = _OPENED * self._file.entry.count - self._budget
+        return min(1 + -(-rest // _A_BATCH), _MOST_BATCHES) if rest > 0 else 1
+
+    def foresee(self, high: U64, low: U64) -> None:
+        """Finds ascending tags that are soon looked up, and keeps what is found until the next ones are foreseen."""
+        self._foreseen = EMPTY
+        found, surrogates = self.find(high, low)
+        self._foreseen = Entries(high[found], low[found], surrogates[found])
 
     def find(self, high: U64, low: U64) -> tuple[Bools, Bytes]:
         """Looks up ascending tags: whether each is known, and its surrogate (zeros where it is not)."""
+        if len(self._foreseen.high):
+            known = _taken(search(self._foreseen.high, self._foreseen.low, high, low), self._foreseen.surrogates)
+            if known[0].all():
+                return known
+        return self._find(high, low)
+
+    def _find(self, high: U64, low: U64) -> tuple[Bools, Bytes]:
         found = np.zeros(len(high), dtype=np.bool_)
         surrogates = np.zeros((len(high), SURROGATE_BYTES), dtype=np.uint8)
         edges = np.append(np.searchsorted(high, self._starts), len(high)).tolist()

@@ -5,7 +5,7 @@ A Decision is made once, by `observe`, and is frozen while the transforms run, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -158,6 +158,15 @@ class Pseudonyms:
     def domain_of(self, kind: str) -> str:
         """Return the crosswalk domain of one kind: one for each series and party, as the keyed subkeys are."""
         return f"{self.series}/{self.party}/{kind}"
+
+    def together(self, kind: str) -> int:
+        """Return for how many batches of rows pseudonyms of a kind are best looked up at once."""
+        return 1 if kind in self.keyed or self.codes is None else self.codes.together(self.domain_of(kind))
+
+    def foresee(self, kind: str, ids: Sequence[pa.Array]) -> None:
+        """Find the random pseudonyms of identifiers that are soon asked for; `ids`: of one batch each."""
+        if kind not in self.keyed and self.codes is not None:
+            self.codes.foresee(self.domain_of(kind), pa.chunked_array([runs(each)[0] for each in ids]))
 
     def surrogates(self, kind: str, ids: pa.Array) -> pa.Array:
         """Return pseudonyms, string array, null where the identifier is null."""

@@ -13,6 +13,7 @@ from deid.errors import SourceError
 from deid.keys.prf import BatchCmac
 from deid.ledger.joins import Prints
 from deid.notes.redactor import Redactor
+from deid.observing.foreseen import foreseen
 from deid.observing.rows import Rows
 from deid.patients.positions import Patients
 from deid.pipeline import output_schema, transform
@@ -50,7 +51,8 @@ def perform(job: Job, known: Known | None, number: int, attempt: Path) -> Answer
         redact = Redaction(job.plan, job.decision, redactor, BatchCmac(job.surrogates))
         columns = columns_written(planned, job.decision.rows)
         with _writer(job, planned, part, attempt) as writer:
-            for batch in rows.read(planned.table, columns, part.splits, met=part.met):
+            read = rows.read(planned.table, columns, part.splits, met=part.met)
+            for batch in foreseen(read, planned, job.decision.pseudonyms):
                 _require_known(job, planned, patients)
                 bad_rows.take(batch)
                 done = transform(job.plan, planned, job.decision, batch, redact)

@@ -96,13 +96,17 @@ def test_keyed_pseudonyms_lead_back_by_their_key(ids: list[str], chosen: st.Data
 @given(
     held=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), unique=True, max_size=20),
     asked=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=20),
+    soon=st.none() | st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=20),
     budget=st.sampled_from([0, 60, 1 << 20]),
 )
 @settings(max_examples=150, deadline=None)
 def test_tags_that_share_their_first_word_are_told_apart(
-    held: list[tuple[int, int, bool]], asked: list[tuple[int, int, bool]], budget: int
+    held: list[tuple[int, int, bool]],
+    asked: list[tuple[int, int, bool]],
+    soon: set[tuple[int, int, bool]] | None,
+    budget: int,
 ) -> None:
-    """Kept or opened each time, a partition tells every tag from those that begin alike; none is found that is not there."""
+    """Kept, foreseen or opened each time, tags that begin alike are told apart; none is found that is not there."""
     with tempfile.TemporaryDirectory() as name:
         table = {_tag(*each): bytes([number]) * 10 for number, each in enumerate(held)}
         writer = DomainWriter(Path(name), "d", 2, KEY)
@@ -115,6 +119,8 @@ def test_tags_that_share_their_first_word_are_told_apart(
         wanted = sorted(_tag(*each) for each in asked)
         with DomainLookup(DomainFile(Path(name) / entry.file, entry, KEY), budget=budget) as lookup:
             for _ in range(2):
+                if soon is not None:
+                    lookup.foresee(*_columns(sorted(_tag(*each) for each in soon)))
                 found, surrogates = lookup.find(*_columns(wanted))
                 assert found.tolist() == [tag in table for tag in wanted]
                 assert [row.tobytes() for row in surrogates] == [table.get(tag, bytes(10)) for tag in wanted]

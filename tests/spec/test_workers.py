@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from spark_engine import InProcess, cut_small, on
 from tiny_sources import EXPERT, LIMITED, REQUESTED, SAFE, World
 
+from deid.crosswalks import lookup
+from deid.crosswalks.lookup import DomainLookup
 from deid.export import export
 from deid.sinks import encrypted_parquet
 from deid.sources import delimited
+from deid.staged_tables import Run
 
 
 def _many_rows(people: int) -> dict[str, str]:
@@ -55,3 +59,29 @@ def test_a_release_is_the_same_with_any_number_of_workers(
         ]  # fmt: skip
     assert found[1] == found[2] == found[3]
     assert sum(groups for _, _, groups in found[1][2]) > 10
+
+
+@pytest.mark.in_one_process
+def test_pseudonyms_are_the_same_however_much_of_the_crosswalk_stays_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where partitions must be opened anew, batches are looked up together, and each row has the pseudonym it had."""
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 4096)
+    world = World(tmp_path / "site")
+    request = world.request(world.source(**_many_rows(400)), REQUESTED, policy=SAFE)
+    world.site.attest(world.site.plan(request, name="w1"))
+    foreseen: list[int] = []
+    known = DomainLookup.foresee
+    monkeypatch.setattr(DomainLookup, "foresee", lambda self, *tags: (foreseen.append(1), known(self, *tags)))
+    found = []
+    for number, opened in enumerate((lookup._OPENED, 1 << 26), start=1):
+        monkeypatch.setattr(lookup, "_OPENED", opened)
+        for engine in (Run, on(InProcess())):
+            plan = world.site.plan(request, name=f"w{number}{engine is Run}")
+            with cut_small(4096):
+                done = export(plan, world.site.site, world.site.provider, progress=lambda _w, _r: None, engine=engine)
+            release = world.site.open(done)
+            found.append({table: sorted(map(str, release.read(table).to_pylist())) for table in release.tables})
+        assert bool(foreseen) is (number == 2)
+    assert len(found) == 4
+    assert all(rows == found[0] for rows in found)
