@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -40,7 +41,7 @@ _TEXT_FIELDS = ("delimiter", "quote", "encoding", "nulls", "date_format", "case"
 _OWN_FIELDS = ("resource", "each", "optional_columns", "repeats", "partitioned_by")
 
 
-class RawColumn(msgspec.Struct, forbid_unknown_fields=True):
+class RawColumn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A column: its kind, or its kind with what else is to be said of it."""
 
     kind: str
@@ -51,7 +52,7 @@ class RawColumn(msgspec.Struct, forbid_unknown_fields=True):
     use: Use | None = None
 
 
-class RawLink(msgspec.Struct, forbid_unknown_fields=True):
+class RawLink(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A link; `key` is `on` where it is left out."""
 
     to: str
@@ -123,8 +124,9 @@ def spell(document: Document) -> Spelled:
     return Spelled(document, raw, columns)
 
 
+@cache
 def built_in(name: str) -> Spelled:
-    """Return the built-in description of a format that the world knows."""
+    """Return the built-in description of a format that the world knows: one for all, which nobody changes."""
     own = _TWINS.get(name, name)
     file = resources.files("deid.sources") / "descriptions" / f"{own}.yaml"
     spelled = spell(parse(Path(f"{own}.yaml"), file.read_bytes()))

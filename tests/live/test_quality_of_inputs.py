@@ -26,8 +26,7 @@ from deid.sources import load_dataset
 Judged = Callable[[Input], Report]
 needs_inputs = pytest.mark.skipif(not INPUTS.is_dir(), reason="the real inputs are not beside the repository")
 _REAL: list[Any] = [
-    pytest.param(source, id=source.name, marks=[needs_inputs, *([pytest.mark.long] if "2020" in source.name else [])])
-    for source in REAL_INPUTS
+    pytest.param(source, id=source.name, marks=[needs_inputs, pytest.mark.long]) for source in REAL_INPUTS
 ]
 _SAMPLES: list[Any] = [pytest.param(source, id=source.name) for source in SAMPLE_INPUTS]
 

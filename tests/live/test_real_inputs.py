@@ -152,6 +152,7 @@ def assert_whole(done: Run, folder: Path) -> None:
 
 
 @needs_inputs
+@pytest.mark.long
 @pytest.mark.parametrize(("source", "basis"), CASES)
 def test_real_inputs_are_released_and_hold_no_identifier(
     released: Release, site: TestSite, source: Input, basis: Basis, tmp_path: Path
@@ -175,6 +176,7 @@ def test_real_inputs_are_released_and_hold_no_identifier(
 
 
 @needs_inputs
+@pytest.mark.long
 @pytest.mark.parametrize("basis", BASES, ids=lambda basis: basis.name)
 @pytest.mark.parametrize("case", REAL_CODES, ids=lambda case: case.source.name)
 def test_codes_and_amounts_of_real_inputs_survive(released: Release, site: TestSite, case: Case, basis: Basis) -> None:
@@ -183,6 +185,7 @@ def test_codes_and_amounts_of_real_inputs_survive(released: Release, site: TestS
 
 
 @needs_inputs
+@pytest.mark.long
 def test_one_lost_code_of_a_real_input_is_noticed(released: Release, site: TestSite) -> None:
     """Without its first row, a table has not all codes of a patient."""
     case = next(case for case in REAL_CODES if case.source.name == "x12")
@@ -192,6 +195,7 @@ def test_one_lost_code_of_a_real_input_is_noticed(released: Release, site: TestS
 
 
 @needs_inputs
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(("source", "basis"), REOPENED)
 def test_others_tools_accept_what_is_opened(released: Release, source: Input, basis: Basis, tmp_path: Path) -> None:
@@ -258,6 +262,7 @@ def assert_held(large: Large) -> None:
 
 
 @needs_reference
+@pytest.mark.long
 def test_desynpuf_reaches_k_11(site: TestSite, tmp_path: Path) -> None:
     """Ten thousand Medicare beneficiaries with ten codes in a row of their claims, k = 11 and two known codes under 9 %."""
     large = desynpuf_under_k11(site, tmp_path)
